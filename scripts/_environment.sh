@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: makes or reuses .venv in the checkout, with what requirements/ locks and nothing else.
+#
+#   prepare_venv dev|runtime    the virtual environment, with expunge itself installed in place
+#   prepare_system              the programs the integration tests and the demo run, by Debian package name
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PATH:/usr/sbin:/sbin"  # losetup, cryptsetup and mkfs are there, and an ordinary user's PATH is not
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
+
+say() { echo "${0##*/}: $*" >&2; }
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# program:package, one a line
+system_programs() {
+    cat <<-'PROGRAMS'
+		openssl:openssl
+		jq:jq
+		cryptsetup:cryptsetup-bin
+		mkfs.ext4:e2fsprogs
+		debugfs:e2fsprogs
+		sqlite3:sqlite3
+		tsk_recover:sleuthkit
+		photorec:testdisk
+		losetup:util-linux
+		sfdisk:fdisk
+		mkfs.vfat:dosfstools
+		parted:parted
+		mount:mount
+	PROGRAMS
+}
+
+install_packages() {
+    say "installing $*"
+    export DEBIAN_FRONTEND=noninteractive
+    if [ -z "${apt_is_fresh:-}" ]; then
+        apt-get update -qq
+        apt_is_fresh=yes
+    fi
+    apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+prepare_system() {
+    local program package missing=()
+    while IFS=: read -r program package; do
+        command -v "$program" >/dev/null || missing+=("$package")
+    done < <(system_programs)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+    if is_root && command -v apt-get >/dev/null; then
+        install_packages "${missing[@]}"
+    else
+        say "not installed here, and only root could: ${missing[*]} (what needs them will say so)"
+    fi
+}
+
+# True when the interpreter is 3.11 or later and can make a virtual environment with pip inside.
+is_usable_python() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.11 python3.12 python3.13 python3.14; do
+        if is_usable_python "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    local python
+    if ! python=$(find_python) && is_root && command -v apt-get >/dev/null; then
+        install_packages python3 python3-venv
+    fi
+    if ! python=$(find_python); then
+        say "needs Python 3.11 or later with its venv module (Debian: python3-venv)"
+        exit 1
+    fi
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+}
+
+# What decides whether .venv is up to date, in one line.
+environment_stamp() {
+    cat pyproject.toml "requirements/$1.txt" scripts/_environment.sh | sha256sum | cut -d' ' -f1
+}
+
+# dev holds everything runtime does, at the same versions, so a dev environment serves for both.
+is_current() {
+    local kind
+    for kind in "$@"; do
+        [ "$(cat ".venv/expunge-$kind.stamp" 2>/dev/null)" = "$(environment_stamp "$kind")" ] && return 0
+    done
+    return 1
+}
+
+install_locked() {
+    local kind=$1
+    if ! { [ -x .venv/bin/pip ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2>/dev/null; then
+        make_venv
+    fi
+    say "installing requirements/$kind.txt into .venv"
+    .venv/bin/python -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
+    if [ "$kind" = dev ]; then
+        .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+    else
+        .venv/bin/python -m pip install --quiet --no-deps --editable .
+    fi
+    rm -f .venv/expunge-*.stamp
+    environment_stamp "$kind" >".venv/expunge-$kind.stamp"
+}
+
+prepare_venv() {
+    local kind=$1 accepted=("$1")
+    [ "$kind" = dev ] || accepted+=(dev)
+    is_current "${accepted[@]}" && return 0
+    # Two scripts started at once must not install into each other's half-made environment.
+    exec 9>.venv.lock
+    flock 9
+    is_current "${accepted[@]}" || install_locked "$kind"
+    exec 9>&-
+}
+
+# How many test processes: every core this process may use, within reason.
+test_processes() {
+    local cores
+    cores=$(nproc)
+    echo $((cores > 8 ? 8 : cores))
+}
