@@ -1,0 +1,1 @@
+"""The tests; a package, so that one test may import tests.support."""

@@ -1,0 +1,59 @@
+"""What holds for every test: nothing real is touched by accident, examples repeat, and a skip says why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.guard import watched
+
+# The same examples on every run: a red build must mean a changed program. The deadline is off because two cores are
+# shared by several test processes; slowness is measured in benchmarks/.
+settings.register_profile(
+    "ci",
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# For a person hunting: many fresh examples (HYPOTHESIS_PROFILE=hunt).
+settings.register_profile("hunt", parent=settings.get_profile("ci"), max_examples=2_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+NEEDS_ROOT = pytest.mark.skip(reason="needs root: attaches loop devices or mounts")
+
+
+@pytest.fixture(autouse=True)
+def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is not marked `integration` fails when it opens a device, starts a program or uses a socket."""
+    if request.node.get_closest_marker("integration"):
+        yield
+        return
+    with watched() as caught:
+        yield
+        if caught:
+            # Also when the code under test swallowed the error, or the touch came from another thread.
+            pytest.fail(f"touched the world: {'; '.join(caught)}", pytrace=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real things take turns on one worker; those that need root are skipped without it."""
+    for item in items:
+        if item.get_closest_marker("integration"):
+            item.add_marker(pytest.mark.xdist_group("machine"))
+        if item.get_closest_marker("needs_root") and os.geteuid() != 0:
+            item.add_marker(NEEDS_ROOT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The number of skipped tests is printed with each reason, and also when it is none."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple))
+    terminalreporter.write_line(f"skipped: {len(skipped)}")
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"  {number} x {reason.removeprefix('Skipped: ')}")

@@ -1,0 +1,1 @@
+"""One contract, every wiper, technique, store, error and command."""

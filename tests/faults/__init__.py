@@ -1,0 +1,1 @@
+"""Power cuts, lies, full disks and silent registries."""

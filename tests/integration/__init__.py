@@ -1,0 +1,1 @@
+"""Real devices, programs and sockets."""

@@ -1,0 +1,1 @@
+"""Simulated worlds that tests stand in: hosts, people, registries."""
