@@ -1,0 +1,225 @@
+"""The rule book: what a technique could reach on a medium, and what evidence supports. Pure; every published version stays.
+
+Sources: NIST SP 800-88 r2, 3.1 and 4.5; IEEE 2883-2022 by its public command tables. Ceilings:
+
+* a host overwrite reaches every addressable byte and no more: clear, on magnetic, flash and opaque media alike;
+* files or an image overwritten in place: clear of what was named, and only when read back below the file system;
+* keys destroyed: purge on magnetic media when all seven conditions of cryptographic erase hold; clear on flash and
+  opaque media, where old pages may keep the keyslots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+from certificates.errors import Untrusted
+from certificates.statements import (
+    Claim,
+    Evidence,
+    FullReadBack,
+    KeyGone,
+    Level,
+    Media,
+    Method,
+    Outcome,
+    OverwriteRecord,
+    Reason,
+    ReleaseRecord,
+    SampledReadBack,
+)
+
+CURRENT = "expunge-rules-1"
+"""Rule book that new claims cite."""
+
+
+def ceiling(method: Method, media: Media) -> Level | None:
+    """Return the highest level that a method could reach on a medium under the current rule book."""
+    return _CEILINGS_1.get((method, media))
+
+
+def claim(evidence: Evidence, ordered: Level, rule_book: str = CURRENT) -> Claim:
+    """Return what the evidence supports under the rule book named; raises Untrusted for a book that never was."""
+    try:
+        derive = _RULE_BOOKS[rule_book]
+    except KeyError as error:
+        raise Untrusted("rule-book-unknown", found=rule_book) from error
+    return derive(evidence, ordered)
+
+
+_CEILINGS_1: dict[tuple[Method, Media], Level | None] = {
+    (Method.DEVICE_OVERWRITE, Media.MAGNETIC): Level.CLEAR,
+    (Method.DEVICE_OVERWRITE, Media.FLASH): Level.CLEAR,
+    (Method.DEVICE_OVERWRITE, Media.OPAQUE): Level.CLEAR,
+    (Method.IN_PLACE_OVERWRITE, Media.MAGNETIC): Level.CLEAR,
+    (Method.IN_PLACE_OVERWRITE, Media.FLASH): Level.CLEAR,
+    (Method.IN_PLACE_OVERWRITE, Media.OPAQUE): Level.CLEAR,
+    (Method.KEY_DESTRUCTION, Media.MAGNETIC): Level.PURGE,
+    (Method.KEY_DESTRUCTION, Media.FLASH): Level.CLEAR,
+    (Method.KEY_DESTRUCTION, Media.OPAQUE): Level.CLEAR,
+}
+
+
+def _rules_1(evidence: Evidence, ordered: Level) -> Claim:
+    """Derive a claim: failures deny, gaps leave it unknown, and only what is left stands."""
+    failures = _failures(evidence)
+    gaps = _gaps(evidence)
+    reached = ceiling(evidence.method, evidence.media)
+    limits: tuple[Reason, ...] = ()
+    if evidence.method is Method.KEY_DESTRUCTION:
+        reached, limits = _limit_of_keys(evidence, reached)
+    if reached is not None and reached.rank < ordered.rank:
+        limits += (Reason("level-above-ceiling"),)
+    if failures:
+        outcome, level = Outcome.NOT_REACHED, None
+    elif gaps:
+        outcome, level = Outcome.UNKNOWN, None
+    else:
+        is_enough = reached is not None and reached.rank >= ordered.rank
+        outcome, level = (Outcome.PROVEN if is_enough else Outcome.NOT_REACHED), reached
+    return Claim(
+        rule_book="expunge-rules-1",
+        ordered=ordered,
+        outcome=outcome,
+        level=level,
+        reasons=failures + gaps + limits,
+        on_order_word=_on_order_word(evidence),
+    )
+
+
+def _failures(evidence: Evidence) -> tuple[Reason, ...]:
+    """Return what speaks against the destruction itself."""
+    found: list[Reason] = []
+    final = _final_overwrites(evidence)
+    if failed := sum(record.failed_size for record in final):
+        found.append(Reason("not-overwritten", failed))
+    for check in evidence.checks:
+        match check:
+            case FullReadBack(mismatched_size=size) if size:
+                found.append(Reason("read-back-differs", size))
+            case SampledReadBack(mismatched_blocks=blocks) if blocks:
+                found.append(Reason("sample-differs", blocks))
+            case KeyGone() if check.keyslots_after or check.header_copies_after or not check.opener_refused:
+                found.append(Reason("key-not-gone", check.keyslots_after + check.header_copies_after))
+    if evidence.destroy and "names" in evidence.destroy:
+        found.append(Reason("names-not-reached"))
+    if evidence.after and evidence.after != evidence.before:
+        found.append(Reason("identity-changed"))
+    return tuple(found)
+
+
+def _gaps(evidence: Evidence) -> tuple[Reason, ...]:
+    """Return what keeps the outcome unknown: something not done, not read, or not recorded."""
+    found: list[Reason] = []
+    overwrites = [record for record in evidence.records if isinstance(record, OverwriteRecord)]
+    if not overwrites or len(overwrites) != evidence.passes:
+        found.append(Reason("passes-missing", max(evidence.passes - len(overwrites), 0)))
+    if not evidence.after:
+        found.append(Reason("identity-not-reread"))
+    if short := sum(record.size - record.written - record.failed_size for record in overwrites):
+        found.append(Reason("passes-incomplete", max(short, 0)))
+    found += _gaps_of_reading(evidence)
+    if evidence.method is Method.KEY_DESTRUCTION and not _key_checks(evidence):
+        found.append(Reason("key-not-checked"))
+    if evidence.kind in ("files", "database") and not any(isinstance(r, ReleaseRecord) for r in evidence.records):
+        found.append(Reason("not-released"))
+    if "history" in evidence.destroy:
+        found.append(Reason("history-not-hunted"))
+    return tuple(found)
+
+
+def _gaps_of_reading(evidence: Evidence) -> list[Reason]:
+    found: list[Reason] = []
+    for area, record in _last_pass_of_each_area(evidence).items():
+        check = _read_back_of(evidence, record)
+        if check is None:
+            found.append(Reason("not-read-back"))
+        elif isinstance(check, FullReadBack):
+            missing = check.size - check.matched - check.mismatched_size
+            if check.size != record.size or missing or check.unread_size:
+                found.append(Reason("unread", max(missing, check.unread_size, abs(record.size - check.size))))
+        elif check.unread_blocks or check.read == 0 or not _sample_is_enough(check, record):
+            found.append(Reason("sample-incomplete", check.unread_blocks))
+        if check is not None and _needs_storage_below(evidence) and check.place != "below-file-system":
+            found.append(Reason("not-read-below-file-system"))
+        if area == "header" and isinstance(check, SampledReadBack):
+            found.append(Reason("header-only-sampled"))
+    return found
+
+
+def _needs_storage_below(evidence: Evidence) -> bool:
+    return evidence.method is Method.IN_PLACE_OVERWRITE
+
+
+def _sample_is_enough(check: SampledReadBack, record: OverwriteRecord) -> bool:
+    """Tell whether the sample has the size that its stated confidence needs, over the whole area."""
+    from certificates.sampling import sample_size
+
+    needed = sample_size(check.blocks, check.confidence_ppm, check.fraction_ppm)
+    covers = check.blocks * check.block_size >= record.size > (check.blocks - 1) * check.block_size
+    return covers and check.read >= needed
+
+
+def _final_overwrites(evidence: Evidence) -> tuple[OverwriteRecord, ...]:
+    return tuple(_last_pass_of_each_area(evidence).values())
+
+
+def _last_pass_of_each_area(evidence: Evidence) -> dict[str, OverwriteRecord]:
+    """Return what each area holds at the end: a later whole pass covers the header too."""
+    last: dict[str, OverwriteRecord] = {}
+    for record in evidence.records:
+        if isinstance(record, OverwriteRecord):
+            if record.area == "whole":
+                last.clear()
+            last[record.area] = record
+    return last
+
+
+def _read_back_of(evidence: Evidence, record: OverwriteRecord) -> FullReadBack | SampledReadBack | None:
+    """Return the read-back that compared with this pass, if it was made after it."""
+    for check in evidence.checks:
+        if isinstance(check, (FullReadBack, SampledReadBack)) and check.compared_with == record.step:
+            if check.area == record.area and check.step > record.step and check.ended_at >= record.ended_at:
+                return check
+    return None
+
+
+def _key_checks(evidence: Evidence) -> tuple[KeyGone, ...]:
+    return tuple(check for check in evidence.checks if isinstance(check, KeyGone))
+
+
+def _limit_of_keys(evidence: Evidence, reached: Level | None) -> tuple[Level | None, tuple[Reason, ...]]:
+    """Lower the ceiling of key destruction by what is known of copies and conditions.
+
+    Without the seven conditions the encrypted payload stands on the medium with no word that its key is nowhere else:
+    then only an overwritten payload supports clear, and the header alone supports nothing.
+    """
+    reasons: list[Reason] = []
+    if unreached := sum(check.backups_unreached for check in _key_checks(evidence)):
+        reasons.append(Reason("key-copies-unreached", unreached))
+    if outside := sum(1 for copy in evidence.copies if copy.carrier is None):
+        reasons.append(Reason("key-copies-outside-order", outside))
+    if missing := _conditions_missing(evidence):
+        reasons.append(Reason("crypto-erase-conditions-missing", missing))
+    if not reasons:
+        return reached, ()
+    is_overwritten = "whole" in _last_pass_of_each_area(evidence)
+    return (Level.CLEAR if is_overwritten else None), tuple(reasons)
+
+
+def _conditions_missing(evidence: Evidence) -> int:
+    conditions = evidence.crypto_erase
+    if conditions is None:
+        return 7
+    return sum(not getattr(conditions, field.name) for field in fields(conditions))
+
+
+def _on_order_word(evidence: Evidence) -> tuple[str, ...]:
+    """Return the conditions that only the order attests."""
+    conditions = evidence.crypto_erase
+    if evidence.method is not Method.KEY_DESTRUCTION or conditions is None:
+        return ()
+    return tuple(field.name.replace("_", "-") for field in fields(conditions) if getattr(conditions, field.name))
+
+
+_RULE_BOOKS: dict[str, Callable[[Evidence, Level], Claim]] = {"expunge-rules-1": _rules_1}
