@@ -1,4 +1,4 @@
-"""The rule book: what a technique could reach on a medium, and what evidence supports. Pure; every published version stays.
+"""The rule book: what a technique could reach on a medium, what evidence supports. Pure; published versions stay.
 
 Sources: NIST SP 800-88 r2, 3.1 and 4.5; IEEE 2883-2022 by its public command tables. Ceilings:
 
@@ -178,9 +178,10 @@ def _last_pass_of_each_area(evidence: Evidence) -> dict[str, OverwriteRecord]:
 def _read_back_of(evidence: Evidence, record: OverwriteRecord) -> FullReadBack | SampledReadBack | None:
     """Return the read-back that compared with this pass, if it was made after it."""
     for check in evidence.checks:
-        if isinstance(check, (FullReadBack, SampledReadBack)) and check.compared_with == record.step:
-            if check.area == record.area and check.step > record.step and check.ended_at >= record.ended_at:
-                return check
+        if not isinstance(check, (FullReadBack, SampledReadBack)) or check.compared_with != record.step:
+            continue
+        if check.area == record.area and check.step > record.step and check.ended_at >= record.ended_at:
+            return check
     return None
 
 

@@ -1,11 +1,11 @@
-"""Errors by consequence: the family answers the operator's first question, was anything touched?
+"""Errors by consequence: the family answers the operator's first question: what was touched.
 
-    Failure
-    |- Refused        3  nothing was touched, of any carrier
-    |- Interrupted    4  part is destroyed; the journal knows how far; resume
-    |- Unproven       5  the run ended, the evidence does not support the ordered level
-    |- Unregistered   6  destroyed and certified, waiting in the outbox
-    `- Untrusted      7  a document does not hold, or no trust anchor was given
+Failure
+|- Refused        3  nothing was touched, of any carrier
+|- Interrupted    4  part is destroyed; the journal knows how far; resume
+|- Unproven       5  the run ended, the evidence does not support the ordered level
+|- Unregistered   6  destroyed and certified, waiting in the outbox
+`- Untrusted      7  a document does not hold, or no trust anchor was given
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar
 from certificates.reasons import REASONS, Row
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - named for its consequence, as an operator speaks
     """An outcome that a person must know: what, the state of the data, what to do next."""
 
     state: ClassVar[str] = ""
@@ -39,7 +39,10 @@ class Failure(Exception):
         what, advice = (self.row.zh, self.row.next_zh) if language == "zh" else (self.row.en, self.row.next_en)
         state = self.state_zh if language == "zh" else self.state
         ends = "。" if language == "zh" else ". "
-        return ends.join(part.rstrip("。. ") for part in (what.format_map(_Facts(self.facts)), state, advice) if part) + ends.strip()
+        return (
+            ends.join(part.rstrip("。. ") for part in (what.format_map(_Facts(self.facts)), state, advice) if part)
+            + ends.strip()
+        )
 
 
 class _Facts(dict[str, object]):

@@ -1,4 +1,4 @@
-"""Every reason a person can meet, in both languages: what happened, and what to do next. `docs/errors.md` is made from it."""
+"""Every reason a person can meet, in both languages: what happened, what to do next. Makes `docs/errors.md`."""
 
 from __future__ import annotations
 
@@ -535,5 +535,95 @@ REASONS: dict[str, Row] = {
         "Have the order name more witnesses",
         "销毁单指定了 {found} 名监销人，需要 {needed} 名",
         "请增加监销人",
+    ),
+    "note-key": Row(
+        "What is given as the key {name} is no valid verifier key",
+        "Copy the key's line again from who published it",
+        "所给密钥 {name} 不是有效的验证密钥",
+        "请从公布者处重新复制该密钥行",
+    ),
+    "note-malformed": Row(
+        "The log's text is not in the one form it must have ({part})",
+        "Ask the registry for it again",
+        "日志文本不符合规定格式（{part}）",
+        "请向登记机构重新索取",
+    ),
+    "note-origin": Row(
+        "The checkpoint speaks for the log {origin}, its key for {name}",
+        "Check which registry is meant",
+        "检查点属于日志 {origin}，而其密钥属于 {name}",
+        "请核对所指的登记机构",
+    ),
+    "note-signature": Row(
+        "The signature by {name} does not hold",
+        "Ask the registry for the document again; if it stays so, tell the auditor",
+        "{name} 的签名无效",
+        "请向登记机构重新索取；若仍无效，请告知审计人员",
+    ),
+    "note-signer": Row(
+        "A signature line is not by a key that was given, or stands there twice ({name})",
+        "Compare the log's key in the keyring with the registry's",
+        "某签名行并非出自给定的密钥，或重复出现（{name}）",
+        "请核对密钥册中的日志密钥与登记机构的密钥",
+    ),
+    "registry-bind": Row(
+        "{address} is not a loopback address, and hosts cannot prove yet who they are",
+        "Bind to 127.0.0.1 or ::1, and carry documents from elsewhere with 'import'",
+        "{address} 不是环回地址，而主机目前尚无法证明身份",
+        "请绑定 127.0.0.1 或 ::1，其他来源的文件请用 import 导入",
+    ),
+    "registry-carrier": Row(
+        "The certificate does not answer its order: {detail}",
+        "Compare the certificate with the order that it names",
+        "证书与其销毁单不符：{detail}",
+        "请将证书与其所列销毁单核对",
+    ),
+    "registry-conflict": Row(
+        "The same content is registered in another envelope ({digest})",
+        "Use the receipt of the registered one",
+        "相同内容已以另一信封登记（{digest}）",
+        "请使用已登记者的回执",
+    ),
+    "registry-damaged": Row(
+        "{what}",
+        "Stop the registry and compare it with its backups and with the receipts that hosts hold",
+        "{what}",
+        "请停止登记机构，并与备份及各主机所持回执核对",
+    ),
+    "registry-incident": Row(
+        "Host {host} used {kind} {number} before, for something else",
+        "Find out whether the host was restored from a backup or copied; the incident is recorded",
+        "主机 {host} 曾将 {kind} {number} 用于其他内容",
+        "请查明该主机是否由备份恢复或被复制；该事件已记录",
+    ),
+    "registry-input": Row(
+        "The request does not have the form it must have: {detail}",
+        "See the description at /openapi.json",
+        "请求格式不符：{detail}",
+        "请参阅 /openapi.json 中的说明",
+    ),
+    "registry-keyring": Row(
+        "The keyring cited ({digest}) is not one this registry knows",
+        "Import the keyring at the registry, then submit again",
+        "所引用的密钥册（{digest}）不为本登记机构所知",
+        "请先在登记机构导入该密钥册，再行提交",
+    ),
+    "registry-not-ready": Row(
+        "The registry is not set up: {what}",
+        "Run 'expunge-registry init' and 'expunge-registry keyring import' first",
+        "登记机构尚未就绪：{what}",
+        "请先执行 expunge-registry init 与 expunge-registry keyring import",
+    ),
+    "registry-type": Row(
+        "The content type {given} is not taken here",
+        "Send {expected}",
+        "此处不接受内容类型 {given}",
+        "请使用 {expected}",
+    ),
+    "registry-unknown": Row(
+        "The registry has no {what}",
+        "Check the name; what was never handed in cannot be had",
+        "登记机构没有 {what}",
+        "请核对名称；未曾提交者无法取得",
     ),
 }

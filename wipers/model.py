@@ -207,7 +207,7 @@ class MediumError(Exception):
         self.extent = extent
 
 
-class Lost(Exception):
+class Lost(Exception):  # noqa: N818 - named for what happened to the target
     """The target went away or is no longer the same: the run cannot go on."""
 
     def __init__(self, reason: str, **facts: str) -> None:
@@ -294,7 +294,9 @@ class Host(Protocol):
         """Return all devices of this machine with their obstacles; reads only."""
         ...
 
-    def open(self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool) -> AbstractContextManager[Writer]:
+    def open(
+        self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool
+    ) -> AbstractContextManager[Writer]:
         """Hold the target exclusively, having identified it again on the open descriptor; raises Refused when it is
         in use, swapped or changed since it was found. `resuming` accepts a target that this run partly destroyed."""
         ...

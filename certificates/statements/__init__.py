@@ -1,6 +1,7 @@
-"""The vocabulary, frozen: every statement that is signed, recorded or read back. Pure data; `encoding` gives the wire form."""
+"""The vocabulary, frozen: every statement that is signed or recorded. Pure data; `encoding` gives the wire form."""
 
 from certificates.statements.basics import (
+    MAX_INTEGER,
     Algorithm,
     Base64,
     Byte,
@@ -14,7 +15,6 @@ from certificates.statements.basics import (
     Id,
     Items,
     Level,
-    MAX_INTEGER,
     Media,
     Name,
     Outcome,
@@ -129,6 +129,7 @@ from certificates.statements.runs import (
 )
 
 __all__ = [
+    "MAX_INTEGER",
     "Advanced",
     "Algorithm",
     "Alternative",
@@ -196,7 +197,6 @@ __all__ = [
     "LogKey",
     "LuksIdentity",
     "LuksSelector",
-    "MAX_INTEGER",
     "Media",
     "Medium",
     "Method",

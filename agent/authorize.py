@@ -1,0 +1,298 @@
+"""May we? Order, keyring, holds, ledger and clock in; warrants out, or a refusal. Pure; the only maker of warrants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent import consistency
+from agent.ledger import Ledger
+from certificates.encoding import format_time
+from certificates.envelope import Sealed, unseal
+from certificates.errors import Failure, Interrupted, Refused, Untrusted
+from certificates.keyring import Chain, highest_grade, is_valid, lacking, met_on_paper, resolver, rule_for
+from certificates.selectors import commitment
+from certificates.statements import (
+    Carrier,
+    DataAsset,
+    DeviceIdentity,
+    Grade,
+    Hold,
+    HoldState,
+    LuksIdentity,
+    Order,
+    PersonRole,
+    Role,
+    Secrecy,
+    Selector,
+    Start,
+)
+from wipers.model import Warrant
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the site's configuration says about authorising."""
+
+    has_register: bool = True
+    """The site keeps a hold register; a site without says so on every certificate."""
+    max_hold_age: timedelta = timedelta(hours=24)
+    """Oldest hold state that is relied on."""
+    carriers_per_hour: int = 16
+    """Blast radius: carriers begun in any hour."""
+    bytes_per_day: int = 64 << 40
+    """Blast radius: bytes begun in any day."""
+    core_organ: str | None = None
+    """Organ that decides on core data; none: core data is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """All that an authorisation depends on besides the order: values, read once."""
+
+    chain: Chain
+    """Keyrings, the current one last."""
+    host: str
+    """This host's id."""
+    now: datetime
+    """The clock."""
+    seen: datetime | None
+    """Last instant in ledger, journals, hold state or checkpoint."""
+    hold_state: Sealed[HoldState] | None
+    """Newest hold state."""
+    local_holds: tuple[Hold, ...]
+    """Holds lying on this host that the register may not know yet."""
+    ledger: Ledger
+    """Spent orders."""
+    policy: Policy
+    """Site policy."""
+    kill_switch: str | None = None
+    """Where the kill switch is set, if it is."""
+
+
+def authorize(
+    envelope: bytes,
+    selectors: Mapping[str, Selector],
+    chosen: tuple[str, ...],
+    executor_key: str,
+    around: Circumstances,
+) -> tuple[Warrant, ...]:
+    """Return a warrant for each chosen carrier (none chosen: all), or raise Refused: then nothing may be touched."""
+    try:
+        order = open_order(envelope, around)
+        _check_host_state(around)
+        _check_executor(order.statement, executor_key, around)
+        consistency.check_order(order.statement)
+        _check_time(order, around)
+        carriers = _choose(order.statement, chosen)
+        for carrier in carriers:
+            _check_carrier(order, carrier, selectors.get(carrier.id), around)
+        _check_limits(len(carriers), sum(size_of(carrier) for carrier in carriers), around)
+    except Untrusted as error:
+        raise Refused(error.reason, **error.facts) from error
+    return tuple(_warrant(order, carrier, selectors.get(carrier.id), around) for carrier in carriers)
+
+
+def open_order(envelope: bytes, around: Circumstances) -> Sealed[Order]:
+    """Return the order whose every signature is known and holds now; raises Untrusted."""
+    return unseal(envelope, Order, resolver(around.chain.current, around.now))
+
+
+def reauthorize(order: Sealed[Order], start: Start, selector: Selector | None, around: Circumstances) -> Warrant:
+    """Return the warrant of a begun run: expiry no longer stops it; a hold, kill switch or revocation does."""
+    carrier = next(c for c in order.statement.carriers if c.id == start.carrier)
+    try:
+        if around.kill_switch:
+            raise Refused("kill-switch", where=around.kill_switch)
+        _check_holds(order, carrier, around)
+        _check_selector(carrier, selector)
+        _check_revocations(order, around)
+    except Failure as error:
+        raise Interrupted("late-refusal", detail=error.row.en.format_map(error.facts)) from error
+    return _warrant(order, carrier, selector, around)
+
+
+def size_of(carrier: Carrier) -> int:
+    """Return the bytes that the order says this carrier holds."""
+    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
+    if carrier.selector is not None:
+        return carrier.selector.size
+    return getattr(identity, "size", 0)
+
+
+def _warrant(order: Sealed[Order], carrier: Carrier, selector: Selector | None, around: Circumstances) -> Warrant:
+    signers = _signers(order)
+    rule = rule_for(around.chain.current, order.statement, carrier)
+    paper = order.statement.paper
+    is_on_paper = rule is not None and paper is not None and met_on_paper(rule, order.statement, signers)
+    return Warrant(
+        order=order.statement,
+        order_digest=order.digest,
+        carrier=carrier,
+        selector=selector,
+        keyring_digest=around.chain.digest,
+        keyring_version=around.chain.current.version,
+        hold_state=around.hold_state.digest if around.hold_state else None,
+        host=around.host,
+        counted=signers,
+        paper=f"{paper.number}, {paper.organ}, {paper.signatory}, {paper.date}" if is_on_paper and paper else None,
+        at=around.now,
+    )
+
+
+def _signers(order: Sealed[Order]) -> tuple[PersonRole, ...]:
+    """Return who signed, each natural person once."""
+    return tuple(sorted({s.signer for s in order.signatures}, key=lambda person: person.id))
+
+
+def _check_host_state(around: Circumstances) -> None:
+    if around.kill_switch:
+        raise Refused("kill-switch", where=around.kill_switch)
+    if around.seen is not None and around.now < around.seen:
+        raise Refused("clock-behind", now=format_time(around.now), seen=format_time(around.seen))
+
+
+def _check_executor(order: Order, executor_key: str, around: Circumstances) -> None:
+    """Check that the key given is the ordered executor's, for that role, now."""
+    for person in around.chain.current.persons:
+        for held in person.keys if person.id == order.executing.person else ():
+            if held.key.id == executor_key and Role.EXECUTOR in held.roles and is_valid(held.key, around.now):
+                return
+    raise Refused("executor-not-named", executor=order.executing.person)
+
+
+def _is_revoked(revoked_at: datetime | None, around: Circumstances) -> bool:
+    return revoked_at is not None and revoked_at <= around.now
+
+
+def _check_time(order: Sealed[Order], around: Circumstances) -> None:
+    told, now = order.statement, around.now
+    if now >= told.expires_at:
+        raise Refused("order-expired", at=format_time(told.expires_at))
+    if now < told.issued_at:
+        raise Refused("order-not-yet-valid", at=format_time(told.issued_at))
+    if not told.not_before <= now < told.not_after:
+        raise Refused("order-window", begin=format_time(told.not_before), end=format_time(told.not_after))
+    if now.strftime("%Y-%m-%d") < told.retention.due:
+        raise Refused("retention-not-ended", due=told.retention.due)
+    if around.ledger.is_superseded(order.digest):
+        raise Refused("order-superseded")
+
+
+def _choose(order: Order, chosen: tuple[str, ...]) -> tuple[Carrier, ...]:
+    known = {carrier.id: carrier for carrier in order.carriers}
+    for name in chosen:
+        if name not in known:
+            raise Refused("carrier-unknown", carrier=name)
+    return tuple(c for c in order.carriers if not chosen or c.id in chosen)
+
+
+def _check_carrier(order: Sealed[Order], carrier: Carrier, selector: Selector | None, around: Circumstances) -> None:
+    if around.host not in carrier.hosts:
+        raise Refused("order-other-host", carrier=carrier.id)
+    if spent := around.ledger.find_spent(order.digest, carrier.id):
+        raise Refused("order-spent", carrier=carrier.id, sequence=spent.sequence)
+    _check_gates(order.statement, carrier, around)
+    _check_rule(order, carrier, around)
+    _check_holds(order, carrier, around)
+    _check_selector(carrier, selector)
+
+
+def _assets(order: Order, carrier: Carrier) -> tuple[DataAsset, ...]:
+    return tuple(asset for asset in order.assets if asset.card in carrier.assets)
+
+
+def _check_gates(order: Order, carrier: Carrier, around: Circumstances) -> None:
+    """Stop at the secrecy gate and the core-data gate: no approval opens the first."""
+    for asset in _assets(order, carrier):
+        if asset.secrecy is not Secrecy.NONE:
+            raise Refused("secrecy-gate", asset=asset.card, where="the hand-over folder of this site")
+        if asset.grade is Grade.CORE and around.policy.core_organ != order.decision.organ:
+            raise Refused("core-data-gate", asset=asset.card)
+
+
+def _check_rule(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
+    told, keyring = order.statement, around.chain.current
+    grade = highest_grade(told, carrier)
+    rule = rule_for(keyring, told, carrier)
+    if rule is None:
+        raise Refused("rule-missing", level=carrier.level, grade=grade)
+    missing = lacking(rule, told, _signers(order))
+    if missing is not None:
+        raise Refused("rule-not-met", carrier=carrier.id, level=carrier.level, grade=grade, missing=missing)
+    if len(told.witnesses) < rule.witnesses:
+        raise Refused("witnesses-missing", found=len(told.witnesses), needed=rule.witnesses)
+    _check_authority(order, carrier, around)
+
+
+def _check_authority(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
+    """Check that every approver, and the approving organ, may decide on every asset's value."""
+    approvers = {p.id for p in _signers(order) if p.role is Role.APPROVER}
+    limits = [(p.id, p.authority) for p in around.chain.current.persons if p.id in approvers]
+    limits.append((order.statement.approval.organ, order.statement.approval.authority_limit))
+    for asset in _assets(order.statement, carrier):
+        for who, limit in limits:
+            if limit is not None and asset.book_value > limit:
+                raise Refused("authority-exceeded", asset=asset.card, who=who)
+
+
+def _check_holds(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
+    """Check freshness of the hold state, then every hold: a hold denies."""
+    holds = around.local_holds
+    if around.policy.has_register:
+        if around.hold_state is None:
+            raise Refused("hold-state-missing")
+        state = around.hold_state.statement
+        if around.now - state.as_of > around.policy.max_hold_age:
+            raise Refused("hold-state-old", as_of=format_time(state.as_of))
+        holds += state.holds
+    for hold in holds:
+        if any(_covers(scope.kind, scope.value, order, carrier) for scope in hold.scopes):
+            raise Refused("on-hold", hold=hold.id, carrier=carrier.id)
+
+
+def _covers(kind: str, value: str, order: Sealed[Order], carrier: Carrier) -> bool:
+    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
+    serial = identity.serial if isinstance(identity, DeviceIdentity) else None
+    cards = {*carrier.assets, carrier.card}
+    match kind:
+        case "everything":
+            return True
+        case "order":
+            return value in (order.digest, order.statement.id)
+        case "asset":
+            return value in cards
+        case _:
+            return value in (serial, carrier.label)
+
+
+def _check_selector(carrier: Carrier, selector: Selector | None) -> None:
+    if carrier.selector is None:
+        if consistency.needs_selector(carrier):
+            raise Refused("selector-missing", carrier=carrier.id)
+        return
+    if selector is None:
+        raise Refused("selector-missing", carrier=carrier.id)
+    is_fitting = selector.carrier == carrier.id and commitment(selector) == carrier.selector.commitment
+    if not is_fitting or selector.selects.kind != consistency.selector_kind(carrier):
+        raise Refused("selector-mismatch", carrier=carrier.id)
+
+
+def _check_limits(count: int, size: int, around: Circumstances) -> None:
+    """Check the blast radius with these carriers counted in."""
+    hour, day = around.now - timedelta(hours=1), around.now - timedelta(days=1)
+    if around.ledger.begun_since(hour) + count > around.policy.carriers_per_hour:
+        raise Refused("limit-carriers", most=around.policy.carriers_per_hour)
+    used = around.ledger.size_since(day)
+    if used + size > around.policy.bytes_per_day:
+        raise Refused("limit-bytes", most=around.policy.bytes_per_day, used=used)
+
+
+def _check_revocations(order: Sealed[Order], around: Circumstances) -> None:
+    """Check that no key that approved the order was revoked or removed since."""
+    held = {k.key.id: k.key for person in around.chain.current.persons for k in person.keys}
+    for signature in order.signatures:
+        key = held.get(signature.key_id)
+        if key is None or _is_revoked(key.revoked_at, around):
+            raise Refused("signature-unknown-key", key=signature.key_id)
