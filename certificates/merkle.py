@@ -63,9 +63,10 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     """The root over leaf hashes, in one pass that stores log2(n) of them: the auditor's independent recomputation."""
     stack: list[bytes] = []
     for index, leaf in enumerate(leaves):
-        while index & 1:
-            leaf, index = node_hash(stack.pop(), leaf), index >> 1
         stack.append(leaf)
+        for _ in range(_trailing_zeros(index + 1)):
+            right = stack.pop()
+            stack.append(node_hash(stack.pop(), right))
     return _fold(stack) if stack else EMPTY_ROOT
 
 
@@ -96,24 +97,30 @@ def consistency_proof(old: int, new: int, node: Node) -> tuple[bytes, ...]:
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
     """Leaf hash `leaf` stands at `index` of the tree of `size` leaves with root `expected`, or Untrusted."""
     if not 0 <= index < size <= MAX_SIZE:
-        raise Untrusted("log-inclusion", index=index, size=size)
+        raise _not_included(index, size)
     inner, border = _shape(index, 0, size)
     if len(proof) != inner + border or any(len(item) != HASH_SIZE for item in (leaf, *proof)):
-        raise Untrusted("log-inclusion", index=index, size=size)
+        raise _not_included(index, size)
     if _climb(leaf, index, proof[:inner], proof[inner:]) != expected:
-        raise Untrusted("log-inclusion", index=index, size=size)
+        raise _not_included(index, size)
 
 
 def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
     """The tree (`old`, `old_root`) is a prefix of (`new`, `new_root`), or Untrusted (RFC 9162 section 2.1.4.2)."""
-    if not 0 <= old <= new <= MAX_SIZE or any(len(item) != HASH_SIZE for item in (old_root, new_root, *proof)):
-        raise Untrusted("log-consistency", old=old, new=new)
-    if old in (0, new):
+    if not 0 <= old <= new <= MAX_SIZE:
+        raise Untrusted("log-rolled-back", found=new, known=old)
+    if any(len(item) != HASH_SIZE for item in (old_root, new_root, *proof)):
+        holds = False
+    elif old in (0, new):
         holds = not proof and (old_root == new_root if old == new else old_root == EMPTY_ROOT)
     else:
         holds = _is_consistent(old, new, old_root, new_root, proof)
     if not holds:
-        raise Untrusted("log-consistency", old=old, new=new)
+        raise Untrusted("log-inconsistent", detail=f"at size {new} it is no continuation of what it was at size {old}")
+
+
+def _not_included(index: int, size: int) -> Untrusted:
+    return Untrusted("receipt-wrong", detail=f"its path does not lead from entry {index} to the root of {size} entries")
 
 
 def _is_consistent(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:

@@ -31,7 +31,7 @@ class LogEntry:
 def leaf_data(salt: bytes, payload_digest: str, envelope_digest: str) -> bytes:
     """What the log hashes for one document; digests in `sha256:` form. Raises Untrusted on a salt of another size."""
     if len(salt) != SALT_SIZE:
-        raise Untrusted("receipt-malformed", detail=f"a salt of {len(salt)} bytes")
+        raise Untrusted("receipt-wrong", detail=f"a salt of {len(salt)} bytes")
     return hashlib.sha256(salt + raw_digest(payload_digest) + raw_digest(envelope_digest)).digest()
 
 
@@ -39,7 +39,7 @@ def raw_digest(digest: str) -> bytes:
     """The 32 bytes behind a `sha256:` digest, or Untrusted."""
     name, _, digits = digest.partition(":")
     if name != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
-        raise Untrusted("receipt-malformed", detail=f"digest {digest[:80]}")
+        raise Untrusted("receipt-wrong", detail=f"digest {digest[:80]}")
     return bytes.fromhex(digits)
 
 
@@ -72,6 +72,6 @@ def check_consistency_text(
     proof = notes.parse_consistency(text)
     new = notes.check_checkpoint(proof.checkpoint, log_keys, cosigners)
     if proof.old != old.size:
-        raise Untrusted("log-consistency", old=old.size, new=new.size)
+        raise Untrusted("log-inconsistent", detail=f"the proof starts from size {proof.old}, not from {old.size}")
     check_consistency(old, new, proof.path)
     return new
