@@ -15,7 +15,7 @@ from typing import ClassVar
 from certificates.reasons import REASONS, Row
 
 
-class Failure(Exception):  # noqa: N818 - named for its consequence, as an operator speaks
+class Failure(Exception):
     """An outcome that a person must know: what, the state of the data, what to do next."""
 
     state: ClassVar[str] = ""

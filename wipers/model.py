@@ -207,7 +207,7 @@ class MediumError(Exception):
         self.extent = extent
 
 
-class Lost(Exception):  # noqa: N818 - named for what happened to the target
+class Lost(Exception):
     """The target went away or is no longer the same: the run cannot go on."""
 
     def __init__(self, reason: str, **facts: str) -> None:

@@ -31,9 +31,8 @@ class Items:
     most: int = 4096
 
 
-Id = Annotated[
-    str, Form(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*", 128, "an identifier of ASCII letters, digits and . _ : / + -")
-]
+Id = Annotated[str, Form(r"[A-Za-z0-9][A-Za-z0-9._:+-]*", 128, "an identifier of ASCII letters, digits and . _ : + -")]
+Origin = Annotated[str, Form(r"[a-z0-9][a-z0-9.:/-]*", 255, "a log origin of lower-case letters, digits and . : / -")]
 Text = Annotated[str, Form(r"[^\x00-\x08\x0b-\x1f\x7f]*", 2000, "text in Unicode NFC, at most 2000 characters")]
 Digest = Annotated[str, Form(r"sha256:[0-9a-f]{64}", 71, "sha256: followed by 64 lower-case hex digits")]
 Hex = Annotated[str, Form(r"([0-9a-f]{2})*", 8192, "lower-case hex digits, two a byte")]

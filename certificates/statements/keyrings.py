@@ -13,6 +13,7 @@ from certificates.statements.basics import (
     Id,
     Items,
     Level,
+    Origin,
     PersonRole,
     Role,
     Text,
@@ -82,7 +83,7 @@ class HostKey:
 class LogKey:
     """The registry's log."""
 
-    origin: Id
+    origin: Origin
     """Origin line of its checkpoints (C2SP tlog-checkpoint)."""
     key: PublicKey
     """Ed25519 key that signs checkpoints."""
