@@ -49,7 +49,7 @@ prepare_system() {
     [ ${#missing[@]} -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     if is_root && command -v apt-get >/dev/null; then
-        install_packages "${missing[@]}"
+        install_packages "${missing[@]}" || say "could not install all of it; what needs it will say so"
     else
         say "not installed here, and only root could: ${missing[*]} (what needs them will say so)"
     fi

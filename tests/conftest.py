@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -32,7 +36,8 @@ NEEDS_ROOT = pytest.mark.skip(reason="needs root: attaches loop devices or mount
 def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that is not marked `integration` fails when it opens a device, starts a program or uses a socket."""
     if request.node.get_closest_marker("integration"):
-        yield
+        with _turn():
+            yield
         return
     with watched() as caught:
         yield
@@ -41,13 +46,22 @@ def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
             pytest.fail(f"touched the world: {'; '.join(caught)}", pytrace=False)
 
 
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Tests of real things take turns, also between processes: loop devices, mounts and the clock are the machine's."""
+    with open(Path(tempfile.gettempdir()) / f"expunge-tests-{os.getuid()}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real things take turns on one worker; those that need root are skipped without it."""
+    """A test that needs root is one of real things, and is skipped for an ordinary user."""
     for item in items:
-        if item.get_closest_marker("integration"):
-            item.add_marker(pytest.mark.xdist_group("machine"))
-        if item.get_closest_marker("needs_root") and os.geteuid() != 0:
-            item.add_marker(NEEDS_ROOT)
+        if item.get_closest_marker("needs_root"):
+            item.add_marker(pytest.mark.integration)
+            if os.geteuid() != 0:
+                item.add_marker(NEEDS_ROOT)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

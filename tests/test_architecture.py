@@ -135,7 +135,18 @@ def test_the_import_contracts_hold() -> None:
 
 
 # What a checkout holds that is not its source.
-NOT_SOURCE = {".git", ".venv", "build", "dist", "demo-out", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+NOT_SOURCE = {
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "demo-out",
+    "__pycache__",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+}
 # Written in two parts, so that this file does not name it.
 OUTSIDE = b"../" + b"shared"
 
