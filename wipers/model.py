@@ -217,6 +217,18 @@ class Lost(Exception):
         self.facts = facts
 
 
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What a container's header area holds."""
+
+    keyslots: int
+    header_copies: int
+    opener: str
+    opener_refused: bool
+    backups_destroyed: int
+    backups_unreached: int
+
+
 class Reader(Protocol):
     """What verification may do with an opened target: look. Writing through it is a type error."""
 
@@ -250,17 +262,9 @@ class Reader(Protocol):
         """JSON lines of the extents below the file system, numbers only; none for a device."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class KeyState:
-    """What a container's header area holds."""
-
-    keyslots: int
-    header_copies: int
-    opener: str
-    opener_refused: bool
-    backups_destroyed: int
-    backups_unreached: int
+    def key_state(self) -> KeyState:
+        """State of the container's keys, read from the medium (containers only)."""
+        ...
 
 
 class Writer(Reader, Protocol):
@@ -276,10 +280,6 @@ class Writer(Reader, Protocol):
 
     def release(self) -> int:
         """Truncate and unlink the files, make that durable, return how many names went. Idempotent."""
-        ...
-
-    def key_state(self) -> KeyState:
-        """State of the container's keys, read from the medium (containers only)."""
         ...
 
 
@@ -330,6 +330,11 @@ class Observer(Protocol):
 
 class Chronicle(Protocol):
     """The journal as a run sees it: durable before it returns; its failure stops the run."""
+
+    @property
+    def head(self) -> str | None:
+        """Digest of the last line; none before the first."""
+        ...
 
     def write(self, event: object) -> None:
         """Append one journal event, fsynced."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from certificates.statements.basics import Digest, Fact, Id, Items, PersonRole, Secret32, Text, Time
-from certificates.statements.runs import Check, StepRecord
+from certificates.statements.runs import Check, Failure, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,10 @@ class Advanced:
     """Number of the step."""
     position: int
     """Bytes of the area, counted along its layout."""
+    failures: Annotated[tuple[Failure, ...], Items(0, 4096)] = ()
+    """Ranges between the position journaled before and this one that could not be written, the first 4096."""
+    failed_size: int = 0
+    """Bytes there that could not be written, all of them: a resumed run must not forget them."""
     kind: Literal["advanced"] = "advanced"
     """Mark of this kind."""
 
