@@ -1,0 +1,77 @@
+"""TOML -> Config: what a site's administrator decides. Unknown keys are errors; every error names the key."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from agent.authorize import Policy
+from certificates.errors import Refused
+
+DURATIONS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One site's configuration."""
+
+    keyring_root: str
+    """Digest of keyring version 1: the root of trust, written by root."""
+    host_key: str = "host.pem"
+    """Host's private key, relative to the configuration."""
+    registry: str | None = None
+    """Base URL of the registry; none: documents come and go on a medium."""
+    offline: bool = False
+    """An air-gapped site: exporting certificates is the normal end."""
+    other_sites: bool = False
+    """Whether --site and EXPUNGE_CONFIG are allowed besides /etc/expunge."""
+    policy: Policy = field(default_factory=Policy)
+    """Authorisation policy."""
+    kill_switch: str = "kill-switch"
+    """File whose presence stops every start and resume, relative to the state directory."""
+    least_free: int = 16 << 20
+    """Bytes that must be free where the journal lies."""
+
+
+def read_config(text: str, where: str) -> Config:
+    """Return the configuration in TOML; raises Refused naming the key that is wrong."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(where, str(error)) from error
+    site, policy = dict(tree.pop("site", {})), dict(tree.pop("policy", {}))
+    if tree:
+        raise _wrong(where, f"{min(tree)} is not a known table")
+    config = _take(Config, site, where, "site", exclude={"policy"})
+    if "keyring_root" not in config:
+        raise _wrong(where, "site.keyring_root is missing")
+    if "max_hold_age" in policy:
+        policy["max_hold_age"] = _duration(policy["max_hold_age"], where)
+    return Config(**config, policy=Policy(**_take(Policy, policy, where, "policy")))
+
+
+def _take(
+    kind: type[Config] | type[Policy], table: dict[str, Any], where: str, name: str, exclude: set[str] | None = None
+) -> dict[str, Any]:
+    """Return the table's values, having checked names and types against the dataclass."""
+    fields = {f.name: f.type for f in kind.__dataclass_fields__.values()}
+    for key, value in table.items():
+        if key not in fields or key in (exclude or set()):
+            raise _wrong(where, f"{name}.{key} is not a known key")
+        expected = str(fields[key]).split(" | ")[0]
+        if expected != "timedelta" and type(value).__name__ != expected:
+            raise _wrong(where, f"{name}.{key} must be of type {expected}")
+    return table
+
+
+def _duration(text: object, where: str) -> timedelta:
+    """Return a duration written as a number and s, m, h or d."""
+    if not isinstance(text, str) or text[-1:] not in DURATIONS or not text[:-1].isdigit():
+        raise _wrong(where, "policy.max_hold_age must be a number and s, m, h or d, e.g. 24h")
+    return timedelta(seconds=int(text[:-1]) * DURATIONS[text[-1]])
+
+
+def _wrong(where: str, detail: str) -> Refused:
+    return Refused("site-wrong", detail=detail, where=where)

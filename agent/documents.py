@@ -1,0 +1,155 @@
+"""What this host has taken in and must not forget: keyrings, hold state, holds, and the highest of each that it saw."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from agent.lines import write_durably
+from certificates.encoding import decode, encode
+from certificates.envelope import Sealed, unseal, unwrap
+from certificates.errors import Refused, Untrusted
+from certificates.keyring import Chain, check_chain, resolver
+from certificates.statements import Base64, Digest, Hold, HoldState, Keyring, Time
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The highest that this host has seen; fsynced, and never lowered."""
+
+    keyring_version: int = 0
+    """Version of the newest keyring."""
+    keyring: Digest | None = None
+    """Its digest."""
+    hold_sequence: int = 0
+    """Sequence of the newest hold state."""
+    at: Time | None = None
+    """Latest instant that a signed document or the registry showed."""
+    checkpoint: Base64 | None = None
+    """Last checkpoint of the registry's log, as its note text in base64."""
+
+
+class Documents:
+    """The keyring chain and the hold documents of one site."""
+
+    def __init__(self, keyrings: Path, state: Path, root: str) -> None:
+        """Take where keyrings lie, where state lies, and the trusted digest of keyring version 1."""
+        self.keyrings = keyrings
+        self._state = state
+        self._root = root
+
+    @property
+    def seen(self) -> Seen:
+        """What this host has seen; nothing, if it has seen nothing."""
+        try:
+            return decode((self._state / "seen.json").read_bytes(), Seen)
+        except FileNotFoundError:
+            return Seen()
+
+    def remember(self, seen: Seen) -> None:
+        """Make `seen` what this host has seen, durably."""
+        if seen != self.seen:
+            write_durably(self._state / "seen.json", encode(seen))
+
+    def chain(self) -> Chain:
+        """Return the keyring chain; raises Refused when it is older than, or not the one, this host has seen."""
+        chain = self._check_chain(self._read_keyrings())
+        seen = self.seen
+        if chain.current.version < seen.keyring_version:
+            raise Refused("keyring-rollback", found=chain.current.version, known=seen.keyring_version)
+        if seen.keyring and chain.version(seen.keyring) is None:
+            raise Refused("keyring-fork", version=seen.keyring_version)
+        self.remember(replace(seen, keyring_version=chain.current.version, keyring=chain.digest))
+        return chain
+
+    def _read_keyrings(self) -> list[bytes]:
+        names = sorted(self.keyrings.glob("*.dsse.json"), key=lambda path: int(path.name.split(".")[0]))
+        return [path.read_bytes() for path in names]
+
+    def _check_chain(self, envelopes: list[bytes]) -> Chain:
+        try:
+            return check_chain(envelopes, self._root)
+        except Untrusted as error:
+            raise Refused(error.reason, **error.facts) from error
+
+    def take_keyring(self, envelope: bytes) -> int:
+        """File the next keyring, having checked that it follows; an older or forked one raises Refused."""
+        envelopes = self._read_keyrings()
+        version = _version_of(envelope)
+        if version <= len(envelopes):
+            if unwrap(envelopes[version - 1], 4 << 20).digest != unwrap(envelope, 4 << 20).digest:
+                raise Refused("keyring-fork", version=version)
+            if version < len(envelopes):
+                raise Refused("keyring-rollback", found=version, known=len(envelopes))
+            return version
+        self._check_chain([*envelopes, envelope])
+        self.keyrings.mkdir(parents=True, exist_ok=True)
+        write_durably(self.keyrings / f"{version}.dsse.json", envelope)
+        self.chain()
+        return version
+
+    def hold_state(self, chain: Chain) -> Sealed[HoldState] | None:
+        """Return the newest hold state; raises Refused when the one at hand is older than one seen before."""
+        try:
+            envelope = (self._state / "holds" / "state.dsse.json").read_bytes()
+        except FileNotFoundError:
+            return None
+        return self._check_hold_state(envelope, chain)
+
+    def take_hold_state(self, envelope: bytes, chain: Chain) -> int:
+        """File a hold state that is not older than the newest seen; raises Refused otherwise."""
+        state = self._check_hold_state(envelope, chain)
+        write_durably(self._state / "holds" / "state.dsse.json", envelope)
+        self._remember_state(state.statement)
+        return state.statement.sequence
+
+    def _check_hold_state(self, envelope: bytes, chain: Chain) -> Sealed[HoldState]:
+        try:
+            told = decode(unwrap(envelope).payload, HoldState)
+            state = unseal(envelope, HoldState, resolver(chain.current, told.as_of))
+        except Untrusted as error:
+            raise Refused(error.reason, **error.facts) from error
+        known = self.seen.hold_sequence
+        if state.statement.sequence < known:
+            raise Refused("hold-state-replayed", found=state.statement.sequence, known=known)
+        self._remember_state(state.statement)
+        return state
+
+    def _remember_state(self, state: HoldState) -> None:
+        seen = self.seen
+        self.remember(replace(seen, hold_sequence=state.sequence, at=later(seen.at, state.as_of)))
+
+    def take_hold(self, envelope: bytes, chain: Chain) -> Hold:
+        """File a hold that lies on this host only; it denies from now on."""
+        try:
+            told = decode(unwrap(envelope).payload, Hold)
+            hold = unseal(envelope, Hold, resolver(chain.current, told.set_at))
+        except Untrusted as error:
+            raise Refused(error.reason, **error.facts) from error
+        write_durably(self._state / "holds" / f"{hold.digest.removeprefix('sha256:')}.dsse.json", envelope)
+        return hold.statement
+
+    def local_holds(self, chain: Chain) -> tuple[Hold, ...]:
+        """Return the holds that lie on this host; one that cannot be read denies all the same."""
+        names = sorted((self._state / "holds").glob("[0-9a-f]" * 64 + ".dsse.json"))
+        return tuple(self.take_hold(path.read_bytes(), chain) for path in names)
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two instants, either of which may be missing."""
+    return max((at for at in (one, other) if at is not None), default=None)
+
+
+def _version_of(envelope: bytes) -> int:
+    """Return the version that a keyring envelope says it has."""
+    try:
+        return decode(unwrap(envelope, 4 << 20).payload, Keyring).version
+    except Untrusted as error:
+        raise Refused(error.reason, **error.facts) from error
+
+
+def note_text(seen: Seen) -> str | None:
+    """Return the last checkpoint's note, or none."""
+    return base64.b64decode(seen.checkpoint).decode() if seen.checkpoint else None

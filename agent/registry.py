@@ -1,0 +1,103 @@
+"""The registry port over HTTP: the only module of the agent that imports an HTTP library."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from certificates import endpoints
+from certificates.errors import Unregistered
+
+TIMEOUT = (5, 30)
+"""Seconds to connect, and between two bytes."""
+MOST = 8 << 20
+"""Bytes of an answer read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the registry said."""
+
+    status: int
+    body: bytes
+    at: datetime | None
+    """The registry's clock."""
+
+
+class RegistryClient:
+    """Speaks to one registry; every failure is Unregistered: the data's fate does not hang on it."""
+
+    def __init__(self, url: str) -> None:
+        """Take the registry's base URL."""
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def fetch_orders(self, host: str) -> tuple[bytes, ...]:
+        """Return the envelopes of the orders that name this host."""
+        listed = self._get(endpoints.HOST_ORDERS.format(host=host))
+        return tuple(base64.b64decode(item) for item in json.loads(listed.body)["orders"])
+
+    def fetch_hold_state(self) -> Answer:
+        """Return the newest hold state's envelope, and the registry's clock."""
+        return self._get(endpoints.HOLD_STATE)
+
+    def submit_certificate(self, envelope: bytes) -> str:
+        """Return the receipt of a certificate; the registry is idempotent by digest."""
+        return self._post(endpoints.CERTIFICATES, envelope, endpoints.ENVELOPE).body.decode()
+
+    def submit_document(self, path: str, envelope: bytes) -> bytes:
+        """Hand in an order, hold, lift or validation; return what the registry answered."""
+        return self._post(path, envelope, endpoints.ENVELOPE).body
+
+    def prove_consistency(self, old: int, new: int) -> str:
+        """Return the consistency proof between two sizes of the log."""
+        return self._get(f"{endpoints.LOG_CONSISTENCY}?from={old}&to={new}").body.decode()
+
+    def challenge(self, request: dict[str, str]) -> bytes:
+        """Return the registry's signed nonce, bound to a commitment and a journal head."""
+        return self._post(endpoints.CHALLENGE, json.dumps(request).encode(), endpoints.JSON).body
+
+    def _get(self, path: str) -> Answer:
+        return self._ask("GET", path, None, None)
+
+    def _post(self, path: str, body: bytes, media_type: str) -> Answer:
+        return self._ask("POST", path, body, media_type)
+
+    def _ask(self, verb: str, path: str, body: bytes | None, media_type: str | None) -> Answer:
+        headers = {"Content-Type": media_type} if media_type else {}
+        try:
+            with self._session.request(
+                verb, self._url + path, data=body, headers=headers, timeout=TIMEOUT, stream=True, allow_redirects=False
+            ) as response:
+                content = response.raw.read(MOST + 1, decode_content=False)
+                answer = Answer(response.status_code, content, _clock_of(response))
+        except (requests.RequestException, OSError) as error:
+            raise Unregistered("registry-unreachable", detail=type(error).__name__) from error
+        if len(content) > MOST:
+            raise Unregistered("registry-refused", detail="its answer is too long")
+        if answer.status not in (200, 201):
+            raise Unregistered("registry-refused", detail=_problem(answer))
+        return answer
+
+
+def _problem(answer: Answer) -> str:
+    """Return the registry's reason (RFC 9457) in one line."""
+    try:
+        problem: Any = json.loads(answer.body)
+        return f"{problem['title']}: {problem.get('detail', '')}"[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP status {answer.status}"
+
+
+def _clock_of(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return None
