@@ -9,7 +9,7 @@ check_statically() {
         [ -d "$room" ] && rooms+=("$room")
     done
     say "lint, format, types, import contracts"
-    .venv/bin/ruff check --quiet "${rooms[@]}" || failed=1
+    .venv/bin/ruff check --quiet --output-format concise "${rooms[@]}" || failed=1
     .venv/bin/ruff format --check --quiet --output-format concise "${rooms[@]}" || { say "not formatted: run .venv/bin/ruff format"; failed=1; }
     .venv/bin/mypy --no-error-summary || failed=1
     .venv/bin/lint-imports --no-cache >build/lint-imports.txt || { cat build/lint-imports.txt; failed=1; }
