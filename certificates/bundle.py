@@ -127,7 +127,7 @@ def _ordered(entries: Mapping[str, bytes]) -> list[str]:
         most = _place(name)[2]
         if len(content) > most:
             raise Untrusted("bundle-malformed", detail=f"{name} has {len(content)} bytes, at most {most} are read")
-    return sorted(entries, key=lambda name: _place(name)[:2] + (name,))
+    return sorted(entries, key=lambda name: (*_place(name)[:2], name))
 
 
 def _place(name: str) -> tuple[int, int, int]:

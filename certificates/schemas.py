@@ -1,10 +1,11 @@
-"""The wire form for other people's programs: a JSON Schema (2020-12) of each document, made from the statement types."""
+"""The wire form for other people's programs: JSON Schemas (2020-12) made from the statement types."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import inspect
+import itertools
 import json
 import sys
 import typing
@@ -131,7 +132,7 @@ def _attribute_docstrings(kind: type) -> dict[str, str]:
     tree = ast.parse(inspect.getsource(sys.modules[kind.__module__]))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
     found: dict[str, str] = {}
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in itertools.pairwise(body):
         is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
             found[field.target.id] = str(below.value.value)  # type: ignore[attr-defined]

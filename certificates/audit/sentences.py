@@ -1,0 +1,165 @@
+# ruff: noqa: E501  a sentence stands on one line, whatever its length
+"""The audit's sentences, in English and Chinese; sentences of refusals stand in `reasons.py`."""
+
+from __future__ import annotations
+
+SENTENCES: dict[str, tuple[str, str]] = {
+    "bundle-holds": (
+        "{entries} entries, {size} bytes; every byte follows from the entries",
+        "{entries} 个条目，共 {size} 字节；每个字节均由条目确定",
+    ),
+    "keyring-holds": (
+        "{site}: versions 1 to {versions}, each signed by the keepers before and after, from the trusted root",
+        "{site}：第 1 至 {versions} 版，每版均由新旧密钥管理人签署，始于受信任的根",
+    ),
+    "start-holds": (
+        "executor {person} declared the start at {at}, bound to this order and plan",
+        "执行人 {person} 于 {at} 声明开工，与本销毁单及计划绑定",
+    ),
+    "order-holds": (
+        "{order}: signed by {persons}; the rule for {level} of {grade} data is met; roles distinct; inside its validity at {at}",
+        "{order}：由 {persons} 签署；满足 {grade} 数据 {level} 级规则；角色互不重复；{at} 时在有效期内",
+    ),
+    "hold-holds": (
+        "no hold covers it; state {sequence} of {at}, signed by the registry",
+        "无保全令涉及；登记机构签署的第 {sequence} 号状态，时间 {at}",
+    ),
+    "hold-none": ("this site keeps no hold register", "本站点未设保全登记"),
+    "certificate-holds": (
+        "{number}: signed by host {host} (key {key}), {persons}",
+        "{number}：由主机 {host}（密钥 {key}）、{persons} 签署",
+    ),
+    "certificate-awaits": (
+        "{number}: signed by host {host} (key {key}); still missing: {missing}",
+        "{number}：由主机 {host}（密钥 {key}）签署；尚缺签名：{missing}",
+    ),
+    "binding-holds": (
+        "order, keyring, start, hold state, selector, journal and {files} evidence files are the ones it names; it says what the order says",
+        "销毁单、密钥册、开工声明、保全状态、选择文件、日志及 {files} 个证据文件均与证书所载一致；内容与销毁单相符",
+    ),
+    "journal-holds": (
+        "run {sequence}: {entries} entries, chain unbroken, first and last match; its records and checks are the certificate's",
+        "第 {sequence} 次执行：{entries} 条，链条完整，首尾相符；其记录与核验即证书所载",
+    ),
+    "claim-proven": (
+        "claim recomputed by {book}: {level}. {seen}",
+        "按 {book} 重新推得结论：{level}。{seen}",
+    ),
+    "claim-not-reached": (
+        "claim recomputed by {book}: {ordered} not reached ({why}). {seen}",
+        "按 {book} 重新推得结论：未达到 {ordered}（{why}）。{seen}",
+    ),
+    "claim-unknown": (
+        "claim recomputed by {book}: unknown whether {ordered} was reached ({why}). {seen}",
+        "按 {book} 重新推得结论：是否达到 {ordered} 未知（{why}）。{seen}",
+    ),
+    "samples-hold": (
+        "{read} of {blocks} positions recomputed from the seed, {digests} expected digests from the pattern; the registry's nonce came after the last write",
+        "由种子重算 {blocks} 块中的 {read} 个抽样位置，由覆写模式重算 {digests} 个预期摘要；登记机构的随机数在最后一次写入之后给出",
+    ),
+    "samples-hold-local": (
+        "{read} of {blocks} positions recomputed from the seed, {digests} expected digests from the pattern; positions chosen by this host alone",
+        "由种子重算 {blocks} 块中的 {read} 个抽样位置，由覆写模式重算 {digests} 个预期摘要；抽样位置仅由本机选定",
+    ),
+    "samples-differ": (
+        "{read} of {blocks} blocks were read and {bad} differ or were unread, so their digests cannot be recomputed",
+        "共 {blocks} 块抽取 {read} 块，其中 {bad} 块不符或未读，摘要无法重算",
+    ),
+    "samples-spread": (
+        "{read} of {blocks} blocks over {objects} objects; their layout is not in the bundle",
+        "共 {blocks} 块抽取 {read} 块，分布于 {objects} 个对象；布局不在证据包内",
+    ),
+    "receipt-holds": (
+        "entry {number} of {origin}, {size} entries; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
+        "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",
+    ),
+    "receipt-none": ("not registered: the bundle has no receipt", "未登记：证据包内没有回执"),
+    "receipt-untrusted": (
+        "the trust given names no registry log",
+        "所给信任文件未列出登记日志",
+    ),
+    "validation-accept": (
+        "{person} accepted the result at {at}: {reason}",
+        "{person} 于 {at} 验收通过：{reason}",
+    ),
+    "validation-reject": (
+        "{person} rejected the result at {at}: {reason}",
+        "{person} 于 {at} 拒绝验收：{reason}",
+    ),
+    "validation-none": ("nobody has accepted or rejected the result yet", "尚无人验收"),
+    "time-unchecked": (
+        "a time-stamp token is there; check it with openssl ts",
+        "含时间戳；请用 openssl ts 核验",
+    ),
+    "medium-matches": (
+        "read again now: {matched} of {size} bytes match",
+        "现已重新读取：{size} 字节中 {matched} 字节相符",
+    ),
+    "medium-differs": (
+        "read again now: {matched} of {size} bytes match, {mismatched} differ, {unread} unread; it may have been used since",
+        "现已重新读取：{size} 字节中 {matched} 字节相符，{mismatched} 字节不符，{unread} 字节未读；可能已另作他用",
+    ),
+    "medium-not-read": (
+        "not re-read (give --against TARGET to do so)",
+        "未重新读取（可用 --against 指定载体）",
+    ),
+    "not-examined": ("not examined: {name} does not hold", "未核验：{name} 不成立"),
+    "runs-complete": (
+        "host {host}: runs {first} to {last} are all here",
+        "主机 {host}：第 {first} 至 {last} 次执行齐全",
+    ),
+    "runs-missing": (
+        "host {host}: of runs {first} to {last}, {missing} are not here; ask for their journals",
+        "主机 {host}：第 {first} 至 {last} 次执行中缺少 {missing}；请索取其日志",
+    ),
+    "run-twice": (
+        "host {host}: run {sequence} appears with different certificates; the host may have been restored from a backup",
+        "主机 {host}：第 {sequence} 次执行出现不同证书；该主机可能曾由备份恢复",
+    ),
+    "certificate-twice": (
+        "certificate {certificate} is here {count} times",
+        "证书 {certificate} 重复出现 {count} 次",
+    ),
+    "runs-chained": (
+        "host {host}: {count} journals, each opening with the end of the one before",
+        "主机 {host}：{count} 份日志首尾相接",
+    ),
+}
+"""Code -> (English, Chinese)."""
+
+NAMES: dict[str, tuple[str, str]] = {
+    "bundle": ("bundle", "证据包"),
+    "keyring": ("keyring", "密钥册"),
+    "order": ("order", "销毁单"),
+    "hold": ("hold", "保全"),
+    "start": ("start", "开工声明"),
+    "certificate": ("certificate", "证书"),
+    "binding": ("binding", "绑定"),
+    "journal": ("journal", "日志"),
+    "evidence": ("evidence", "证据"),
+    "samples": ("samples", "抽样"),
+    "receipt": ("receipt", "回执"),
+    "validation": ("validation", "验收"),
+    "time": ("time", "时间戳"),
+    "medium": ("medium", "载体"),
+    "runs": ("runs", "执行序列"),
+}
+"""Name of a check -> (English, Chinese)."""
+
+CLASSES: dict[str, tuple[str, str]] = {
+    "recomputable": ("recomputable", "可重算"),
+    "re-runnable": ("re-runnable", "可重做"),
+    "attested": ("attested", "凭陈述"),
+}
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "proven": ("Proven, as far as this host told the truth.", "已证实（以该主机陈述属实为前提）。"),
+    "not-proven": (
+        "The documents hold. The claim is not proven.",
+        "文件成立，但结论未证实。",
+    ),
+    "does-not-hold": (
+        "A document does not hold. Treat this bundle as proof of nothing.",
+        "有文件不成立。此证据包不能证明任何事项。",
+    ),
+}

@@ -1,0 +1,318 @@
+# ruff: noqa: E501  a sentence stands on one line, whatever its length
+"""One table of terms: every word that a page shows, in English and Chinese."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+WORDS: dict[str, tuple[str, str]] = {
+    # titles and verdicts
+    "title.certificate": ("Certificate of destruction", "数据销毁证书"),
+    "title.record": ("Record of disposal (not proven)", "数据处置结果记录（未证实）"),
+    "outcome.proven": ("proven", "已证实"),
+    "outcome.not-reached": ("not reached", "未达到"),
+    "outcome.unknown": ("unknown", "未知"),
+    "verdict.proven": (
+        "Destroyed to {level}; {read} of {size} bytes read back; proven.",
+        "已按{level}销毁；共 {size} 字节，已回读 {read} 字节；已证实。",
+    ),
+    "verdict.proven.sampled": (
+        "Destroyed to {level}; {read} of {blocks} blocks read back at random positions; proven.",
+        "已按{level}销毁；共 {blocks} 块，在随机位置回读 {read} 块；已证实。",
+    ),
+    "verdict.not-reached": ("Not proven: {level} was not reached. {why}", "未证实：未达到{level}。{why}"),
+    "verdict.unknown": (
+        "Not proven: whether {level} was reached is unknown. {why}",
+        "未证实：是否达到{level}未知。{why}",
+    ),
+    # levels, media, methods, grades
+    "level.clear": ("clear", "逻辑清除级 (clear)"),
+    "level.purge": ("purge", "净化级 (purge)"),
+    "level.destroy": ("destroy", "物理销毁级 (destroy)"),
+    "level.none": ("none", "无"),
+    "media.magnetic": ("magnetic", "磁介质"),
+    "media.flash": ("flash", "闪存"),
+    "media.opaque": ("opaque (the host cannot see what it lies on)", "不透明（主机无法识别底层介质）"),
+    "method.device-overwrite": ("overwriting of the whole device by the host", "由主机覆写整个设备"),
+    "method.in-place-overwrite": ("overwriting in place of the blocks it occupies", "就地覆写所占数据块"),
+    "method.key-destruction": ("destruction of every keyslot and header copy", "销毁全部密钥槽和头部副本"),
+    "kind.device": ("device", "设备"),
+    "kind.image": ("disk image or loop device", "磁盘映像或环回设备"),
+    "kind.files": ("files", "文件"),
+    "kind.database": ("database", "数据库"),
+    "kind.luks": ("LUKS container", "LUKS 加密容器"),
+    "grade.core": ("core data", "核心数据"),
+    "grade.important": ("important data", "重要数据"),
+    "grade.general": ("general data", "一般数据"),
+    "secrecy.none": ("declared free of state secrets", "已声明不涉及国家秘密"),
+    "secrecy.suspected": ("suspected to hold state secrets", "疑似涉及国家秘密"),
+    "secrecy.declared": ("declared to hold state secrets", "已标明国家秘密"),
+    # people
+    "role.requester": ("requester", "申请人"),
+    "role.approver": ("approver", "审批人"),
+    "role.registrar": ("registrar", "登记人"),
+    "role.security-officer": ("security officer", "安全管理员"),
+    "role.executor": ("executor", "执行人"),
+    "role.witness": ("witness", "监销人"),
+    "role.validator": ("validator", "验收人"),
+    "role.keeper": ("keeper", "密钥管理人"),
+    "role.auditor": ("auditor", "审计人"),
+    "role.host": ("host", "主机"),
+    "role.registry": ("registry", "登记机构"),
+    "act.performing": ("performing", "执行"),
+    "act.verifying": ("verifying", "核验"),
+    "act.witnessing": ("witnessing", "监销"),
+    "act.validating": ("validating", "验收"),
+    "signed.yes": ("signed", "已签名"),
+    "signed.no": ("not signed", "未签名"),
+    "signed.apart": ("by a statement of its own", "另行出具"),
+    # where it goes
+    "destination.internal-reuse": ("reuse inside the unit", "单位内部再利用"),
+    "destination.external-reuse": ("reuse outside the unit", "对外再利用"),
+    "destination.recycling": ("recycling", "回收"),
+    "destination.manufacturer": ("return to the manufacturer", "退回厂商"),
+    "destination.destruction-body": ("hand-over to a destruction body", "移交销毁机构"),
+    "destination.storage": ("storage", "保管"),
+    "otherwise.physical-destruction": ("physical destruction", "物理销毁"),
+    "otherwise.hand-over": ("hand-over", "移交"),
+    # why a claim is not higher
+    "reason.level-above-ceiling": (
+        "the ordered level is above what this method can reach on this medium",
+        "所要求的级别高于该方法在此介质上可达到的级别",
+    ),
+    "reason.not-overwritten": ("{count} bytes could not be overwritten", "{count} 字节未能覆写"),
+    "reason.read-back-differs": (
+        "{count} bytes read back differ from what was written",
+        "回读有 {count} 字节与写入不符",
+    ),
+    "reason.sample-differs": ("{count} sampled blocks differ from what was written", "抽样有 {count} 块与写入不符"),
+    "reason.key-not-gone": ("key material is still there ({count} places)", "密钥材料仍然存在（{count} 处）"),
+    "reason.names-not-reached": ("the names were not reached", "名称未能销毁"),
+    "reason.identity-changed": ("the target's identity changed during the run", "执行期间对象身份发生变化"),
+    "reason.identity-not-reread": ("the target's identity was not read again at the end", "结束时未重新读取对象身份"),
+    "reason.passes-missing": ("{count} passes were not recorded", "有 {count} 遍覆写未记录"),
+    "reason.passes-incomplete": ("{count} bytes of a pass are not accounted for", "有 {count} 字节覆写情况不明"),
+    "reason.key-not-checked": ("nobody looked whether the key is gone", "未核查密钥是否已消失"),
+    "reason.not-released": ("names and space were not released", "名称和空间未释放"),
+    "reason.history-not-hunted": ("what earlier history left was not looked for", "未查找历史残留"),
+    "reason.not-read-back": ("the last pass was not read back", "最后一遍未回读"),
+    "reason.unread": ("{count} bytes could not be read back", "{count} 字节未能回读"),
+    "reason.sample-incomplete": (
+        "the sample is smaller than its stated confidence needs",
+        "抽样数量不足以支持所述置信度",
+    ),
+    "reason.not-read-below-file-system": (
+        "the storage below the file system was not read",
+        "未能读取文件系统之下的存储",
+    ),
+    "reason.header-only-sampled": ("the key area was only sampled", "密钥区仅抽样核验"),
+    "reason.key-copies-unreached": ("{count} header backups were not reached", "{count} 份头部备份未能销毁"),
+    "reason.key-copies-outside-order": (
+        "{count} known copies lie outside this order",
+        "{count} 份已知副本不在本销毁单内",
+    ),
+    "reason.crypto-erase-conditions-missing": (
+        "{count} of the 7 conditions of cryptographic erase are not attested",
+        "加密擦除 7 项条件中有 {count} 项未获证明",
+    ),
+    # what a run does not reach
+    "residual.remapped-sectors": ("sectors that the drive has remapped", "硬盘已重映射的扇区"),
+    "residual.over-provisioning": ("over-provisioned blocks of the controller", "控制器预留空间"),
+    "residual.storage-below-virtual-device": ("storage below a virtual device", "虚拟设备之下的存储"),
+    "residual.free-blocks": ("free blocks that held earlier versions", "曾存放早期版本的空闲块"),
+    "residual.file-system-journal": ("the file system's journal", "文件系统日志"),
+    "residual.names-in-directories": ("names left in directory blocks", "目录块中残留的名称"),
+    "residual.slack-of-neighbours": ("slack space of neighbouring files", "相邻文件的尾部空隙"),
+    "residual.header-backups-not-searched": ("header backups: not looked for", "头部备份：未查找"),
+    "residual.copies-outside-order": ("copies outside this order", "本销毁单以外的副本"),
+    "residual.memory-and-swap": ("memory and swap", "内存和交换区"),
+    "residual.raw-storage-not-readable": ("raw storage was not readable", "无法读取底层存储"),
+    # conditions on the order's word
+    "condition.always-encrypted": ("no plaintext ever reached the medium", "介质上从未有过明文"),
+    "condition.key-strength": ("keys of 128 bits or more from an adequate source", "密钥不少于 128 位且来源合格"),
+    "condition.validated-module": ("validated cryptographic module, or none required", "密码模块经认证或不要求认证"),
+    "condition.all-copies-known": ("every copy of the keys is known and ordered", "密钥全部副本已知并列入"),
+    "condition.zeroization": ("keys are zeroized by a recognised rule", "密钥按公认规则清零"),
+    "condition.no-escrow": ("keys are not escrowed elsewhere", "密钥无他处托管"),
+    "condition.no-known-flaws": ("no known flaw of this encryption", "该加密无已知缺陷"),
+    # areas, places, steps
+    "area.whole": ("everything addressable", "全部可寻址范围"),
+    "area.header": ("the key area", "密钥区"),
+    "place.device": ("through the device", "经设备读取"),
+    "place.below-file-system": ("on the storage below the file system", "在文件系统之下的存储上读取"),
+    "pattern.constant": ("0x{byte} throughout", "全部写入 0x{byte}"),
+    "pattern.aes-256-ctr": ("AES-256-CTR keystream, key published below", "AES-256-CTR 密钥流，密钥见下页"),
+    "verification.full": ("full read-back", "全部回读"),
+    "verification.sampled": (
+        "sampled read-back, confidence {confidence}, fraction {fraction}",
+        "抽样回读，置信度 {confidence}，比例 {fraction}",
+    ),
+    "check.full-read-back": (
+        "Full read-back {place}: {matched} of {size} bytes match, {mismatched} differ, {unread} unread.",
+        "全部回读（{place}）：共 {size} 字节，{matched} 字节相符，{mismatched} 字节不符，{unread} 字节未能读取。",
+    ),
+    "check.sampled-read-back": (
+        "{read} of {blocks} blocks of {block_size} bytes read {place}, {matched} matched: with confidence {confidence} at most a fraction {fraction} (about {bytes} bytes) of the readable area differs, for residue placed independently of the positions.",
+        "共 {blocks} 块（每块 {block_size} 字节），{place}抽取 {read} 块，{matched} 块相符：在残留与抽样位置无关的前提下，以 {confidence} 的置信度，可读范围内不符的比例不超过 {fraction}（约 {bytes} 字节）。",
+    ),
+    "check.key-gone": (
+        "Keyslots {slots_before} before, {slots_after} after; header copies {headers_before} before, {headers_after} after; {opener} {answer}.",
+        "密钥槽：销毁前 {slots_before} 个，销毁后 {slots_after} 个；头部副本：销毁前 {headers_before} 份，销毁后 {headers_after} 份；{opener} {answer}。",
+    ),
+    "opener.refused": ("no longer takes it for a container", "已不再将其识别为容器"),
+    "opener.opened": ("still takes it for a container", "仍将其识别为容器"),
+    "seed.nonce": (
+        "positions fixed by the registry's nonce after the last write",
+        "抽样位置由登记机构在最后一次写入后给出的随机数确定",
+    ),
+    "seed.local": ("positions chosen by this host alone", "抽样位置仅由本机选定"),
+    "class.recomputable": ("recomputable", "可重算"),
+    "class.re-runnable": ("re-runnable", "可重做"),
+    "class.attested": ("attested", "凭陈述"),
+    # labels of the first page
+    "label.verdict": ("Verdict", "结论"),
+    "label.number": ("Number", "编号"),
+    "label.issued": ("Issued", "出具时间"),
+    "label.unit": ("Unit", "单位"),
+    "label.superior": ("Superior unit", "上级单位"),
+    "label.credit_code": ("Registration no.", "统一社会信用代码"),
+    "label.assets": ("Data assets", "数据资产"),
+    "label.card": ("Card", "卡片编号"),
+    "label.catalogue": ("Catalogue id", "资源目录编号"),
+    "label.code": ("Class", "分类代码"),
+    "label.name": ("Name", "名称"),
+    "label.grade": ("Grade", "数据等级"),
+    "label.personal": ("Personal information", "个人信息"),
+    "label.secrecy": ("State secrets", "密级声明"),
+    "label.medium": ("Medium", "载体"),
+    "label.carrier": ("Carrier", "载体编号"),
+    "label.label": ("Label on the object", "实物标签"),
+    "label.manufacturer": ("Manufacturer", "制造商"),
+    "label.model": ("Model", "型号"),
+    "label.serial": ("Serial number", "序列号"),
+    "label.property": ("Property number", "资产编号"),
+    "label.media_type": ("Media type", "介质类型"),
+    "label.source": ("Came from", "来源设备"),
+    "label.host": ("Host", "执行主机"),
+    "label.size": ("Size", "容量"),
+    "label.objects": ("Objects", "对象数"),
+    "label.order": ("Order and approval", "销毁单与审批"),
+    "label.order_id": ("Order", "销毁单"),
+    "label.approval": ("Approval document", "批复文件"),
+    "label.decision": ("Collective decision", "集体决策"),
+    "label.approved_by": ("Approved by", "审批签名"),
+    "label.paper": ("Paper approval", "纸质批复"),
+    "label.hold": ("Holds", "保全"),
+    "hold.checked": ("none covers it; hold state bound below", "无保全令涉及；保全状态见下页"),
+    "hold.none": ("this site keeps no hold register", "本站点未设保全登记"),
+    "label.method": ("Method", "方法"),
+    "label.technique": ("Technique", "技术"),
+    "label.citation": ("Source", "依据"),
+    "label.level": ("Level ordered", "要求级别"),
+    "label.level_reached": ("Level supported", "证据支持的级别"),
+    "label.pass": ("Pass {number}", "第 {number} 遍"),
+    "label.final_state": ("Final state", "最终状态"),
+    "label.tool": ("Program", "程序"),
+    "label.run": ("Run", "执行"),
+    "label.run_value": ("from {begin} to {end}", "{begin} 至 {end}"),
+    "label.verification": ("Verification", "核验"),
+    "label.map": ("Map of the medium", "介质图"),
+    "label.written": ("written", "已写入"),
+    "label.not_written": ("not written", "未写入"),
+    "label.differs": ("differs", "不符"),
+    "label.unread": ("not read", "未读"),
+    "label.matched": ("read back, matches", "回读相符"),
+    "label.sampled": ("sampled", "抽样"),
+    "label.speed": ("Speed", "速度"),
+    "label.residual": ("Residual limits", "残余风险"),
+    "label.order_word": ("On the order's word", "以销毁单陈述为准"),
+    "label.people": ("People", "人员"),
+    "label.person": ("Person", "人员编号"),
+    "label.part": ("Part", "职责"),
+    "label.title": ("Title", "职务"),
+    "label.place": ("Place", "地点"),
+    "label.contact": ("Contact", "联系方式"),
+    "label.signature": ("Signature", "签名"),
+    "label.validation": ("Validation", "验收"),
+    "validation.none": ("not yet decided", "尚未验收"),
+    "validation.accept": ("accepted by {person} on {at}: {reason}", "{person} 于 {at} 验收通过：{reason}"),
+    "validation.reject": ("rejected by {person} on {at}: {reason}", "{person} 于 {at} 拒绝：{reason}"),
+    "label.destination": ("Destination", "去向"),
+    "label.otherwise": ("If unreachable", "备用方案"),
+    "label.keep": ("Keep until", "保管至"),
+    "label.registry": ("Registry entry", "登记编号"),
+    "registry.entry": ("no. {number} of {origin}", "{origin} 第 {number} 号"),
+    "registry.none": ("not registered", "未登记"),
+    "label.check": ("How to check this", "如何核验"),
+    "check.one": (
+        "1. expunge-audit FILE.expunge --trust trust.json   (offline; trust.json comes to you by another way)",
+        "1. expunge-audit 文件.expunge --trust trust.json   （离线；trust.json 须经其他途径取得）",
+    ),
+    "check.two": ("2. With the medium at hand: {command}", "2. 持有载体时：{command}"),
+    "check.two.none": (
+        "2. With the medium at hand: expunge audit FILE.expunge --trust trust.json --against TARGET",
+        "2. 持有载体时：expunge audit 文件.expunge --trust trust.json --against 载体",
+    ),
+    "check.three": (
+        "3. With openssl and jq alone: docs/certificate-format.md; the certificate is {digest}",
+        "3. 仅用 openssl 和 jq：见 docs/certificate-format.md；证书摘要 {digest}",
+    ),
+    "label.limits": ("Limits", "局限"),
+    "limits.host": (
+        "As far as this host told the truth: whoever controls a host can forge what it sees.",
+        "以本机陈述属实为前提：控制主机者可以伪造其所见。",
+    ),
+    "label.raw": ("Everything, as sealed", "全部原始内容"),
+    "label.page_of": ("This page is a rendering; the sealed file decides.", "本页仅为呈现，以签名文件为准。"),
+    "label.digests": ("Bound documents", "所绑定的文件"),
+    "label.certificate": ("Certificate", "证书"),
+    "label.start": ("Start", "开工声明"),
+    "label.plan": ("Plan", "计划"),
+    "label.keyring": ("Keyring version {version}", "密钥册第 {version} 版"),
+    "label.hold_state": ("Hold state", "保全状态"),
+    "label.selector": ("Selector commitment", "选择文件承诺值"),
+    "label.journal": ("Journal, run {sequence}, {entries} entries", "日志，第 {sequence} 次执行，{entries} 条"),
+    "label.ledger": ("Spent-order ledger, entry {number}", "已用销毁单台账第 {number} 条"),
+    "label.supersedes": ("Supersedes", "更正前的证书"),
+    "label.pass_keys": ("Keys of random passes", "随机覆写密钥"),
+    "label.step": ("step {step}", "第 {step} 步"),
+    "label.rule_book": ("Rule book", "判定规则"),
+    "label.signatures": ("Signatures", "签名"),
+    "label.missing": ("missing", "缺少"),
+    "label.facts": ("Identity, read on the open descriptor", "身份信息（打开后读取）"),
+    "label.before": ("before", "销毁前"),
+    "label.after": ("after", "销毁后"),
+    "word.yes": ("yes", "是"),
+    "word.no": ("no", "否"),
+    "word.none": ("none", "无"),
+    "word.bytes": ("bytes", "字节"),
+    "word.resumed": ("taken up again {count} times after interruptions", "中断后续作 {count} 次"),
+    "word.failed": ("{count} bytes not written", "{count} 字节未写入"),
+    "word.names": ("{count} names removed, space released", "已移除 {count} 个名称并释放空间"),
+}
+"""Key -> (English, Chinese)."""
+
+
+def say(key: str, language: Language, **facts: object) -> str:
+    """Return a term or sentence in the reader's language, filled with facts."""
+    english, chinese = WORDS[key]
+    text = chinese if language == "zh" else english
+    return text.format(**facts) if facts else text
+
+
+def term(group: str, code: str, language: Language, **facts: object) -> str:
+    """Return the word for a code of a group, or the code itself where a later version knows more than this one."""
+    key = f"{group}.{code}"
+    return say(key, language, **facts) if key in WORDS else code
+
+
+def number(value: int) -> str:
+    """Return a whole number with thousands separated."""
+    return f"{value:,}"
+
+
+def share(ppm: int) -> str:
+    """Return parts per million as a percentage without trailing zeros."""
+    return f"{ppm / 10_000:.4f}".rstrip("0").rstrip(".") + " %"
