@@ -86,23 +86,27 @@ make_venv() {
 
 # What decides whether .venv is up to date, in one line.
 environment_stamp() {
-    cat pyproject.toml "requirements/$1.txt" scripts/_environment.sh | sha256sum | cut -d' ' -f1
+    { pwd; cat pyproject.toml "requirements/$1.txt" scripts/_environment.sh; } | sha256sum | cut -d' ' -f1
 }
 
 # dev holds everything runtime does, at the same versions, so a dev environment serves for both.
 is_current() {
     local kind
+    [ -x .venv/bin/expunge ] || return 1
     for kind in "$@"; do
         [ "$(cat ".venv/expunge-$kind.stamp" 2>/dev/null)" = "$(environment_stamp "$kind")" ] && return 0
     done
     return 1
 }
 
+# A virtual environment names its own path in every program, so one that was moved or copied is made anew.
+is_usable_venv() {
+    grep -qsF "$PWD/.venv/" .venv/bin/pip && is_usable_python .venv/bin/python
+}
+
 install_locked() {
     local kind=$1
-    if ! { [ -x .venv/bin/pip ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } 2>/dev/null; then
-        make_venv
-    fi
+    is_usable_venv || make_venv
     say "installing requirements/$kind.txt into .venv"
     .venv/bin/python -m pip install --quiet --require-hashes -r "requirements/$kind.txt"
     if [ "$kind" = dev ]; then
