@@ -58,3 +58,15 @@ def test_every_locked_file_is_named_by_hash_and_no_index_by_address() -> None:
         entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
         assert all("--hash=sha256:" in entry for entry in entries)
         assert not re.search(r"://|--(index-url|extra-index-url|find-links|trusted-host)", text)
+
+
+def test_every_script_stops_at_its_first_error_and_says_what_it_is_for() -> None:
+    """A script that runs on after a failure reports success for something it did not do."""
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.name.startswith("_")]
+    assert {"build", "campaign", "check", "lock", "test"} <= {path.name for path in scripts}
+    for script in scripts:
+        first, purpose, *rest = script.read_text(encoding="utf-8").splitlines()
+        assert first == "#!/usr/bin/env bash", script.name
+        assert purpose.startswith("# "), script.name
+        assert "set -euo pipefail" in rest, script.name
+        assert script.stat().st_mode & 0o111, script.name
