@@ -1,0 +1,280 @@
+"""Block devices, and loop devices over image files: found by identity, held exclusively, read past every cache."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from certificates.errors import Refused
+from certificates.statements import Area, Carrier, DeviceIdentity, Extent, Fact, ImageIdentity, Media, Selector
+from wipers.linux.devices import BlockDevice, device_numbered, list_devices
+from wipers.linux.direct import Storage, device_geometry, error_name, open_descriptor
+from wipers.linux.filesystems import file_system_of
+from wipers.linux.identity import check_free, check_unchanged, facts_of, image_facts, residual_of
+from wipers.linux.loops import Loop, loop_behind, loop_named, settle_below
+from wipers.linux.machine import THIS_MACHINE, Machine, attribute
+from wipers.linux.openers import FileNumber
+from wipers.linux.usage import Activity, device_obstacles, in_use, observe
+from wipers.model import KeyState, Lost, Obstacle, Target
+
+BlockIdentity = DeviceIdentity | ImageIdentity
+
+
+def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
+    """Every device with the carrier's facts; none for an identity of another kind."""
+    identity = carrier.identity
+    return find_devices(identity, machine) if isinstance(identity, DeviceIdentity | ImageIdentity) else ()
+
+
+def find_devices(identity: BlockIdentity, machine: Machine) -> tuple[Target, ...]:
+    """Every device with the identity's facts, tried for whether it can be held; reads only."""
+    wanted = facts_of(identity)
+    fitting = {target.location for target in _listed(machine, ()) if target.kind == identity.kind}
+    found = (target for target in _listed(machine, _backing_files(machine)) if target.location in fitting)
+    return tuple(_tried(target) for target in found if target.facts == wanted and is_named(target))
+
+
+def list_targets(machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
+    """Every disk and loop device of the machine, with what stands in its way; reads only."""
+    return _listed(machine, _backing_files(machine))
+
+
+def is_named(target: Target) -> bool:
+    """Whether the device says anything that tells it from its neighbour: a serial number or WWN, or a backing file."""
+    return target.kind == "image" or any(fact.value for fact in target.facts if fact.name in {"serial", "wwn"})
+
+
+@contextmanager
+def open(  # noqa: A001 - the name of the port
+    target: Target, carrier: Carrier, selector: Selector | None, resuming: bool, machine: Machine = THIS_MACHINE
+) -> Iterator[DeviceWriter]:
+    """Hold the device as `hold` does; `resuming` changes nothing, for a device's facts survive."""
+    with hold(target, machine) as writer:
+        yield writer
+
+
+@contextmanager
+def hold(target: Target, machine: Machine) -> Iterator[DeviceWriter]:
+    """The device is held exclusively, and its facts, read on the open descriptor, are the target's; raises Refused."""
+    descriptor = _open_exclusively(target.location, machine)
+    try:
+        geometry = device_geometry(descriptor)
+        storage = Storage(descriptor, target.location, geometry.size, geometry.sector_size)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with storage:
+        writer = DeviceWriter(machine, storage)
+        _check_still_it(target, writer)
+        check_free(_obstacles_now(machine, storage))
+        yield writer
+
+
+class DeviceWriter:
+    """A block device held exclusively; its one stream is 0."""
+
+    place: Literal["device", "below-file-system"] = "device"
+
+    def __init__(self, machine: Machine, storage: Storage) -> None:
+        """Note which loop, if any, lies behind the descriptor, so that a later change shows."""
+        self._machine = machine
+        self._storage = storage
+        self._device = os.fstat(storage.descriptor).st_rdev
+        self._loop = self._loop_now()
+
+    @property
+    def sector_size(self) -> int:
+        return self._storage.sector_size
+
+    @property
+    def size(self) -> int:
+        """Bytes of the device."""
+        return self._storage.size
+
+    def facts(self) -> tuple[Fact, ...]:
+        if self._storage.is_gone():
+            raise Lost("target-lost", where=self._storage.location, detail="it left the machine")
+        if self._loop_now() != self._loop:
+            raise Lost("target-lost", where=self._storage.location, detail="another file was attached to it")
+        device = device_numbered(self._machine, self._device)
+        if device is None:
+            raise Lost("target-lost", where=self._storage.location, detail="the kernel lists it no longer")
+        size = device_geometry(self._storage.descriptor).size
+        return _facts(device, self._loop, size)
+
+    def layout(self, area: Area) -> Iterable[Extent]:
+        return (Extent(0, 0, self._storage.size),) if area == "whole" else ()
+
+    def read(self, stream: int, offset: int, buffer: memoryview) -> None:
+        self._check_stream(stream)
+        self._storage.read(offset, buffer)
+
+    def write(self, stream: int, offset: int, buffer: memoryview) -> None:
+        self._check_stream(stream)
+        self._storage.write(offset, buffer)
+
+    def flush(self) -> None:
+        self._storage.flush()
+
+    def settle(self) -> None:
+        self._storage.settle()
+        settle_below(self._machine, self._device)
+
+    def physical_extents(self) -> bytes | None:
+        return None
+
+    def release(self) -> int:
+        """Nothing: a device has no name to give up."""
+        return 0
+
+    def key_state(self) -> KeyState:
+        raise TypeError("a plain device holds no keys")
+
+    def _check_stream(self, stream: int) -> None:
+        if stream != 0:
+            raise ValueError(f"a device has no stream {stream}")
+
+    def _loop_now(self) -> Loop | None:
+        name = os.path.basename(self._storage.location)
+        path = attribute(self._machine.sys / "block" / name / "loop" / "backing_file")
+        try:
+            return loop_behind(self._storage.descriptor, name, path) if path else None
+        except OSError as error:
+            raise Lost("target-lost", where=self._storage.location, detail=error_name(error)) from error
+
+
+def _listed(machine: Machine, files: Iterable[FileNumber]) -> tuple[Target, ...]:
+    activity = observe(machine, frozenset(files))
+    return tuple(_target(machine, device, activity) for device in list_devices(machine))
+
+
+def _backing_files(machine: Machine) -> frozenset[FileNumber]:
+    named = (loop_named(machine, device.name) for device in list_devices(machine))
+    return frozenset(loop.file for loop in named if loop is not None and loop.file is not None)
+
+
+def _target(machine: Machine, device: BlockDevice, activity: Activity) -> Target:
+    loop = next((loop for loop in activity.loops if loop.name == device.name), None)
+    facts = _facts(device, loop, device.size)
+    obstacles = device_obstacles(machine, device, activity)
+    target = Target(
+        kind="device" if loop is None else "image",
+        location=str(machine.dev / device.name),
+        facts=facts,
+        unit=_unit(device, loop),
+        media=device.media if loop is None else Media.OPAQUE,
+        size=device.size,
+        header_size=0,
+        sector_size=device.sector_size,
+        objects=1,
+        obstacles=obstacles,
+        residual=residual_of(device.media if loop is None else Media.OPAQUE),
+        description=_description(device, loop),
+    )
+    if is_named(target):
+        return target
+    nameless = Obstacle("device-nameless", (("where", target.location),))
+    return Target(**{**{name: getattr(target, name) for name in Target.__slots__}, "obstacles": (*obstacles, nameless)})
+
+
+def _facts(device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...]:
+    if loop is None:
+        return (*device.facts[:-1], Fact("size", str(size)))
+    inode = loop.file[1] if loop.file is not None else 0
+    return image_facts(_filesystem_below(loop), inode, size, is_attached=True)
+
+
+def _filesystem_below(loop: Loop) -> str:
+    """UUID of the file system that the backing file lies on; empty where the file is out of sight."""
+    try:
+        descriptor = os.open(loop.path, os.O_PATH | os.O_CLOEXEC)
+        descriptor_of_folder = os.open(os.path.dirname(loop.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        found = os.fstat(descriptor)
+        is_it = (found.st_dev, found.st_ino) == loop.file
+        return (file_system_of(descriptor_of_folder).uuid or "") if is_it else ""
+    finally:
+        os.close(descriptor)
+        os.close(descriptor_of_folder)
+
+
+def _unit(device: BlockDevice, loop: Loop | None) -> str:
+    """The thing itself: WWN and serial together name a drive behind several paths, one of them alone does not."""
+    if loop is not None and loop.file is not None:
+        return f"file {loop.file[0]}:{loop.file[1]}"
+    return f"{device.wwn} {device.serial}" if device.wwn and device.serial else device.name
+
+
+def _description(device: BlockDevice, loop: Loop | None) -> tuple[Fact, ...]:
+    pairs = {
+        "vendor": device.vendor,
+        "model": device.model,
+        "serial": device.serial,
+        "firmware": device.firmware,
+        "physical-sector": str(device.physical_sector_size),
+        "removable": "yes" if device.is_removable else "",
+        "backing-file": loop.path if loop is not None else "",
+    }
+    return tuple(Fact(name, value) for name, value in pairs.items() if value)
+
+
+def _tried(target: Target) -> Target:
+    """Whether the kernel would let it be held: it knows of users that no list of this machine shows."""
+    if target.obstacles:
+        return target
+    try:
+        os.close(os.open(target.location, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW))
+    except OSError as error:
+        return _with(target, _why_not_opened(target.location, error))
+    return target
+
+
+def _with(target: Target, obstacle: Obstacle) -> Target:
+    from dataclasses import replace
+
+    return replace(target, obstacles=(*target.obstacles, obstacle))
+
+
+def _why_not_opened(location: str, error: OSError) -> Obstacle:
+    if error.errno == errno.EBUSY:
+        return in_use(location, "the kernel, which refuses to hand it out exclusively")
+    if error.errno == errno.EROFS:
+        return Obstacle("read-only", (("where", location),))
+    return Obstacle("open-failed", (("error", error_name(error)), ("where", location)))
+
+
+def _open_exclusively(location: str, machine: Machine) -> int:
+    """A descriptor that nobody else can hold exclusively at the same time; raises Refused saying who does."""
+    try:
+        return open_descriptor(location, os.O_RDWR | os.O_EXCL)
+    except OSError as error:
+        device = os.stat(location).st_rdev if os.path.exists(location) else 0
+        known = device_numbered(machine, device)
+        users = device_obstacles(machine, known, observe(machine)) if known is not None else ()
+        check_free((*users, _why_not_opened(location, error)))
+        raise
+
+
+def _check_still_it(target: Target, writer: DeviceWriter) -> None:
+    try:
+        found = writer.facts()
+    except Lost as error:
+        raise Refused("identity-changed", where=target.location, fact="presence", found=error.facts["detail"], expected="attached") from error
+    check_unchanged(target.location, target.facts, found)
+    sector = (Fact("sector-size", str(target.sector_size)),), (Fact("sector-size", str(writer.sector_size)),)
+    check_unchanged(target.location, *sector)
+
+
+def _obstacles_now(machine: Machine, storage: Storage) -> tuple[Obstacle, ...]:
+    device = device_numbered(machine, os.fstat(storage.descriptor).st_rdev)
+    if device is None:
+        return (Obstacle("open-failed", (("error", "ENODEV"), ("where", storage.location))),)
+    loop = loop_named(machine, device.name)
+    files = frozenset({loop.file}) if loop is not None and loop.file is not None else frozenset()
+    return device_obstacles(machine, device, observe(machine, files))

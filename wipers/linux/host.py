@@ -1,0 +1,69 @@
+"""This machine as a Host: each kind of carrier is found and opened by the module that knows it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from certificates.statements import Carrier, Selector
+from wipers.linux.machine import THIS_MACHINE, Machine
+from wipers.model import Target, Writer
+
+
+class Kind(Protocol):
+    """What a module offers for one kind of carrier."""
+
+    def find(self, carrier: Carrier, selector: Selector | None, machine: Machine) -> tuple[Target, ...]:
+        """Every candidate; reads only."""
+        ...
+
+    def open(
+        self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool, machine: Machine
+    ) -> AbstractContextManager[Writer]:
+        """The target, held and identified again; raises Refused."""
+        ...
+
+
+class LinuxHost:
+    """The machine that this program runs on."""
+
+    def __init__(self, state_directory: Path, machine: Machine = THIS_MACHINE) -> None:
+        """Keep what runs must know again after a crash in the state directory, which is private to this host."""
+        self._machine = replace(machine, runs=state_directory)
+
+    def find(self, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
+        """Every candidate for the carrier's identity, with what stands in its way; reads only."""
+        return _module(carrier).find(carrier, selector, self._machine)
+
+    def list_targets(self) -> tuple[Target, ...]:
+        """All devices of this machine with their obstacles; reads only."""
+        from wipers.linux import blocks
+
+        return blocks.list_targets(self._machine)
+
+    def open(
+        self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool
+    ) -> AbstractContextManager[Writer]:
+        """Hold the target exclusively, identified again on the open descriptor; raises Refused."""
+        return _module(carrier).open(target, carrier, selector, resuming, self._machine)
+
+
+def _module(carrier: Carrier) -> Kind:
+    """The module for a kind of carrier, loaded when it is first needed."""
+    from certificates.statements import DatabaseIdentity, DeviceIdentity, FilesIdentity, ImageIdentity, LuksIdentity
+
+    from wipers.linux import blocks, files, images, luks, sqlite
+
+    match carrier.identity:
+        case DeviceIdentity() | ImageIdentity(attached=True):
+            return blocks
+        case ImageIdentity():
+            return images
+        case LuksIdentity():
+            return luks
+        case FilesIdentity():
+            return files
+        case DatabaseIdentity():
+            return sqlite
