@@ -32,6 +32,18 @@ REASONS: dict[str, Row] = {
         "载体 {carrier} 的证书待签名：{who}",
         "请运行 expunge certificate sign，再运行 expunge submit",
     ),
+    "binding-broken": Row(
+        "The {document} does not bind what is in the bundle ({field})",
+        "Treat the bundle as false; ask for the original",
+        "{document} 与证据包内容不符（{field}）",
+        "请按不实处理，并索取原件",
+    ),
+    "bundle-malformed": Row(
+        "The bundle does not hold: {detail}",
+        "Ask for the bundle again from where it was made",
+        "证据包不成立：{detail}",
+        "请向出具方重新索取证据包",
+    ),
     "carrier-ambiguous": Row(
         "Carrier {carrier} fits {count} different things: {what}",
         "Attach one at a time, or have the order name more facts",
@@ -104,6 +116,18 @@ REASONS: dict[str, Row] = {
         "文件类型是 {found}，不是 {expected}",
         "请指定正确的文件",
     ),
+    "draft-wrong": Row(
+        "{where} cannot be used as it stands: {faults}",
+        "Correct it, then run the command again",
+        "{where} 有误：{faults}",
+        "请更正后重新运行",
+    ),
+    "evidence-scope": Row(
+        "A pass addressed {found} bytes, the carrier has {expected}",
+        "Treat the certificate as false",
+        "覆写范围为 {found} 字节，载体为 {expected} 字节",
+        "请按不实处理",
+    ),
     "executor-not-named": Row(
         "The key given is not that of the executor {executor} named in the order",
         "Use the executor's key",
@@ -128,11 +152,29 @@ REASONS: dict[str, Row] = {
         "字段 {field} 应为：{expected}",
         "请出具人更正",
     ),
+    "file-exists": Row(
+        "{where} exists; nothing is ever written over",
+        "Name a file that does not exist yet",
+        "{where} 已存在，不会覆盖",
+        "请指定尚不存在的文件",
+    ),
     "file-system-not-supported": Row(
         "The file system of {where} is {what}; only ext4 with data=ordered is supported for erasure in place",
         "Destroy the whole device instead",
         "{where} 的文件系统为 {what}，就地销毁仅支持 data=ordered 的 ext4",
         "请改为销毁整个设备",
+    ),
+    "file-unreadable": Row(
+        "{where} cannot be read: {detail}",
+        "Name the right file",
+        "{where} 无法读取：{detail}",
+        "请指定正确的文件",
+    ),
+    "file-unwritable": Row(
+        "{where} cannot be written: {detail}",
+        "Name a place that can be written",
+        "{where} 无法写入：{detail}",
+        "请指定可写的位置",
     ),
     "hard-links-outside": Row(
         "{count} files have names outside the order",
@@ -416,11 +458,23 @@ REASONS: dict[str, Row] = {
         "载体 {carrier}（级别 {level}，数据等级 {grade}）审批不足：{missing}",
         "请补齐审批签名",
     ),
+    "run-twice": Row(
+        "Run {sequence} of host {host} appears with different certificates",
+        "Call the security officer: the host may have been restored from a backup",
+        "主机 {host} 第 {sequence} 次执行出现不同证书",
+        "请联系安全管理员，该主机可能曾由备份恢复",
+    ),
     "same-person-twice": Row(
         "Person {person} appears twice in the order",
         "Name different persons for different parts",
         "人员 {person} 在销毁单中重复出现",
         "请由不同人员分别担任",
+    ),
+    "samples-wrong": Row(
+        "The samples of step {step} are not those that its seed and pattern give",
+        "Treat the certificate as false",
+        "第 {step} 步的抽样与其种子和模式不符",
+        "请按不实处理",
     ),
     "secrecy-gate": Row(
         "Asset {asset} is declared or suspected to hold state secrets; this tool never wipes such a carrier",
@@ -625,5 +679,11 @@ REASONS: dict[str, Row] = {
         "Check the name; what was never handed in cannot be had",
         "登记机构没有 {what}",
         "请核对名称；未曾提交者无法取得",
+    ),
+    "registry-exists": Row(
+        "{where} exists already",
+        "Leave it as it is, or choose another directory: keys and roots are never replaced in place",
+        "{where} 已存在",
+        "请保留原样或另选目录：密钥与信任根不得原地替换",
     ),
 }
