@@ -4,8 +4,8 @@ N blocks, D of them bad, n read without replacement, all of them clean: the chan
 
     miss(N, D, n) = C(N - D, n) / C(N, n)
 
-and n is enough to find a fraction p with confidence C when miss(N, D, n) <= 1 - C for D = p * N rounded up. Everything is
-computed in decimal numbers of fixed precision, rounded towards the larger sample, so every machine finds the same n.
+and n is enough to find a fraction p with confidence C when miss(N, D, n) <= 1 - C for D = p * N rounded up. Everything
+is computed in decimal numbers of fixed precision, rounded towards the larger sample: every machine finds the same n.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Byte n of a pattern: pure, random access, so that a read-back regenerates what was written rather than remembers it."""
+"""Byte n of a pattern: pure, random access, so that a read-back regenerates what was written and remembers nothing."""
 
 from __future__ import annotations
 

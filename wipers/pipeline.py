@@ -140,40 +140,47 @@ class Milestones:
         return moved >= self._pace.checkpoint_size or (moved > 0 and is_late)
 
 
-def run(
-    waiting: Iterator[Chunk],
-    start: int,
-    make_deed: Callable[[], Deed],
-    pace: Pace,
-    stop: StopSignal,
-    milestones: Milestones | None = None,
-    moved: Callable[[int], None] | None = None,
-) -> int:
-    """Do every chunk, and return the position up to which all are done: short of the end only if `stop` was set.
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The loop as one step of a run is given it."""
 
-    Each thread makes its own deed, with its own buffers. Whatever a thread raises ends the others after their chunk
-    and is raised here.
-    """
-    line = Line(waiting, start, threading.Lock(), set())
+    pace: Pace
+    """How it runs."""
+    stop: StopSignal
+    """What ends it early."""
+    moved: Callable[[int], None] | None = None
+    """Told the low-water mark after each chunk."""
 
-    def work() -> None:
-        try:
-            deed = make_deed()
-            while not stop.is_set() and (chunk := line.take()) is not None:
-                deed(chunk)
-                line.finish(chunk)
-                mark = line.mark
-                if milestones is not None:
-                    milestones.note(mark)
-                if moved is not None:
-                    moved(mark)
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
-            line.give_up(error)
+    def run(
+        self, waiting: Iterator[Chunk], start: int, make_deed: Callable[[], Deed], milestones: Milestones | None = None
+    ) -> int:
+        """Do every chunk, and return the position up to which all are done: short of the end only if stopped.
 
-    _run_in_threads(work, pace.threads, line)
-    if line.broken is not None:
-        raise line.broken
-    return line.mark
+        Each thread makes its own deed, with its own buffers. Whatever a thread raises ends the others after their chunk
+        and is raised here.
+        """
+        line = Line(waiting, start, threading.Lock(), set())
+
+        def work() -> None:
+            try:
+                deed = make_deed()
+                while not self.stop.is_set() and (chunk := line.take()) is not None:
+                    deed(chunk)
+                    line.finish(chunk)
+                    self._tell(line.mark, milestones)
+            except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+                line.give_up(error)
+
+        _run_in_threads(work, self.pace.threads, line)
+        if line.broken is not None:
+            raise line.broken
+        return line.mark
+
+    def _tell(self, mark: int, milestones: Milestones | None) -> None:
+        if milestones is not None:
+            milestones.note(mark)
+        if self.moved is not None:
+            self.moved(mark)
 
 
 def _run_in_threads(work: Callable[[], None], threads: int, line: Line) -> None:

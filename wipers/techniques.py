@@ -29,7 +29,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         method=_OVERWRITTEN,
         passes=(Pass(ConstantByte("00")),),
         citation="NIST SP 800-88 r2, clear by overwriting with a fixed value",
-        warning="A medium that was never written may read as 0x00 as well; random-1 tells a written block from such a one.",
+        warning="A medium that was never written may read as 0x00 too; random-1 tells a written block from such a one.",
     ),
     Technique(
         id="luks2-header",

@@ -1,0 +1,152 @@
+"""From a carrier and what a host found for it to a plan, or to a refusal with its reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from certificates.claims import claim
+from certificates.errors import Refused
+from certificates.statements import (
+    Carrier,
+    Check,
+    ConstantPattern,
+    Digest,
+    Evidence,
+    FilesIdentity,
+    FullReadBack,
+    KeyGone,
+    Level,
+    Method,
+    Outcome,
+    OverwriteRecord,
+    ReleaseRecord,
+    StepRecord,
+)
+from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Step, Target, Technique, Wiper
+from wipers.techniques import TECHNIQUES, techniques_for
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def plan(
+    order: Digest,
+    carrier: Carrier,
+    targets: Iterable[Target],
+    wiper: Wiper,
+    techniques: Iterable[Technique] = TECHNIQUES,
+) -> Plan:
+    """Return the exact steps for the carrier on the one target found; raises Refused. Works for drafts as well."""
+    target = _only_unit(carrier, tuple(targets))
+    _check_counts(carrier, target)
+    technique, steps = _choose(carrier, target, wiper, techniques_for(wiper.kind, techniques))
+    return Plan(
+        order=order,
+        carrier=carrier.id,
+        kind=target.kind,
+        level=carrier.level,
+        technique=technique.id,
+        method=technique.method[target.kind],
+        media=target.media,
+        size=target.size,
+        header_size=target.header_size,
+        sector_size=target.sector_size,
+        objects=target.objects,
+        facts=target.facts,
+        steps=steps,
+        residual=target.residual,
+    )
+
+
+def _only_unit(carrier: Carrier, targets: tuple[Target, ...]) -> Target:
+    """Return the target all candidates are paths to, the first by location, having seen no obstacle on any path."""
+    if not targets:
+        raise Refused("carrier-not-found", carrier=carrier.id)
+    if len({target.unit for target in targets}) > 1:
+        what = ", ".join(sorted(target.location for target in targets))
+        raise Refused("carrier-ambiguous", carrier=carrier.id, count=len(targets), what=what)
+    for obstacle in (one for target in targets for one in target.obstacles):
+        raise Refused(obstacle.reason, **{"carrier": carrier.id, **dict(obstacle.facts)})
+    return min(targets, key=lambda target: target.location)
+
+
+def _check_counts(carrier: Carrier, target: Target) -> None:
+    """More files than were ordered is somebody else's data; fewer means that the order speaks of something else."""
+    identity = carrier.identity
+    if isinstance(identity, FilesIdentity) and not identity.least_count <= target.objects <= identity.most_count:
+        raise Refused(
+            "count-outside-order",
+            found=target.objects,
+            what="files",
+            least=identity.least_count,
+            most=identity.most_count,
+        )
+
+
+def _choose(
+    carrier: Carrier, target: Target, wiper: Wiper, rows: tuple[Technique, ...]
+) -> tuple[Technique, tuple[Step, ...]]:
+    """Return the technique ordered, or the least that reaches the level, and its steps."""
+    if carrier.technique is not None:
+        rows = tuple(row for row in rows if row.id == carrier.technique)
+        if not rows:
+            raise Refused("technique-unknown", technique=carrier.technique)
+    reaching = []
+    for row in rows:
+        steps = wiper.steps(row, carrier.verification)
+        if (level := reachable(carrier, target, row, steps)) is not None:
+            reaching.append((level.rank, row, steps))
+    if not reaching:
+        named = " / ".join(row.id for row in rows)
+        raise Refused("level-not-reachable", level=carrier.level.value, media=target.media.value, technique=named)
+    _, row, steps = min(reaching, key=lambda one: one[0])
+    return row, steps
+
+
+def reachable(carrier: Carrier, target: Target, technique: Technique, steps: tuple[Step, ...]) -> Level | None:
+    """Return the level that a flawless run would prove by the rule book, if it is at least the ordered one.
+
+    What the order wants besides the contents (names, history) is judged afterwards: it never makes a run pointless.
+    """
+    made = claim(_flawless(carrier, target, technique.method[target.kind], steps), carrier.level)
+    return made.level if made.outcome is Outcome.PROVEN else None
+
+
+def _flawless(carrier: Carrier, target: Target, method: Method, steps: tuple[Step, ...]) -> Evidence:
+    done = [_done(number, step, target, method) for number, step in enumerate(steps)]
+    return Evidence(
+        kind=target.kind,
+        method=method,
+        technique="any",
+        media=target.media,
+        size=target.size,
+        sector_size=target.sector_size,
+        objects=target.objects,
+        before=target.facts,
+        after=target.facts,
+        passes=sum(isinstance(step, Overwrite) for step in steps),
+        records=tuple(one for one in done if isinstance(one, OverwriteRecord | ReleaseRecord)),
+        checks=tuple(one for one in done if isinstance(one, FullReadBack | KeyGone)),
+        destroy=(),
+        residual=target.residual,
+        copies=carrier.copies,
+        crypto_erase=carrier.crypto_erase,
+    )
+
+
+def _done(number: int, step: Step, target: Target, method: Method) -> StepRecord | Check:
+    """Return what the step leaves behind when nothing goes wrong."""
+    match step:
+        case Overwrite(area=area):
+            size = target.header_size if area == "header" else target.size
+            pattern = ConstantPattern("00")
+            return OverwriteRecord(number, area, pattern, size, size, (), 0, _ANY_TIME, _ANY_TIME, 0)
+        case ReadBack(area=area, compared_with=compared_with):
+            size = target.header_size if area == "header" else target.size
+            whole = FullReadBack(number, compared_with, area, "device", size, size, (), 0, (), 0, _ANY_TIME)
+            return replace(whole, place="below-file-system") if method is Method.IN_PLACE_OVERWRITE else whole
+        case ConfirmKeyGone():
+            return KeyGone(number, 1, 2, 0, 0, "any", True, 0, 0, _ANY_TIME)
+        case Release():
+            return ReleaseRecord(number, target.objects, _ANY_TIME)

@@ -1,0 +1,228 @@
+"""Reading back: chunk or sampled block, regenerate what it must hold, compare; differences narrowed to sectors."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from certificates.sampling import BLOCK_SIZE
+from certificates.statements import ConstantPattern, Extent, Failure, Pattern
+from wipers.buffers import Buffer, is_equal
+from wipers.model import Reader
+from wipers.patterns import fill
+from wipers.pipeline import Chunk, Deed, Loop, chunks
+from wipers.ranges import Patience, Tally, attempt
+
+_DIFFERS = "differs"
+"""Mark of a range that was read and is not the pattern; never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullFindings:
+    """What a full read-back found, in bytes."""
+
+    position: int
+    """Bytes that were looked at; short of the area's size if the run was stopped."""
+    mismatched: tuple[Extent, ...]
+    mismatched_size: int
+    unread: tuple[Failure, ...]
+    unread_size: int
+
+    @property
+    def matched(self) -> int:
+        """Bytes that equal the pattern."""
+        return self.position - self.mismatched_size - self.unread_size
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFindings:
+    """What a sampled read-back found, in blocks."""
+
+    looked_at: int
+    """Blocks that were asked for; fewer than the positions if the run was stopped."""
+    read: int
+    """Blocks read whole."""
+    samples: str
+    """Hex of SHA-256 over the SHA-256 digests of the blocks read, in order of position."""
+    mismatched: tuple[Extent, ...]
+    mismatched_blocks: int
+    unread: tuple[Failure, ...]
+    unread_blocks: int
+
+
+def read_back_all(
+    reader: Reader,
+    layout: Iterable[Extent],
+    pattern: Pattern,
+    loop: Loop,
+) -> FullFindings:
+    """Return how every byte of the layout compares with the pattern; raises Lost. The caller settled the reader."""
+    differing, unread, patience = Tally(), Tally(), Patience()
+
+    def make_deed() -> Deed:
+        comparison = _Comparison(reader, pattern, loop.pace.chunk_size, patience)
+
+        def compare(chunk: Chunk) -> None:
+            failures, differences = comparison.of(chunk.extent)
+            unread.add(failures)
+            differing.add(differences)
+
+        return compare
+
+    position = loop.run(chunks(layout, 0, loop.pace.chunk_size), 0, make_deed)
+    mismatched = tuple(one.extent for one in differing.ranges())
+    return FullFindings(position, mismatched, differing.size, unread.ranges(), unread.size)
+
+
+class _Comparison:
+    """One thread's two buffers: what was read, and what should have been."""
+
+    def __init__(self, reader: Reader, pattern: Pattern, size: int, patience: Patience) -> None:
+        self._reader = reader
+        self._pattern = pattern
+        self._patience = patience
+        self._read = Buffer(size)
+        self._expected = Buffer(size)
+        if isinstance(pattern, ConstantPattern):
+            fill(pattern, 0, 0, self._expected.view)
+
+    @property
+    def read(self) -> memoryview:
+        """What the last extent held."""
+        return self._read.view
+
+    def of(self, extent: Extent) -> tuple[list[Failure], list[Failure]]:
+        """Return the sectors of the extent that could not be read, and those that differ."""
+        reader = self._reader
+        view = self._read.view[: extent.length]
+        failures = attempt(reader.read, extent, view, reader.sector_size, self._patience)
+        if not isinstance(self._pattern, ConstantPattern):
+            fill(self._pattern, extent.stream, extent.offset, self._expected.view[: extent.length])
+        if not failures and is_equal(self._read, self._expected, 0, extent.length):
+            return failures, []
+        return failures, list(self._differences(extent, failures))
+
+    def _differences(self, extent: Extent, failures: list[Failure]) -> Iterator[Failure]:
+        """Compare sector by sector what was read; what was not is told as unread, not as differing."""
+        step = self._reader.sector_size
+        unread = [(one.extent.offset - extent.offset, one.extent.length) for one in failures]
+        for begin in range(0, extent.length, step):
+            length = min(step, extent.length - begin)
+            if any(start <= begin < start + size for start, size in unread):
+                continue
+            if not is_equal(self._read, self._expected, begin, length):
+                yield Failure(Extent(extent.stream, extent.offset + begin, length), _DIFFERS)
+
+
+class _Samples:
+    """Digests of blocks that end in any order, hashed in order of position; keeps only those that came too early."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._early: dict[int, bytes | None] = {}
+        self._next = 0
+        self._lock = threading.Lock()
+        self.read = 0
+
+    def add(self, number: int, block: bytes | None) -> None:
+        """Take the digest of the sample of that number; none if the block could not be read."""
+        with self._lock:
+            self._early[number] = block
+            while self._next in self._early:
+                found = self._early.pop(self._next)
+                self._next += 1
+                if found is not None:
+                    self._hash.update(found)
+                    self.read += 1
+
+    @property
+    def looked_at(self) -> int:
+        """Samples taken in order so far."""
+        return self._next
+
+    def hex(self) -> str:
+        """Return the digest over all so far."""
+        return self._hash.hexdigest()
+
+
+def read_back_sample(
+    reader: Reader,
+    layout: Iterable[Extent],
+    pattern: Pattern,
+    positions: tuple[int, ...],
+    *,
+    loop: Loop,
+) -> SampleFindings:
+    """Return how the blocks at the positions (ascending, in blocks along the layout) compare; raises Lost."""
+    differing, unread, patience, samples = Tally(), Tally(), Patience(), _Samples()
+    blocks: dict[int, tuple[Extent, ...]] = {}
+    counts = {"differing": 0, "unread": 0}
+    lock = threading.Lock()
+
+    def make_deed() -> Deed:
+        comparison = _Comparison(reader, pattern, BLOCK_SIZE, patience)
+
+        def compare(chunk: Chunk) -> None:
+            parts = blocks.pop(chunk.position)
+            failures, differences, found = _compare_block(comparison, parts)
+            samples.add(chunk.position, None if failures else found)
+            unread.add(failures)
+            differing.add(Failure(part, _DIFFERS) for part in parts if differences)
+            with lock:
+                counts["unread"] += bool(failures)
+                counts["differing"] += bool(differences)
+
+        return compare
+
+    loop.run(_numbered(blocks_at(layout, positions), blocks), 0, make_deed)
+    mismatched = tuple(one.extent for one in differing.ranges())
+    return SampleFindings(
+        looked_at=samples.looked_at,
+        read=samples.read,
+        samples=samples.hex(),
+        mismatched=mismatched,
+        mismatched_blocks=counts["differing"],
+        unread=unread.ranges(),
+        unread_blocks=counts["unread"],
+    )
+
+
+def _compare_block(comparison: _Comparison, parts: tuple[Extent, ...]) -> tuple[list[Failure], list[Failure], bytes]:
+    """Return the block's unread and differing sectors, and the digest of its bytes as read."""
+    failures: list[Failure] = []
+    differences: list[Failure] = []
+    block = hashlib.sha256()
+    for part in parts:
+        unread, differs = comparison.of(part)
+        failures += unread
+        differences += differs
+        block.update(comparison.read[: part.length])
+    return failures, differences, block.digest()
+
+
+def _numbered(found: Iterator[tuple[Extent, ...]], blocks: dict[int, tuple[Extent, ...]]) -> Iterator[Chunk]:
+    """Yield one chunk a sample, whose position is the sample's number; its extents wait in `blocks`."""
+    for number, parts in enumerate(found):
+        blocks[number] = parts
+        yield Chunk(number, Extent(parts[0].stream, parts[0].offset, 1))
+
+
+def blocks_at(layout: Iterable[Extent], positions: tuple[int, ...]) -> Iterator[tuple[Extent, ...]]:
+    """Yield the extents of each block: more than one where two extents meet inside it; the last may be short."""
+    extents = iter(layout)
+    begin, extent = 0, next(extents, None)
+    for position in positions:
+        start, end = position * BLOCK_SIZE, (position + 1) * BLOCK_SIZE
+        parts: list[Extent] = []
+        while extent is not None:
+            first, last = max(start, begin), min(end, begin + extent.length)
+            if first < last:
+                parts.append(Extent(extent.stream, extent.offset + first - begin, last - first))
+            if end < begin + extent.length:
+                break
+            begin, extent = begin + extent.length, next(extents, None)
+        if not parts:
+            return
+        yield tuple(parts)

@@ -1,0 +1,317 @@
+"""The only loop over steps. Journal first: what it will do, and what it found, is durable before it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol, assert_never
+
+from certificates import errors
+from certificates.encoding import digest
+from certificates.statements import (
+    Advanced,
+    Began,
+    Check,
+    Checked,
+    Committed,
+    Concluded,
+    Drew,
+    Fact,
+    Failure,
+    FullReadBack,
+    FullVerification,
+    Identified,
+    Interrupted,
+    Noted,
+    OverwriteRecord,
+    Recorded,
+    ReleaseRecord,
+    Resumed,
+    SampledReadBack,
+    SampledVerification,
+    SamplingSeed,
+    Time,
+)
+from wipers.model import (
+    Chronicle,
+    ConfirmKeyGone,
+    Lost,
+    MediumError,
+    Observer,
+    Overwrite,
+    Plan,
+    ReadBack,
+    Release,
+    Step,
+    Warrant,
+    Writer,
+)
+from wipers.overwrite import overwrite
+from wipers.pipeline import Loop, Pace, StopSignal
+from wipers.progress import BegunStep, Progress, advanced_by
+from wipers.verifying import (
+    Drawn,
+    Reading,
+    Stopped,
+    area_size,
+    confirm_key_gone,
+    keystream_steps,
+    pattern_of,
+    verify_all,
+    verify_sample,
+)
+
+
+class NonceSource(Protocol):
+    """The registry's part in choosing samples; asked after the last barrier, never before."""
+
+    def ask(self, commitment: str, journal_head: str) -> tuple[str, str] | None:
+        """Return 32 bytes in hex and the digest of the signed document that holds them; none when offline."""
+        ...
+
+
+class _Never:
+    """The signal of a run that nobody stops."""
+
+    def is_set(self) -> bool:
+        return False
+
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _utc_now() -> Time:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a run needs besides the storage."""
+
+    chronicle: Chronicle
+    """The journal; mandatory."""
+    entropy: Callable[[int], bytes]
+    """Random bytes; drawn once before the first write, and once more for the sampling seed."""
+    keep: Callable[[str, bytes], None]
+    """Makes an evidence file durable under its name, e.g. `extents-1.jsonl`, before it returns."""
+    nonces: NonceSource | None = None
+    """The registry; none when offline."""
+    observer: Observer | None = None
+    """Progress for people."""
+    stop: StopSignal = field(default_factory=_Never)
+    """Ends the run after the chunks in the air."""
+    now: Callable[[], Time] = _utc_now
+    """Time of day, for records."""
+    pace: Pace = field(default_factory=Pace)
+    """How the chunk loop runs."""
+
+
+def execute(warrant: Warrant, plan: Plan, writer: Writer, ports: Ports, progress: Progress) -> None:
+    """Every step of the plan is done, checked and journaled, up to Concluded; what the journal shows stays as it is.
+
+    Raises Refused while nothing is written, Interrupted when the target is lost or the run was stopped.
+    """
+    if (plan.order, plan.carrier) != (warrant.order_digest, warrant.carrier.id):
+        raise errors.Refused("plan-differs", found=plan.digest, expected=f"a plan for {warrant.carrier.id}")
+    if progress.is_concluded:
+        return
+    run = _Run(plan, writer, ports, progress, warrant.carrier.label)
+    try:
+        run.go()
+    except (Lost, MediumError, Stopped) as error:
+        raise run.rest(error) from error
+
+
+@dataclass(slots=True)
+class _Run:
+    plan: Plan
+    writer: Writer
+    ports: Ports
+    progress: Progress
+    label: str
+    latest: Time = _LONG_AGO
+
+    def go(self) -> None:
+        """Identify or take up, then every step, then identify once more."""
+        self._identify()
+        self._draw()
+        for number, step in enumerate(self.plan.steps):
+            if not self.progress.is_done(number):
+                self._do(number, step)
+        self._write(Concluded(self._same_facts()))
+
+    def rest(self, error: Exception) -> errors.Refused | errors.Interrupted:
+        """Journal why the run rests, and return what the operator is told."""
+        reason, facts = _told(error)
+        if not self.progress.steps:
+            return errors.Refused("open-failed", where=self.label, error=facts.get("detail", reason))
+        self._write(Interrupted(reason))
+        return errors.Interrupted(reason, **{**facts, "where": self.label})
+
+    def _write(self, event: object) -> None:
+        self.ports.chronicle.write(event)
+
+    def _now(self) -> Time:
+        """Return the time, never before one that was returned: a clock set back must not unmake the order of acts."""
+        self.latest = max(self.latest, self.ports.now(), *self.progress.ends)
+        return self.latest
+
+    def _same_facts(self) -> tuple[Fact, ...]:
+        """Return the identity on the open descriptor; raises Lost if it is not the plan's."""
+        found = self.writer.facts()
+        if found != self.plan.facts:
+            fact, was, expected = _difference(found, self.plan.facts)
+            raise Lost("target-lost", detail=f"{fact} is {was}, not {expected}")
+        return found
+
+    def _identify(self) -> None:
+        if self.progress.is_begun:
+            self._write(Resumed(self._same_facts()))
+            self.progress = self.progress.taken_up()
+            return
+        found = self.writer.facts()
+        if found != self.plan.facts:
+            fact, was, expected = _difference(found, self.plan.facts)
+            raise errors.Refused("identity-changed", where=self.label, fact=fact, found=was, expected=expected)
+        identified = Identified(found)
+        if self.plan.kind == "luks":
+            state = self.writer.key_state()
+            identified = Identified(found, state.keyslots, state.header_copies)
+        self._write(identified)
+        self.progress = replace(self.progress, identified=identified)
+
+    def _draw(self) -> None:
+        """All keys are journaled before the first write: plan and entropy replay to the same bytes."""
+        if self.progress.keys is None:
+            keys = tuple(self.ports.entropy(32).hex() for _ in keystream_steps(self.plan))
+            self._write(Drew(keys))
+            self.progress = replace(self.progress, keys=keys)
+
+    def _do(self, number: int, step: Step) -> None:
+        if isinstance(step, Release) and self.progress.is_residue_likely:
+            # Once released, nobody could name the blocks again in which contents may still stand.
+            self._write(Noted("release withheld: not everything was overwritten, or the read-back differs"))
+            return
+        if number not in self.progress.steps:
+            self._write(Began(number))
+            self.progress = self.progress.with_step(number, BegunStep(self._now()))
+        match step:
+            case Overwrite():
+                self._record(self._overwrite(number, step))
+            case Release():
+                self._record(ReleaseRecord(number, self.writer.release(), self._now()))
+            case ReadBack() | ConfirmKeyGone():
+                check = self._verify(number, step)
+                self._write(Checked(check))
+                self.progress = self.progress.with_check(check)
+            case _:
+                assert_never(step)
+
+    def _record(self, record: OverwriteRecord | ReleaseRecord) -> None:
+        self._write(Recorded(record))
+        self.progress = self.progress.with_record(record)
+
+    def _overwrite(self, number: int, step: Overwrite) -> OverwriteRecord:
+        pattern = pattern_of(self.plan, number, self.progress.keys or ())
+        size = area_size(self.plan, step.area)
+
+        def advance(position: int, failures: tuple[Failure, ...], failed_size: int) -> None:
+            advanced = Advanced(number, position, failures, failed_size)
+            self._write(advanced)
+            self.progress = self.progress.with_step(number, advanced_by(self.progress.steps[number], advanced))
+
+        start = self.progress.steps[number].position
+        layout = self.writer.layout(step.area)
+        loop = self._loop(number, size)
+        end = overwrite(self.writer, layout, pattern, start=start, advance=advance, loop=loop)
+        if end < size and self.ports.stop.is_set():
+            raise Stopped
+        if end != size:
+            raise Lost("target-lost", detail=f"the layout ends at {end}, not at {size}")
+        begun = self.progress.steps[number]
+        return OverwriteRecord(
+            step=number,
+            area=step.area,
+            pattern=pattern,
+            size=size,
+            written=end - begun.failed_size,
+            failures=begun.failures,
+            failed_size=begun.failed_size,
+            started_at=begun.began_at,
+            ended_at=self._now(),
+            resumed=begun.resumed,
+        )
+
+    def _loop(self, number: int, total: int) -> Loop:
+        observer = self.ports.observer
+        if observer is None:
+            return Loop(self.ports.pace, self.ports.stop)
+
+        def moved(done: int) -> None:
+            # An observer is for people: whatever is wrong with it, the run goes on.
+            with suppress(Exception):
+                observer.progressed(number, done, total)
+
+        return Loop(self.ports.pace, self.ports.stop, moved)
+
+    def _verify(self, number: int, step: ReadBack | ConfirmKeyGone) -> Check:
+        self.writer.settle()
+        if isinstance(step, ConfirmKeyGone):
+            before = self.progress.identified or Identified(())
+            return confirm_key_gone(number, before, self.writer, self._now)
+        check = self._read_back(number, step)
+        extents = self.writer.physical_extents()
+        if extents is None:
+            return check
+        self.ports.keep(f"extents-{number}.jsonl", extents)
+        return replace(check, extents=digest(extents))
+
+    def _read_back(self, number: int, step: ReadBack) -> FullReadBack | SampledReadBack:
+        pattern = pattern_of(self.plan, step.compared_with, self.progress.keys or ())
+        size = area_size(self.plan, step.area)
+        reading = Reading(number, step, pattern, size)
+        loop = self._loop(number, size)
+        match step.verification:
+            case FullVerification():
+                return verify_all(reading, self.writer, loop, self._now)
+            case SampledVerification() as ordered:
+                drawn = self._seed()
+                return verify_sample(reading, ordered, drawn, reader=self.writer, loop=loop, now=self._now)
+
+    def _seed(self) -> Drawn:
+        """Commit to a local seed after the last barrier, then ask the registry: neither side can choose positions.
+
+        A resumed run keeps the seed that it committed to: drawing again until the positions please is not to be had.
+        """
+        committed = self.progress.committed
+        if committed is None:
+            local = self.ports.entropy(32)
+            committed = Committed(digest(local), local.hex())
+            self._write(committed)
+            self.progress = replace(self.progress, committed=committed)
+        nonces, head = self.ports.nonces, self.ports.chronicle.head
+        answer = nonces.ask(committed.commitment, head) if nonces is not None and head is not None else None
+        nonce, document = answer or (None, None)
+        return Drawn(SamplingSeed(committed.commitment, committed.local, document), nonce)
+
+
+def _told(error: Exception) -> tuple[str, dict[str, str]]:
+    """Return the reason code of an error that ends a run, and its facts."""
+    match error:
+        case Stopped():
+            return "stopped", {"by": "signal"}
+        case Lost(reason=reason, facts=facts):
+            return reason, {"detail": reason, **facts}
+        case _:
+            return "target-lost", {"detail": str(error)}
+
+
+def _difference(found: tuple[Fact, ...], expected: tuple[Fact, ...]) -> tuple[str, str, str]:
+    """Return the first fact that differs: its name, what was found, what was expected."""
+    there = {fact.name: fact.value for fact in found}
+    for fact in expected:
+        if there.get(fact.name) != fact.value:
+            return fact.name, there.get(fact.name, "nothing"), fact.value
+    return "facts", str(len(found)), str(len(expected))

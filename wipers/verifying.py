@@ -1,0 +1,148 @@
+"""Verification: each check is made through a Reader, which has no way to write, and states what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size, seed_of
+from certificates.statements import (
+    Area,
+    ConstantPattern,
+    FullReadBack,
+    Identified,
+    KeyGone,
+    KeystreamPattern,
+    Pattern,
+    SampledReadBack,
+    SampledVerification,
+    SamplingSeed,
+    Time,
+)
+from wipers.model import ConstantByte, FreshKeystream, Lost, Overwrite, Plan, ReadBack, Reader
+from wipers.pipeline import Loop
+from wipers.readback import read_back_all, read_back_sample
+
+Now = Callable[[], Time]
+
+
+class Stopped(Exception):
+    """The stop signal was set, and the run came to rest where the journal says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Where sampled positions come from: what is stated of the seed, and the nonce itself."""
+
+    seed: SamplingSeed
+    nonce: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A read-back step of a plan, with what it must find."""
+
+    number: int
+    """Number of the step."""
+    step: ReadBack
+    pattern: Pattern
+    size: int
+    """Bytes of the area."""
+
+
+def area_size(plan: Plan, area: Area) -> int:
+    """Return the bytes of an area as planned."""
+    return plan.header_size if area == "header" else plan.size
+
+
+def keystream_steps(plan: Plan) -> tuple[int, ...]:
+    """Return the numbers of the steps that need a key, in order."""
+    return tuple(
+        number
+        for number, step in enumerate(plan.steps)
+        if isinstance(step, Overwrite) and isinstance(step.filling, FreshKeystream)
+    )
+
+
+def pattern_of(plan: Plan, number: int, keys: tuple[str, ...]) -> Pattern:
+    """Return what the overwrite step of that number writes, given the run's keys in order."""
+    step = plan.steps[number]
+    if not isinstance(step, Overwrite):
+        raise TypeError(f"step {number} of the plan writes nothing")
+    match step.filling:
+        case ConstantByte(byte=byte):
+            return ConstantPattern(byte)
+        case FreshKeystream():
+            return KeystreamPattern(keys[keystream_steps(plan).index(number)])
+
+
+def verify_all(reading: Reading, reader: Reader, loop: Loop, now: Now) -> FullReadBack:
+    """Return how every byte of the area compares with the pattern; raises Lost, Stopped."""
+    found = read_back_all(reader, reader.layout(reading.step.area), reading.pattern, loop)
+    _check_reached(found.position, reading.size, loop)
+    return FullReadBack(
+        step=reading.number,
+        compared_with=reading.step.compared_with,
+        area=reading.step.area,
+        place=reader.place,
+        size=reading.size,
+        matched=found.matched,
+        mismatched=found.mismatched,
+        mismatched_size=found.mismatched_size,
+        unread=found.unread,
+        unread_size=found.unread_size,
+        ended_at=now(),
+    )
+
+
+def verify_sample(
+    reading: Reading, ordered: SampledVerification, drawn: Drawn, *, reader: Reader, loop: Loop, now: Now
+) -> SampledReadBack:
+    """Return how the blocks that the seed chooses compare with the pattern; raises Lost, Stopped."""
+    blocks = blocks_of(reading.size)
+    count = sample_size(blocks, ordered.confidence_ppm, ordered.fraction_ppm)
+    chosen = positions(seed_of(drawn.seed.local, drawn.nonce), blocks, count)
+    found = read_back_sample(reader, reader.layout(reading.step.area), reading.pattern, chosen, loop=loop)
+    _check_reached(found.looked_at, len(chosen), loop)
+    return SampledReadBack(
+        step=reading.number,
+        compared_with=reading.step.compared_with,
+        area=reading.step.area,
+        place=reader.place,
+        seed=drawn.seed,
+        confidence_ppm=ordered.confidence_ppm,
+        fraction_ppm=ordered.fraction_ppm,
+        block_size=BLOCK_SIZE,
+        blocks=blocks,
+        read=found.read,
+        samples="sha256:" + found.samples,
+        mismatched=found.mismatched,
+        mismatched_blocks=found.mismatched_blocks,
+        unread=found.unread,
+        unread_blocks=found.unread_blocks,
+        ended_at=now(),
+    )
+
+
+def _check_reached(position: int, end: int, loop: Loop) -> None:
+    if position < end and loop.stop.is_set():
+        raise Stopped
+    if position != end:
+        raise Lost("target-lost", detail=f"the layout ends at {position}, not at {end}")
+
+
+def confirm_key_gone(number: int, before: Identified, reader: Reader, now: Now) -> KeyGone:
+    """Return what is left of the keys, read from the medium, beside what stood there before the first write."""
+    state = reader.key_state()
+    return KeyGone(
+        step=number,
+        keyslots_before=before.keyslots or 0,
+        header_copies_before=before.header_copies or 0,
+        keyslots_after=state.keyslots,
+        header_copies_after=state.header_copies,
+        opener=state.opener,
+        opener_refused=state.opener_refused,
+        backups_destroyed=state.backups_destroyed,
+        backups_unreached=state.backups_unreached,
+        ended_at=now(),
+    )
