@@ -9,7 +9,7 @@ not exactly the one that the sizes demand.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from certificates.errors import Untrusted
 
@@ -59,15 +59,25 @@ def root(size: int, node: Node) -> bytes:
     return _hash_range(0, size, node) if size else EMPTY_ROOT
 
 
-def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes, in one pass that stores log2(n) of them: the auditor's independent recomputation."""
+def roots_of(leaves: Iterable[bytes]) -> Iterator[bytes]:
+    """The root at every size from 0 on, over leaf hashes as they come, keeping log2(n) of them."""
+    yield EMPTY_ROOT
     stack: list[bytes] = []
-    for index, leaf in enumerate(leaves):
+    for size, leaf in enumerate(leaves, start=1):
         stack.append(leaf)
-        for _ in range(_trailing_zeros(index + 1)):
+        for _ in range(_trailing_zeros(size)):
             right = stack.pop()
             stack.append(node_hash(stack.pop(), right))
-    return _fold(stack) if stack else EMPTY_ROOT
+        yield _fold(stack)
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root over leaf hashes, by no way that a log stores: the auditor's own recomputation."""
+    level = list(leaves)
+    while len(level) > 1:
+        odd = level[len(level) & ~1 :]
+        level = [node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=False)] + odd
+    return level[0] if level else EMPTY_ROOT
 
 
 def inclusion_proof(index: int, size: int, node: Node) -> tuple[bytes, ...]:

@@ -50,6 +50,7 @@ def test_roots_are_those_of_the_certificate_transparency_vectors(size: int) -> N
     hashes = [merkle.leaf_hash(leaf) for leaf in VECTOR_LEAVES[:size]]
     assert merkle.root_of(hashes).hex() == VECTOR_ROOTS[size]
     assert merkle.root(size, merkle.nodes_over(hashes)).hex() == VECTOR_ROOTS[size]
+    assert [root.hex() for root in merkle.roots_of(hashes)] == list(VECTOR_ROOTS[: size + 1])
 
 
 def test_an_inclusion_path_is_the_one_that_rfc_6962_draws() -> None:

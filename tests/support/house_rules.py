@@ -40,6 +40,7 @@ MAY_TOUCH: dict[str, dict[str, str]] = {
     "agent.lines": {
         "os.open": "the agent's own files: follow no link, 0600 from the first moment, fsync the directory"
     },
+    "server_stub.directory": {"os.open": "the registry's own keys: 0600 from the first moment, fsync the directory"},
 }
 
 # What would give the pen a disk, a network, a clock or chance.
