@@ -1,0 +1,145 @@
+"""Where a file's bytes lie on the storage below its file system, and how to read them there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from certificates.statements import Extent
+from wipers.linux.direct import Storage, device_geometry
+from wipers.linux.filesystems import FileSystem, open_raw
+from wipers.model import MediumError
+
+FS_IOC_FIEMAP = 0xC020660B
+SYNC = 0x01
+"""FIEMAP_FLAG_SYNC: write dirty pages first, so that delayed blocks have an address."""
+TO_THE_END = 0xFFFFFFFFFFFFFFFF
+LAST = 0x0001
+NOT_PROVABLE = {
+    0x0002: "unknown",
+    0x0004: "delayed",
+    0x0008: "encoded",
+    0x0080: "encrypted",
+    0x0100: "not-aligned",
+    0x0200: "inline",
+    0x0400: "tail",
+    0x2000: "shared",
+}
+"""Flags of an extent whose address does not say where the file's bytes lie alone (linux/fiemap.h)."""
+
+_HEAD = struct.Struct("=QQIIII")
+_BODY = struct.Struct("=QQQQQIIII")
+_BATCH = 16
+"""Extents a call; small, because nearly every file has one."""
+
+
+class Span(NamedTuple):
+    """A run of bytes that is contiguous in the file and on the storage below."""
+
+    logical: int
+    """First byte in the file."""
+    physical: int
+    """First byte on the device below the file system."""
+    length: int
+    """Bytes."""
+
+
+class Mapping(NamedTuple):
+    """Every allocated extent of a file, with what lies beyond its end and what was never written."""
+
+    spans: tuple[Span, ...]
+    """Ordered and coalesced."""
+    doubts: tuple[str, ...]
+    """Flags that keep an address from being provable, each once."""
+
+
+def map_extents(descriptor: int) -> Mapping:
+    """Return where the file's allocated bytes lie now, after its dirty pages were written; raises OSError."""
+    spans: list[Span] = []
+    doubts: dict[str, None] = {}
+    position = 0
+    while True:
+        found = _mapped(descriptor, position)
+        for logical, physical, length, flags in found:
+            doubts.update(dict.fromkeys(name for flag, name in NOT_PROVABLE.items() if flags & flag))
+            spans.append(Span(logical, physical, length))
+        if not found or found[-1][3] & LAST:
+            return Mapping(coalesced(spans), tuple(doubts))
+        position = found[-1][0] + found[-1][2]
+
+
+def _mapped(descriptor: int, start: int) -> list[tuple[int, int, int, int]]:
+    """Return the next extents as logical, physical, length, flags."""
+    buffer = bytearray(_HEAD.size + _BATCH * _BODY.size)
+    _HEAD.pack_into(buffer, 0, start, TO_THE_END - start, SYNC, 0, _BATCH, 0)
+    fcntl.ioctl(descriptor, FS_IOC_FIEMAP, buffer, True)
+    mapped = _HEAD.unpack_from(buffer, 0)[3]
+    bodies = (_BODY.unpack_from(buffer, _HEAD.size + number * _BODY.size) for number in range(mapped))
+    return [(body[0], body[1], body[2], body[5]) for body in bodies]
+
+
+def coalesced(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the spans with those joined that follow one another both in the file and on the storage."""
+    joined: list[Span] = []
+    for span in spans:
+        last = joined[-1] if joined else None
+        if last and last.logical + last.length == span.logical and last.physical + last.length == span.physical:
+            joined[-1] = Span(last.logical, last.physical, last.length + span.length)
+        else:
+            joined.append(span)
+    return tuple(joined)
+
+
+def runs(spans: Iterable[Span]) -> tuple[tuple[int, int], ...]:
+    """Return the allocated runs of the file as offset and length, wherever they lie below."""
+    found: list[tuple[int, int]] = []
+    for span in spans:
+        if found and found[-1][0] + found[-1][1] == span.logical:
+            found[-1] = (found[-1][0], found[-1][1] + span.length)
+        else:
+            found.append((span.logical, span.length))
+    return tuple(found)
+
+
+def within(spans: Iterable[Span], offset: int, length: int) -> tuple[Span, ...]:
+    """Return the parts of the spans that hold the bytes, in order; what is not allocated has none."""
+    end = offset + length
+    found = []
+    for span in spans:
+        begin, stop = max(offset, span.logical), min(end, span.logical + span.length)
+        if begin < stop:
+            found.append(Span(begin, span.physical + begin - span.logical, stop - begin))
+    return tuple(found)
+
+
+def open_below(found: FileSystem) -> Storage | None:
+    """Return the storage below the file system, opened for reading past every cache; none where it may not be read."""
+    if found.node is None:
+        return None
+    try:
+        descriptor = open_raw(found.node, found.device, os.O_DIRECT)
+    except OSError:
+        return None
+    geometry = device_geometry(descriptor)
+    return Storage(descriptor, str(found.node), geometry.size, geometry.sector_size)
+
+
+def read_below(storage: Storage | None, stream: int, spans: Iterable[Span], offset: int, buffer: memoryview) -> None:
+    """Fill the buffer with the file's bytes from the storage below; raises MediumError for the part that failed, Lost.
+
+    `spans` are where those bytes lay when they were mapped; a byte without one cannot be read.
+    """
+    if storage is None:
+        raise MediumError("EACCES", Extent(stream, offset, len(buffer)))
+    parts = within(spans, offset, len(buffer))
+    if sum(part.length for part in parts) != len(buffer):
+        raise MediumError("ENXIO", Extent(stream, offset, len(buffer)))
+    for part in parts:
+        begin = part.logical - offset
+        try:
+            storage.read(part.physical, buffer[begin : begin + part.length])
+        except MediumError as error:
+            raise MediumError(error.error, Extent(stream, part.logical, part.length)) from error

@@ -1,0 +1,216 @@
+"""Which file system an open file lies on, what that does with contents, and what its inodes' flags forbid."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import stat
+import struct
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from wipers.linux.beneath import mount_id
+from wipers.linux.machine import THIS_MACHINE, Machine, attribute, devno, entries, number, sys_folder, whole_disk
+from wipers.model import Obstacle
+
+FS_IOC_GETFSUUID = 0x80111500
+"""_IOR(0x15, 0, struct fsuuid2), Linux 6.9."""
+FS_IOC_GETFLAGS = 0x80086601
+FS_IOC_GETVERSION = 0x80087601
+
+SUPERBLOCK_OFFSET = 1024
+SUPERBLOCK_SIZE = 1024
+EXT4_MAGIC = 0xEF53
+BIGALLOC = 0x0200
+"""s_feature_ro_compat: blocks are handed out in clusters, whose unused blocks belong to no file's extents."""
+
+FORBIDDING_FLAGS = {
+    0x00000010: "file-immutable",
+    0x00000020: "file-append-only",
+    0x00000800: "file-encrypted",
+    0x00004000: "file-data-journaled",
+    0x00100000: "file-verity",
+    0x10000000: "file-inline",
+}
+"""Inode flags (linux/fs.h FS_*_FL) under which writing in place is refused, or does not replace what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """The file system that a descriptor was opened on."""
+
+    kind: str
+    """Type as mounted, e.g. ext4."""
+    device: int
+    """Device number that its files report."""
+    uuid: str | None
+    """UUID in lower case; none where it cannot be told."""
+    node: Path | None
+    """Node of the block device below it; none where there is none that can be named."""
+    block_size: int
+    """Bytes of a block."""
+    sector_size: int
+    """Smallest unit of direct read and write below, in bytes."""
+    data_mode: str
+    """What the journal does with contents: ordered, journal, writeback; empty where it cannot be told."""
+    has_clusters: bool
+    """Whether blocks are handed out in clusters."""
+    is_read_only: bool
+    """Whether this mount takes no writes."""
+    is_raw_readable: bool
+    """Whether this process may read the storage below."""
+
+
+def file_system_of(descriptor: int, machine: Machine = THIS_MACHINE) -> FileSystem:
+    """Return what the descriptor's file system is, by its mount and the device below; raises OSError."""
+    device = os.fstat(descriptor).st_dev
+    kind, is_read_only = _mounted_as(descriptor, machine)
+    folder = sys_folder(machine, device)
+    node = _node(machine, device, folder)
+    superblock = _superblock(node, device) if kind == "ext4" else None
+    return FileSystem(
+        kind=kind,
+        device=device,
+        uuid=_uuid(descriptor, superblock, node, machine),
+        node=node,
+        block_size=os.fstatvfs(descriptor).f_bsize,
+        sector_size=_sector_size(folder),
+        data_mode=_data_mode(machine, folder) if kind == "ext4" else "",
+        has_clusters=_has_clusters(superblock),
+        is_read_only=is_read_only,
+        is_raw_readable=_is_readable(node, device),
+    )
+
+
+def refusals(found: FileSystem, where: str) -> tuple[Obstacle, ...]:
+    """Return why nothing may be overwritten in place here."""
+    refused: list[Obstacle] = []
+    what = found.kind
+    if found.kind == "ext4":
+        mode = "" if found.data_mode == "ordered" else f"ext4 with data={found.data_mode or 'unknown'}"
+        what = "ext4 with bigalloc" if found.has_clusters else mode
+    if what:
+        refused.append(Obstacle("file-system-not-supported", (("where", where), ("what", what))))
+    if found.is_read_only:
+        refused.append(Obstacle("file-system-read-only", (("where", where),)))
+    return tuple(refused)
+
+
+def forbidding_flags(descriptor: int) -> tuple[str, ...]:
+    """Return the reason code of each inode flag that forbids erasure in place; raises OSError."""
+    flags = _long_of(descriptor, FS_IOC_GETFLAGS)
+    return tuple(reason for flag, reason in FORBIDDING_FLAGS.items() if flags & flag)
+
+
+def generation(descriptor: int) -> int:
+    """Return the inode's generation, which tells a reused inode number from the first; raises OSError."""
+    return _long_of(descriptor, FS_IOC_GETVERSION) & 0xFFFFFFFF
+
+
+def _long_of(descriptor: int, request: int) -> int:
+    # The requests say long, the kernel moves 32 bits: only the low half counts.
+    value = array.array("l", [0])
+    fcntl.ioctl(descriptor, request, value, True)
+    return value[0] & 0xFFFFFFFF
+
+
+def _mounted_as(descriptor: int, machine: Machine) -> tuple[str, bool]:
+    """Return type and read-only state of the very mount that the descriptor was opened through."""
+    wanted = str(mount_id(descriptor))
+    with open(machine.proc / "self" / "mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            before, _, after = line.partition(" - ")
+            if before.split(" ", 1)[0] == wanted:
+                kind, _, options = after.rstrip("\n").split(" ", 2)
+                marks = {*before.split(" ")[5].split(","), *options.split(",")}
+                return kind, "ro" in marks
+    return "unknown", False
+
+
+def _node(machine: Machine, device: int, folder: Path | None) -> Path | None:
+    """Return the node of the device, if a node of that very number stands where the kernel says."""
+    if folder is None:
+        return None
+    for line in attribute(folder / "uevent").splitlines():
+        name, _, value = line.partition("=")
+        node = machine.dev / value
+        if name == "DEVNAME" and devno(node) == device:
+            return node
+    return None
+
+
+def open_raw(node: Path, device: int, flags: int = 0) -> int:
+    """Return a read-only descriptor of the block device, checked to be that number; raises OSError."""
+    descriptor = os.open(node, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags)
+    found = os.fstat(descriptor)
+    if not stat.S_ISBLK(found.st_mode) or found.st_rdev != device:
+        os.close(descriptor)
+        raise FileNotFoundError(f"{node} is another device")
+    return descriptor
+
+
+def _is_readable(node: Path | None, device: int) -> bool:
+    """Tell by trying: what a permission bit promises, a container's device filter may refuse."""
+    if node is None:
+        return False
+    try:
+        os.close(open_raw(node, device))
+    except OSError:
+        return False
+    return True
+
+
+def _superblock(node: Path | None, device: int) -> bytes | None:
+    """Return ext4's superblock; none where the device cannot be read."""
+    if node is None:
+        return None
+    try:
+        descriptor = open_raw(node, device)
+    except OSError:
+        return None
+    try:
+        found = os.pread(descriptor, SUPERBLOCK_SIZE, SUPERBLOCK_OFFSET)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    is_whole = len(found) == SUPERBLOCK_SIZE and struct.unpack_from("<H", found, 0x38)[0] == EXT4_MAGIC
+    return found if is_whole else None
+
+
+def _has_clusters(superblock: bytes | None) -> bool:
+    return superblock is not None and bool(struct.unpack_from("<I", superblock, 0x64)[0] & BIGALLOC)
+
+
+def _uuid(descriptor: int, superblock: bytes | None, node: Path | None, machine: Machine) -> str | None:
+    """Return the UUID as the kernel tells (6.9), else as the superblock or the links of udev do."""
+    answer = bytearray(17)
+    try:
+        fcntl.ioctl(descriptor, FS_IOC_GETFSUUID, answer)
+    except OSError:
+        answer = bytearray(17)
+    if answer[0] == 16:
+        return str(uuid.UUID(bytes=bytes(answer[1:17])))
+    if superblock is not None:
+        return str(uuid.UUID(bytes=superblock[0x68:0x78]))
+    links = machine.dev / "disk" / "by-uuid"
+    wanted = devno(node) if node is not None else None
+    named = (name for name in entries(links) if wanted is not None and devno(links / name) == wanted)
+    return next(named, None)
+
+
+def _sector_size(folder: Path | None) -> int:
+    if folder is None:
+        return 512
+    return number(whole_disk(folder) / "queue" / "logical_block_size", 512)
+
+
+def _data_mode(machine: Machine, folder: Path | None) -> str:
+    """Return the journal mode in force, defaults included, as /proc/fs/ext4 tells it to everybody."""
+    if folder is None:
+        return ""
+    options = attribute(machine.proc / "fs" / "ext4" / folder.name / "options")
+    modes = [line.removeprefix("data=") for line in options.splitlines() if line.startswith("data=")]
+    return modes[0] if len(modes) == 1 else ""

@@ -1,0 +1,145 @@
+"""Letting go of names, once what they led to was overwritten and read back."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+
+from wipers.linux.beneath import open_beneath
+from wipers.linux.streams import Streams
+from wipers.linux.trees import AS_FOLDER
+
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
+"""What tells that a name is no longer there, or leads elsewhere now."""
+
+
+def passing_name(seed: str, stream: int, number: int) -> str:
+    """Return the short name that a file takes before it goes: chance to others, known again after a crash."""
+    return hashlib.sha256(f"{seed}:{stream}:{number}".encode()).hexdigest()[:12]
+
+
+def remove_names(root: int, streams: Streams, seed: str) -> int:
+    """Truncate every file and remove its names, then what stood beside them, then the ordered directories; return how
+    many names are left because something else has them now. Not durable before the next barrier; raises OSError."""
+    tree = streams.tree
+    folders = _Folders(root)
+    left = 0
+    try:
+        for stream, number, name in _file_names(streams):
+            left += not _remove_file(folders, streams, stream, name, passing_name(seed, stream, number))
+        for name in tree.others:
+            left += not _remove_other(folders, name)
+    finally:
+        folders.close()
+    return left + sum(not _remove_folder(root, name) for name in reversed(tree.folders))
+
+
+def _file_names(streams: Streams) -> Iterator[tuple[int, int, str]]:
+    """Yield every ordered name as number of the file, number of the name, name."""
+    tree = streams.tree
+    for stream, path in enumerate(tree.paths):
+        for number, name in enumerate((path, *tree.further.get(stream, ()))):
+            yield stream, number, name
+
+
+class _Folders:
+    """The directory that was used last, held open, because files come sorted by directory."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._path: str | None = None
+        self._descriptor = -1
+
+    def of(self, name: str) -> tuple[int, str]:
+        """Return the directory's descriptor and the last part of the name; raises OSError."""
+        path, _, last = name.rpartition("/")
+        if path != self._path:
+            self.close()
+            self._descriptor = open_beneath(self._root, path or ".", AS_FOLDER)
+            self._path = path
+        return self._descriptor, last
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._path, self._descriptor = None, -1
+
+
+def _remove_file(folders: _Folders, streams: Streams, stream: int, name: str, passing: str) -> bool:
+    """Remove one name of a file; tell false if another file has the name.
+
+    It is renamed first and looked at again under the name that nobody else knows: between a look and an unlink
+    somebody could give the old name to something else.
+    """
+    inode = streams.tree.inodes[stream]
+    try:
+        folder, last = folders.of(name)
+        if _inode(folder, passing) != inode:
+            found = _inode(folder, last)
+            if found is None:
+                return True
+            if found != inode:
+                return False
+            _truncate(folder, last, inode)
+            os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
+        if _inode(folder, passing) != inode:
+            os.rename(passing, last, src_dir_fd=folder, dst_dir_fd=folder)
+            return False
+        os.unlink(passing, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
+    return True
+
+
+def _inode(folder: int, name: str) -> int | None:
+    """Return the inode of a regular file, 0 for anything else, none where there is no such name; raises OSError."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return found.st_ino if stat.S_ISREG(found.st_mode) else 0
+
+
+def _truncate(folder: int, name: str, inode: int) -> None:
+    descriptor = open_beneath(folder, name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if os.fstat(descriptor).st_ino == inode:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_other(folders: _Folders, name: str) -> bool:
+    """Remove a link, socket, pipe or device node; tell false if a file or directory has the name now."""
+    try:
+        folder, last = folders.of(name)
+        mode = os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            return False
+        os.unlink(last, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
+    return True
+
+
+def _remove_folder(root: int, name: str) -> bool:
+    """Remove an emptied directory; tell false if something new lies in it."""
+    path, _, last = name.rpartition("/")
+    try:
+        above = open_beneath(root, path or ".", AS_FOLDER)
+        try:
+            os.rmdir(last, dir_fd=above)
+        finally:
+            os.close(above)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            return False
+        if error.errno not in ABSENT:
+            raise
+    return True
