@@ -124,8 +124,8 @@ def check_medium(case: Dossier, reread: Reread | None) -> Finding:
         return unknown("medium", Basis.RE_RUNNABLE, "medium-not-read")
     seen = reread(case.certificate.statement)
     if isinstance(seen, SampledReadBack):
-        size, bad, unread = seen.read, seen.mismatched_blocks, seen.unread_blocks
-        matched = seen.read - bad - unread
+        bad, unread = seen.mismatched_blocks, seen.unread_blocks
+        size, matched = seen.read + unread, seen.read - bad
     else:
         size, matched, bad, unread = seen.size, seen.matched, seen.mismatched_size, seen.unread_size
     facts = {"size": number(size), "matched": number(matched)}
@@ -200,7 +200,7 @@ def _seen(evidence: Evidence) -> str:
             case FullReadBack():
                 parts.append(f"{number(check.matched)} / {number(check.size)} B = ")
             case SampledReadBack():
-                good = check.read - check.mismatched_blocks - check.unread_blocks
+                good = check.read - check.mismatched_blocks
                 parts.append(f"{number(good)} / {number(check.read)} of {number(check.blocks)} blocks = ")
             case KeyGone():
                 parts.append(f"{check.keyslots_before} -> {check.keyslots_after} keyslots")

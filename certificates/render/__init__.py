@@ -1,0 +1,1 @@
+"""Certificate -> terminal text, HTML, JSON: renderings for people, never a source of truth."""

@@ -1,0 +1,103 @@
+"""Steps and checks as sentences, and the command by which anyone compares the medium with the last pass."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from certificates.render.words import Language, number, say, share, term
+from certificates.statements import (
+    Check,
+    ConstantPattern,
+    Evidence,
+    FullReadBack,
+    KeyGone,
+    OverwriteRecord,
+    SampledReadBack,
+    StepRecord,
+)
+
+ZERO_BLOCK = "0" * 32
+"""First counter block of a device: stream 0, offset 0."""
+
+
+def tell_record(record: StepRecord, language: Language) -> str:
+    """Return what a step did, with its bytes."""
+    if not isinstance(record, OverwriteRecord):
+        return say("word.names", language, count=number(record.names))
+    written = term("pattern", record.pattern.kind, language, byte=getattr(record.pattern, "byte", ""))
+    size = f"{number(record.written)} / {number(record.size)} {say('word.bytes', language)}"
+    parts = [written, f"{term('area', record.area, language)}: {size}"]
+    if record.failed_size:
+        parts.append(say("word.failed", language, count=number(record.failed_size)))
+    if record.resumed:
+        parts.append(say("word.resumed", language, count=number(record.resumed)))
+    return ("；" if language == "zh" else "; ").join(parts)
+
+
+def tell_check(check: Check, language: Language) -> str:
+    """Return what a check showed, in numbers."""
+    match check:
+        case FullReadBack():
+            return _tell_full(check, language)
+        case SampledReadBack():
+            return _tell_sampled(check, language)
+        case KeyGone():
+            return _tell_key_gone(check, language)
+        case _:
+            assert_never(check)
+
+
+def command(evidence: Evidence) -> str | None:
+    """Return the shell command that compares the medium with what the last pass left; none below a file system."""
+    if evidence.kind in ("files", "database"):
+        return None
+    records = [record for record in evidence.records if isinstance(record, OverwriteRecord)]
+    if not records:
+        return None
+    last = records[-1]
+    if isinstance(last.pattern, ConstantPattern):
+        if last.pattern.byte == "00":
+            return f"cmp -n {last.size} /dev/zero TARGET"
+        octal = f"{int(last.pattern.byte, 16):03o}"
+        return f"tr '\\0' '\\{octal}' </dev/zero | cmp -n {last.size} - TARGET"
+    return (
+        f"openssl enc -aes-256-ctr -K {last.pattern.key} -iv {ZERO_BLOCK} -in /dev/zero | cmp -n {last.size} - TARGET"
+    )
+
+
+def _tell_full(check: FullReadBack, language: Language) -> str:
+    facts = {
+        "place": term("place", check.place, language),
+        "matched": number(check.matched),
+        "size": number(check.size),
+        "mismatched": number(check.mismatched_size),
+        "unread": number(check.unread_size),
+    }
+    return say("check.full-read-back", language, **facts)
+
+
+def _tell_sampled(check: SampledReadBack, language: Language) -> str:
+    facts = {
+        "place": term("place", check.place, language),
+        "read": number(check.read),
+        "blocks": number(check.blocks),
+        "block_size": number(check.block_size),
+        "matched": number(check.read - check.mismatched_blocks),
+        "confidence": share(check.confidence_ppm),
+        "fraction": share(check.fraction_ppm),
+        "bytes": number(check.blocks * check.block_size * check.fraction_ppm // 1_000_000),
+    }
+    origin = say("seed.nonce" if check.seed.nonce else "seed.local", language)
+    return say("check.sampled-read-back", language, **facts) + ("" if language == "zh" else " ") + origin
+
+
+def _tell_key_gone(check: KeyGone, language: Language) -> str:
+    facts = {
+        "slots_before": check.keyslots_before,
+        "slots_after": check.keyslots_after,
+        "headers_before": check.header_copies_before,
+        "headers_after": check.header_copies_after,
+        "opener": check.opener,
+        "answer": say("opener.refused" if check.opener_refused else "opener.opened", language),
+    }
+    return say("check.key-gone", language, **facts)

@@ -1,0 +1,89 @@
+"""What a page about one carrier is made of: the documents of its bundle, found to agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from certificates import bundle, claims, notes
+from certificates.audit.dossier import Dossier
+from certificates.encoding import digest
+from certificates.envelope import Sealed, unwrap
+from certificates.errors import Untrusted
+from certificates.keyring import HOST
+from certificates.statements import Certificate, Entry, Order, Outcome, PersonRole, Validation
+from certificates.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One carrier's documents, as a page shows them."""
+
+    certificate: Sealed[Certificate]
+    """The certificate, every signature on it holding."""
+    order: Order
+    """The order that it carries out."""
+    validation: Validation | None
+    """The validator's decision."""
+    entry: tuple[str, int] | None
+    """Log's name and entry number counted from 1, as the receipt says; the receipt's proof is the audit's concern."""
+    journal: tuple[Entry, ...]
+    """The run's journal."""
+
+    @property
+    def told(self) -> Certificate:
+        """What the certificate says."""
+        return self.certificate.statement
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether the ordered level is proven: only then is this a certificate of destruction."""
+        return self.told.claim.outcome is Outcome.PROVEN
+
+    @property
+    def signed(self) -> frozenset[str]:
+        """Ids of the persons who signed."""
+        return frozenset(s.signer.id for s in self.certificate.signatures if isinstance(s.signer, PersonRole))
+
+    @property
+    def missing(self) -> tuple[PersonRole, ...]:
+        """Persons who must sign and have not."""
+        return tuple(person for person in self.told.persons if person.id not in self.signed)
+
+
+def page_of(entries: Mapping[str, bytes]) -> Page:
+    """Return the page of a bundle whose documents hold together; raises Untrusted.
+
+    No anchor is asked for: the documents agree; whether anyone should trust them is for `audit` to say.
+    """
+    root = unwrap(entries[bundle.keyring_name(1)], 4 << 20).digest
+    case = Dossier(dict(entries), Trust((root,), ()))
+    sealed = case.certificate
+    told = sealed.statement
+    if told.binding.order != case.order.digest:
+        raise Untrusted("binding-broken", document="certificate", field="order")
+    if not any(signature.signer == HOST for signature in sealed.signatures):
+        raise Untrusted("signature-missing", who="host")
+    derived = claims.claim(told.evidence, told.claim.ordered, told.claim.rule_book)
+    if derived != told.claim:
+        raise Untrusted("claim-boasts", claimed=told.claim.outcome.value, derived=derived.outcome.value)
+    return Page(
+        certificate=sealed,
+        order=case.order.statement,
+        validation=case.validation.statement if case.validation else None,
+        entry=_entry(entries),
+        journal=tuple(entry for entry, _ in case.journal),
+    )
+
+
+def _entry(entries: Mapping[str, bytes]) -> tuple[str, int] | None:
+    data = entries.get(bundle.RECEIPT)
+    if data is None:
+        return None
+    proof = notes.parse_proof(data.decode("utf-8", "replace"))
+    return notes.parse_checkpoint(proof.checkpoint).origin, proof.index + 1
+
+
+def envelope_digest(page: Page) -> str:
+    """Return the digest of the certificate's envelope: with the payload's, what the log's leaf is made of."""
+    return digest(page.certificate.envelope)

@@ -1,0 +1,139 @@
+"""Two drawings for the page, as inline SVG: the map of the medium, and how fast the passes went; no colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from certificates.render.words import Language, number, say
+from certificates.statements import (
+    Advanced,
+    Entry,
+    Evidence,
+    Extent,
+    FullReadBack,
+    OverwriteRecord,
+    Recorded,
+    SampledReadBack,
+)
+
+WIDTH, HEIGHT = 1000, 26
+_MOST_MARKS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A part of the medium that is not as the rest."""
+
+    kind: str
+    """`not_written`, `differs` or `unread`."""
+    begin: float
+    """Share of the size, 0 to 1."""
+    length: float
+
+
+def draw_map(evidence: Evidence, language: Language) -> str:
+    """Return the medium as a bar: what matches, what was sampled, and every part that was not reached."""
+    sampled = any(isinstance(check, SampledReadBack) for check in evidence.checks)
+    base = "sampled" if sampled else "matched" if evidence.checks else "written"
+    marks = marks_of(evidence)[:_MOST_MARKS]
+    bars = [f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" class="m-{base}"/>']
+    for mark in marks:
+        x, length = mark.begin * WIDTH, max(mark.length * WIDTH, 3)
+        bars.append(
+            f'<rect x="{min(x, WIDTH - 3):.2f}" y="0" width="{length:.2f}" height="{HEIGHT}" class="m-{mark.kind}"/>'
+        )
+    label = say("label.map", language)
+    drawing = (
+        f'<svg class="map" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f"<defs>{_PATTERNS}</defs>{''.join(bars)}</svg>"
+    )
+    kinds = dict.fromkeys([base, *(mark.kind for mark in marks)])
+    legend = "".join(
+        f'<span class="key"><svg width="14" height="10"><rect width="14" height="10" class="m-{kind}"/></svg>'
+        f"{say(f'label.{kind}', language)}</span>"
+        for kind in kinds
+    )
+    return f'{drawing}<div class="scale"><span>0</span><span>{legend}</span><span>{number(evidence.size)}</span></div>'
+
+
+def marks_of(evidence: Evidence) -> list[Mark]:
+    """Return what was not written, differs or was not read: by place on one stream, by amount on many."""
+    size = max(evidence.size, 1)
+    found: dict[str, list[Extent]] = {"not_written": [], "differs": [], "unread": []}
+    for record in evidence.records:
+        if isinstance(record, OverwriteRecord):
+            found["not_written"] += [failure.extent for failure in record.failures]
+    for check in evidence.checks:
+        if isinstance(check, (FullReadBack, SampledReadBack)):
+            found["differs"] += check.mismatched
+            found["unread"] += [failure.extent for failure in check.unread]
+    if evidence.objects == 1:
+        return [Mark(kind, one.offset / size, one.length / size) for kind, extents in found.items() for one in extents]
+    marks, at = [], 1.0
+    for kind, extents in found.items():
+        share = min(sum(one.length for one in extents) / size, 1.0)
+        if share:
+            at = max(at - share, 0.0)
+            marks.append(Mark(kind, at, share))
+    return marks
+
+
+def draw_speed(entries: Iterable[Entry], language: Language) -> str:
+    """Return speed over position as a line, from the journal's barriers; nothing where there are too few to tell."""
+    points = speeds(entries)
+    if len(points) < 4:
+        return ""
+    furthest = max(position for position, _ in points)
+    fastest = max(speed for _, speed in points)
+    line = " ".join(f"{position / furthest * WIDTH:.1f},{60 - speed / fastest * 54:.1f}" for position, speed in points)
+    slowest = min(speed for _, speed in points)
+    label = f"{say('label.speed', language)}: {number(int(slowest / 1e6))} - {number(int(fastest / 1e6))} MB/s"
+    return (
+        f'<svg class="speed" viewBox="0 0 {WIDTH} 62" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5" '
+        f'vector-effect="non-scaling-stroke"/></svg><div class="scale"><span>{label}</span></div>'
+    )
+
+
+def speeds(entries: Iterable[Entry]) -> list[tuple[int, float]]:
+    """Return (position in bytes along all passes, bytes a second) between barriers at least a second apart."""
+    barriers: list[tuple[int, float]] = []
+    before = last = 0
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, Advanced):
+            last = event.position
+        elif isinstance(event, Recorded) and isinstance(event.record, OverwriteRecord):
+            before, last = before + event.record.size, 0
+        else:
+            continue
+        barriers.append((before + last, entry.at.timestamp()))
+    found: list[tuple[int, float]] = []
+    for (begin, at), (end, later) in pairwise(_a_second_apart(barriers)):
+        if end > begin:
+            found.append((end, (end - begin) / (later - at)))
+    return found
+
+
+def _a_second_apart(barriers: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    kept: list[tuple[int, float]] = []
+    for barrier in barriers:
+        if kept and barrier[1] == kept[-1][1]:
+            kept[-1] = barrier
+        else:
+            kept.append(barrier)
+    return kept
+
+
+_PATTERNS = (
+    '<pattern id="p-matched" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<rect width="6" height="6" fill="#eef1f4"/><path d="M0 6L6 0" stroke="#9aa7b4" stroke-width=".8"/></pattern>'
+    '<pattern id="p-sampled" width="9" height="9" patternUnits="userSpaceOnUse">'
+    '<rect width="9" height="9" fill="#f6f7f9"/><circle cx="4" cy="4" r="1.3" fill="#8794a1"/></pattern>'
+    '<pattern id="p-differs" width="5" height="5" patternUnits="userSpaceOnUse">'
+    '<rect width="5" height="5" fill="#1d1f22"/><path d="M0 0L5 5" stroke="#fff" stroke-width="1.2"/></pattern>'
+    '<pattern id="p-unread" width="4" height="4" patternUnits="userSpaceOnUse">'
+    '<rect width="4" height="4" fill="#fff"/><path d="M0 2H4" stroke="#1d1f22" stroke-width="1"/></pattern>'
+)
