@@ -35,7 +35,7 @@ from wipers.model import Plan, Technique, Warrant
 Act = Literal["performing", "verifying", "witnessing", "validating"]
 TOOL = "expunge"
 LIMITS = (
-    "Root on the host can forge what it sees; token-held keys, witnesses, registry nonces and re-reading raise the price.",
+    "Root on the host can forge what it sees; token keys, witnesses, registry nonces and re-reading raise the price.",
     "Remapped sectors, over-provisioned areas and storage below virtual devices cannot be addressed and were not read.",
 )
 NO_REGISTER = "This site keeps no hold register: no hold was looked up."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from agent import consistency
 from agent.ledger import Ledger
-from certificates.encoding import format_time
-from certificates.envelope import Sealed, unseal
+from certificates.encoding import decode, format_time
+from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.keyring import Chain, highest_grade, is_valid, lacking, met_on_paper, resolver, rule_for
 from certificates.selectors import commitment
@@ -90,8 +90,65 @@ def authorize(
             _check_carrier(order, carrier, selectors.get(carrier.id), around)
         _check_limits(len(carriers), sum(size_of(carrier) for carrier in carriers), around)
     except Untrusted as error:
-        raise Refused(error.reason, **error.facts) from error
+        raise as_refusal(error) from error
     return tuple(_warrant(order, carrier, selectors.get(carrier.id), around) for carrier in carriers)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An order's carrier as it stands, approved or not: for looking, never a warrant."""
+
+    order: Order
+    order_digest: str
+    carrier: Carrier
+    selector: Selector | None
+    refusal: Refused | None
+    """Why the carrier would not be authorised now; none when it would."""
+
+
+def review(
+    envelope: bytes, selectors: Mapping[str, Selector], chosen: tuple[str, ...], around: Circumstances
+) -> tuple[Review, ...]:
+    """Return each chosen carrier and why it would be refused; raises Refused when the order cannot even be read."""
+    general: Refused | None = None
+    sealed: Sealed[Order] | None = None
+    try:
+        wrapped = unwrap(envelope)
+        order = decode(wrapped.payload, Order)
+        carriers = _choose(order, chosen)
+    except Untrusted as error:
+        raise as_refusal(error) from error
+    try:
+        sealed = open_order(envelope, around)
+        _check_host_state(around)
+        consistency.check_order(order)
+        _check_time(sealed, around)
+    except (Refused, Untrusted) as error:
+        general = as_refusal(error)
+    return tuple(
+        Review(
+            order, wrapped.digest, one, selectors.get(one.id), general or _refusal_of(sealed, one, selectors, around)
+        )
+        for one in carriers
+    )
+
+
+def _refusal_of(
+    order: Sealed[Order] | None, carrier: Carrier, selectors: Mapping[str, Selector], around: Circumstances
+) -> Refused | None:
+    """Return why this carrier of a readable order would be refused, or none."""
+    if order is None:
+        return None
+    try:
+        _check_carrier(order, carrier, selectors.get(carrier.id), around)
+    except (Refused, Untrusted) as error:
+        return as_refusal(error)
+    return None
+
+
+def as_refusal(error: Failure) -> Refused:
+    """Return the same reason in the family Refused: before the first write nothing was touched."""
+    return error if isinstance(error, Refused) else Refused(error.reason, **error.facts)
 
 
 def open_order(envelope: bytes, around: Circumstances) -> Sealed[Order]:
@@ -110,7 +167,10 @@ def reauthorize(order: Sealed[Order], start: Start, selector: Selector | None, a
         _check_revocations(order, around)
     except Failure as error:
         raise Interrupted("late-refusal", detail=error.row.en.format_map(error.facts)) from error
-    return _warrant(order, carrier, selector, around)
+    warrant = _warrant(order, carrier, selector, around)
+    return replace(
+        warrant, keyring_digest=start.keyring, keyring_version=start.keyring_version, hold_state=start.hold_state
+    )
 
 
 def size_of(carrier: Carrier) -> int:

@@ -123,18 +123,21 @@ class Documents:
 
     def take_hold(self, envelope: bytes, chain: Chain) -> Hold:
         """File a hold that lies on this host only; it denies from now on."""
-        try:
-            told = decode(unwrap(envelope).payload, Hold)
-            hold = unseal(envelope, Hold, resolver(chain.current, told.set_at))
-        except Untrusted as error:
-            raise Refused(error.reason, **error.facts) from error
+        hold = self._check_hold(envelope, chain)
         write_durably(self._state / "holds" / f"{hold.digest.removeprefix('sha256:')}.dsse.json", envelope)
         return hold.statement
 
     def local_holds(self, chain: Chain) -> tuple[Hold, ...]:
-        """Return the holds that lie on this host; one that cannot be read denies all the same."""
+        """Return the holds that lie on this host; one that cannot be read is a refusal, for it may deny."""
         names = sorted((self._state / "holds").glob("[0-9a-f]" * 64 + ".dsse.json"))
-        return tuple(self.take_hold(path.read_bytes(), chain) for path in names)
+        return tuple(self._check_hold(path.read_bytes(), chain).statement for path in names)
+
+    def _check_hold(self, envelope: bytes, chain: Chain) -> Sealed[Hold]:
+        try:
+            told = decode(unwrap(envelope).payload, Hold)
+            return unseal(envelope, Hold, resolver(chain.current, told.set_at))
+        except Untrusted as error:
+            raise Refused(error.reason, **error.facts) from error
 
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from certificates.errors import Untrusted
+from certificates.sampling import sample_size
 from certificates.statements import (
     Claim,
     Evidence,
+    Fact,
     FullReadBack,
     KeyGone,
     Level,
@@ -148,13 +150,12 @@ def _gaps_of_reading(evidence: Evidence) -> list[Reason]:
 
 
 def _needs_storage_below(evidence: Evidence) -> bool:
-    return evidence.method is Method.IN_PLACE_OVERWRITE
+    """Tell whether the target lies in a file system: then only the storage below can show what became of it."""
+    return evidence.method is Method.IN_PLACE_OVERWRITE or Fact("attached", "false") in evidence.before
 
 
 def _sample_is_enough(check: SampledReadBack, record: OverwriteRecord) -> bool:
     """Tell whether the sample has the size that its stated confidence needs, over the whole area."""
-    from certificates.sampling import sample_size
-
     needed = sample_size(check.blocks, check.confidence_ppm, check.fraction_ppm)
     covers = check.blocks * check.block_size >= record.size > (check.blocks - 1) * check.block_size
     return covers and check.read >= needed

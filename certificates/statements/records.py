@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from certificates.statements.basics import Date, Digest, Fact, Grade, Id, Items, Level, PersonRole, Secret32, Text, Time
-from certificates.statements.orders import Chassis, DataAsset, Otherwise, Unit, Verification
+from certificates.statements.carriers import Chassis, Otherwise, Verification
+from certificates.statements.orders import DataAsset, Unit
 from certificates.statements.runs import Claim, Evidence
 
 

@@ -21,7 +21,7 @@ from certificates.statements.basics import (
     Text,
     Time,
 )
-from certificates.statements.orders import CryptoEraseConditions, KnownCopy
+from certificates.statements.carriers import CryptoEraseConditions, KnownCopy
 
 Kind = Literal["device", "image", "files", "database", "luks"]
 """Kind of carrier: the mark of its identity."""

@@ -1,0 +1,199 @@
+"""Carry one carrier out: begin the journal, run the steps, fix the certificate, put it into the outbox, hand it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agent import submission
+from agent.attest import Run, attest
+from agent.journal import Journal, JournalFile
+from agent.runs import PLAN, SELECTOR, RunFolder
+from agent.site import Site
+from agent.version import TOOL_ID, VERSION
+from certificates import bundle
+from certificates.encoding import digest, encode
+from certificates.envelope import add_signatures, seal
+from certificates.errors import Failure, Unproven, Unregistered
+from certificates.signers import Signer
+from certificates.statements import (
+    Certificate,
+    Certified,
+    Claim,
+    Concluded,
+    Counted,
+    Identified,
+    Opened,
+    Outcome,
+    PersonRole,
+    Role,
+    Start,
+)
+from wipers import progress
+from wipers.model import Observer, Plan, Target, Warrant
+from wipers.pipeline import StopSignal
+from wipers.techniques import find_technique
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A carrier that is authorised, found and planned; nothing has been touched."""
+
+    warrant: Warrant
+    target: Target
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one carrier ended."""
+
+    carrier: str
+    sequence: int
+    claim: Claim | None
+    """What the evidence supports; none where the run did not end."""
+    bundle: Path | None
+    failure: Failure | None
+    """Why the exit is not 0; none when destroyed, proven and recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What goes along with a run besides the site."""
+
+    executor: Signer | None
+    """Executor's key; none on a resume without it: the certificate then awaits the signature."""
+    observer: Observer | None
+    stop: StopSignal
+    """Set when a person or the system asks to stop."""
+
+
+def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tuple[RunFolder, JournalFile]:
+    """Return the folder and the journal of a run whose Start is sealed and whose order is spent, all durable."""
+    warrant, plan = prepared.warrant, prepared.plan
+    sequence, previous = site.journals.next()
+    folder = site.folder(sequence)
+    folder.make()
+    start = _start(site, warrant, plan, sequence)
+    folder.write(bundle.ORDER, order)
+    folder.write(bundle.START, seal(start, (executor,)))
+    folder.write(PLAN, encode(plan))
+    folder.remember_place(plan.kind, prepared.target.location)
+    _file_selector(folder, warrant)
+    if warrant.hold_state is not None:
+        folder.write(bundle.HOLD_STATE, (site.state / "holds" / "state.dsse.json").read_bytes())
+    journal = site.journals.open(
+        Opened(warrant.host, sequence, previous, TOOL_ID, digest(start), warrant.order_digest, warrant.carrier.id)
+    )
+    site.ledger.spend(warrant.order_digest, warrant.carrier.id, sequence, plan.size, site.clock())
+    journal.write(Counted(warrant.counted))
+    return folder, journal
+
+
+def repair_ledger(site: Site) -> None:
+    """Spend every order whose run began, where a crash came between the journal's first entry and the ledger's."""
+    ledger = site.ledger.read()
+    for journal in site.journals.begun():
+        opened = journal.opened
+        if opened.order and opened.carrier and ledger.find_spent(opened.order, opened.carrier) is None:
+            size = site.folder(opened.sequence).plan().size
+            site.ledger.spend(opened.order, opened.carrier, opened.sequence, size, site.clock())
+
+
+def _start(site: Site, warrant: Warrant, plan: Plan, sequence: int) -> Start:
+    return Start(
+        order=warrant.order_digest,
+        carrier=warrant.carrier.id,
+        plan=plan.digest,
+        host=warrant.host,
+        keyring=warrant.keyring_digest,
+        keyring_version=warrant.keyring_version,
+        hold_state=warrant.hold_state,
+        selector=warrant.carrier.selector.commitment if warrant.carrier.selector else None,
+        sequence=sequence,
+        started_at=site.clock(),
+        tool=TOOL_ID,
+        persons=(PersonRole(warrant.order.executing.person, Role.EXECUTOR),),
+    )
+
+
+def _file_selector(folder: RunFolder, warrant: Warrant) -> None:
+    """Keep the selector for a resume; disclose it only where the order says so."""
+    if warrant.selector is not None:
+        folder.write(SELECTOR, encode(warrant.selector))
+        if warrant.carrier.disclosure == "names":
+            folder.write("disclosed-" + SELECTOR, encode(warrant.selector))
+
+
+def conclude(site: Site, folder: RunFolder, journal: JournalFile, warrant: Warrant, executor: Signer | None) -> Result:
+    """Return the result of a run whose last check is journaled: certificate fixed once, sealed, handed in.
+
+    The order of effects is what keeps a crash from making two certificates: content fixed, envelope in the outbox,
+    names forgotten, and only then the journal's last entry.
+    """
+    certificate = folder.fixed() or _fix(site, folder, journal.read(), warrant)
+    waiting = site.waiting(folder.sequence)
+    if not waiting.exists():
+        submission.put(site, folder.sequence, seal(certificate, (site.signer,)))
+    if executor is not None:
+        _sign(site, folder.sequence, executor)
+    folder.write(bundle.CERTIFICATE, waiting.read_bytes())
+    path = submission.write_bundle(site, folder)
+    folder.forget_names()
+    if not journal.read().is_ended:
+        journal.write(Certified(digest(certificate)))
+    return hand_in(site, folder, certificate, path)
+
+
+def hand_in(site: Site, folder: RunFolder, certificate: Certificate, path: Path) -> Result:
+    """Return the result after trying to have the certificate registered; what fails here waits in the outbox."""
+    failure: Failure | None = None
+    try:
+        path = submission.submit(site, folder)
+    except Unregistered as error:
+        failure = error
+    claim = certificate.claim
+    if claim.outcome is not Outcome.PROVEN:
+        why = ", ".join(reason.code for reason in claim.reasons) or claim.outcome.value
+        failure = Unproven("not-proven", level=claim.ordered.value, carrier=certificate.carrier, why=why)
+    return Result(certificate.carrier, folder.sequence, claim, path, failure)
+
+
+def _sign(site: Site, sequence: int, signer: Signer) -> None:
+    """Add the executor's signature unless it stands there already."""
+    envelope = site.waiting(sequence).read_bytes()
+    if signer.key_id.encode() not in envelope:
+        submission.put(site, sequence, add_signatures(envelope, (signer,)))
+
+
+def _fix(site: Site, folder: RunFolder, journal: Journal, warrant: Warrant) -> Certificate:
+    """Derive the certificate from the journal alone and fix its bytes."""
+    plan = folder.plan()
+    entry = site.ledger.read().find_spent(warrant.order_digest, warrant.carrier.id)
+    if entry is None or journal.head is None or journal.opened.start is None:
+        raise RuntimeError("a run was concluded that never began")
+    run = Run(
+        start=journal.opened.start,
+        started_at=_time_of(journal, Identified),
+        sequence=folder.sequence,
+        entries=len(journal.entries),
+        head=journal.head,
+        ledger_number=entry.number,
+        ledger_head=digest(entry),
+        ended_at=_time_of(journal, Concluded),
+        evidence_files=folder.evidence_files(),
+        description=plan.facts,
+    )
+    evidence = progress.evidence(plan, warrant.carrier, journal.entries)
+    technique = find_technique(plan.technique)
+    keyring = site.documents.chain().version(warrant.keyring_digest)
+    if keyring is None:
+        raise RuntimeError("the keyring of the Start is not in the chain")
+    certificate = attest(warrant, plan, technique, evidence, run, keyring=keyring, version=VERSION, now=site.clock())
+    folder.fix(certificate)
+    return certificate
+
+
+def _time_of(journal: Journal, kind: type) -> datetime:
+    return next(entry.at for entry in journal.entries if isinstance(entry.event, kind))

@@ -1,0 +1,52 @@
+"""What a command says: the result on stdout, messages and progress on stderr, in the reader's language."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import click
+
+Language = Literal["en", "zh"]
+
+
+def language_of(environment: Mapping[str, str]) -> Language:
+    """Return the language that the locale asks for, by POSIX precedence."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((environment[name] for name in names if environment.get(name)), "")
+    return "zh" if locale.lower().startswith("zh") else "en"
+
+
+@dataclass(slots=True)
+class Screen:
+    """The options that every command shares, and the two streams."""
+
+    language: Language = field(default_factory=lambda: language_of(os.environ))
+    """Language of messages and headings."""
+    as_json: bool = False
+    """Results are printed as JSON."""
+    is_quiet: bool = False
+    """No messages or progress."""
+    site: str | None = None
+    """Site named by `--site`."""
+
+    def word(self, key: str, /, **facts: object) -> str:
+        """Return a word or sentence of the table in the reader's language."""
+        from agent.cli.words import say
+
+        return say(key, self.language, **facts)
+
+    def tell(self, text: str) -> None:
+        """Print a message for people on stderr, unless they asked for quiet."""
+        if not self.is_quiet:
+            click.echo(text, err=True)
+
+    def show(self, text: str, tree: object) -> None:
+        """Print the result on stdout: the text, or the JSON tree where JSON was asked for."""
+        if self.as_json:
+            text = json.dumps(tree, indent=2, ensure_ascii=False)
+        if text:
+            click.echo(text)

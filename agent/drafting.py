@@ -1,0 +1,181 @@
+"""An order and its selectors from TOML that a clerk can write. What a machine knows better is looked up or measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.consistency import check_order
+from agent.forms import Form
+from certificates.selectors import commitment
+from certificates.statements import Order, Selector
+
+Measure = Callable[[dict[str, Any], dict[str, Any], str], "Measured"]
+"""(identity as far as it is written, what is selected, the carrier's id) -> what this host finds there; raises Refused."""
+SELECTOR_OF = {"files": "files", "image": "path", "database": "path", "luks": "luks"}
+"""Kind of identity -> kind of selector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What this host finds for a carrier: identity facts, objects and bytes."""
+
+    identity: dict[str, Any]
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order that nobody has signed, and the selectors that go beside it."""
+
+    order: Order
+    selectors: tuple[Selector, ...]
+
+
+def draft(path: Path, hosts: Mapping[str, str], entropy: Callable[[int], bytes], measure: Measure | None) -> Draft:
+    """Return the order in a TOML file, host names looked up in `hosts`; raises Refused naming every fault at once."""
+    form = Form(path)
+    tree = form.tree
+    form.convert(tree, "supersedes", "", _digest_of_order(form))
+    form.convert(form.table(tree, "decision"), "minutes", "decision", form.attachment)
+    form.convert(form.table(tree, "paper"), "scan", "paper", form.attachment)
+    form.convert(form.table(tree, "approval"), "authority_limit", "approval", form.money)
+    for table, where in form.tables(tree, "assets"):
+        form.convert(table, "book_value", where, form.money)
+    tree.setdefault("version", 1)
+    selectors = [
+        _prepare_carrier(form, table, where, hosts, entropy, measure) for table, where in form.tables(tree, "carriers")
+    ]
+    order = form.finish(tree, Order)
+    check_order(order)
+    return Draft(order, tuple(selector for selector in selectors if selector is not None))
+
+
+def _digest_of_order(form: Form) -> Callable[[Any, str], Any]:
+    """Return a change from an order's file name to the order's identity, the digest of its payload."""
+
+    def change(value: Any, where: str) -> Any:
+        if not isinstance(value, str) or value.startswith("sha256:"):
+            return value
+        from agent.files import read_file
+        from certificates.envelope import unwrap
+        from certificates.errors import Failure
+
+        try:
+            return unwrap(read_file(form.path.parent / value, 1 << 20)).digest
+        except Failure as error:
+            form.fault(where, f"must be sha256:... or an order's file ({error})")
+            return value
+
+    return change
+
+
+def _prepare_carrier(
+    form: Form,
+    table: dict[str, Any],
+    where: str,
+    hosts: Mapping[str, str],
+    entropy: Callable[[int], bytes],
+    measure: Measure | None,
+) -> Selector | None:
+    """Bring a carrier's table into the shape of the statement; return its selector, if it has one."""
+    form.convert(table, "hosts", where, lambda value, at: _host_ids(form, value, at, hosts))
+    form.convert(table, "verification", where, lambda value, at: _verification(form, value, at))
+    identity = form.table(table, "identity", where)
+    has_selector = "selects" in table
+    selects = form.table(table, "selects", where)
+    table.pop("selects", None)
+    count, size = selects.pop("count", None), selects.pop("size", None)
+    if measure is not None and identity.get("kind"):
+        found = measure(identity, selects, str(table.get("id")))
+        _fill(identity, found.identity)
+        count, size = found.count if count is None else count, found.size if size is None else size
+    if not has_selector:
+        return None
+    count, size = count or _count_of(identity, selects), size if size is not None else _size_of(identity)
+    if size is None:
+        form.fault(f"{where}.selects.size", "is missing: the bytes selected (or measure on the host with --measure)")
+    selector = _selector(form, table, where, identity, selects, entropy)
+    if selector is not None:
+        table["selector"] = {"commitment": commitment(selector), "count": count, "size": size}
+    return selector
+
+
+def _selector(
+    form: Form,
+    table: dict[str, Any],
+    where: str,
+    identity: dict[str, Any],
+    selects: dict[str, Any],
+    entropy: Callable[[int], bytes],
+) -> Selector | None:
+    kind = SELECTOR_OF.get(str(identity.get("kind")))
+    if kind is None:
+        form.fault(f"{where}.selects", "does not go with this kind of carrier: a device is found by its identity")
+        return None
+    selects = {"header_backups": []} | selects if kind == "luks" else selects
+    tree = {
+        "carrier": table.get("id"),
+        "salt": entropy(32).hex(),
+        "selects": selects | {"kind": kind, "label_key": entropy(32).hex()},
+    }
+    return form.read(tree, Selector, where)
+
+
+def _host_ids(form: Form, value: Any, where: str, hosts: Mapping[str, str]) -> Any:
+    """Return host ids, with names looked up in the keyring."""
+    if not isinstance(value, list):
+        return value
+    for name in value:
+        if isinstance(name, str) and not name.startswith("sha256:") and name not in hosts:
+            known = f"one of {', '.join(hosts)}" if hosts else "a name needs --keyring"
+            form.fault(where, f"names {name}, which is no host id and no host of the keyring ({known})")
+    return [hosts.get(name, name) if isinstance(name, str) else name for name in value]
+
+
+def _verification(form: Form, value: Any, where: str) -> Any:
+    """Return the wire form of "full", or of a confidence and a fraction in per cent."""
+    if value == "full":
+        return {"kind": "full"}
+    if isinstance(value, dict) and set(value) == {"confidence", "fraction"}:
+        ppm = {f"{name}_ppm": _ppm(text) for name, text in value.items()}
+        if None not in ppm.values():
+            return {"kind": "sampled", **ppm}
+    form.fault(where, 'must be "full" or { confidence = "99 %", fraction = "0.1 %" }')
+    return {"kind": "full"}
+
+
+def _ppm(text: Any) -> int | None:
+    """Return parts per million of a percentage with up to four decimals; none for anything else."""
+    if not isinstance(text, str) or not text.endswith("%"):
+        return None
+    whole, _, rest = text.removesuffix("%").strip().partition(".")
+    digits = whole + rest.ljust(4, "0")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(rest) <= 4 and whole else None
+
+
+def _fill(identity: dict[str, Any], found: dict[str, Any]) -> None:
+    """Put what was found where nothing is written."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            _fill(identity.setdefault(name, {}), value)
+        else:
+            identity.setdefault(name, value)
+
+
+def _count_of(identity: dict[str, Any], selects: dict[str, Any]) -> Any:
+    """Return how many objects are selected, as far as the file says."""
+    if identity.get("kind") == "files":
+        return identity.get("most_count", 0)
+    backups = selects.get("header_backups", [])
+    return 1 + len(backups) if isinstance(backups, list) else 1
+
+
+def _size_of(identity: dict[str, Any]) -> Any:
+    """Return how many bytes are selected, as far as the file says; none where it does not."""
+    container = identity.get("container", {})
+    places = (identity.get("most_bytes"), identity.get("size"), isinstance(container, dict) and container.get("size"))
+    return next((size for size in places if isinstance(size, int) and size is not False), None)

@@ -1,0 +1,92 @@
+"""The real wiring: loads keys, reads the clock, joins one agent to its machine. Nothing else makes a live Site."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.config import Config, read_config
+from agent.documents import Documents
+from agent.journal import Journals
+from agent.keys import load_key
+from agent.ledger import LedgerFile
+from agent.registry import RegistryClient
+from agent.site import FOLDERS, Site
+from certificates.errors import Refused
+from certificates.signers import KeySigner
+from wipers.linux import LinuxHost
+
+CONFIG = Path("/etc/expunge/config.toml")
+STATE = Path("/var/lib/expunge")
+
+
+def clock() -> datetime:
+    """Return the time in whole seconds, UTC."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def find_site(named: str | None) -> tuple[Path, Path]:
+    """Return the configuration file and state directory of the site named, or of this host."""
+    own = CONFIG.exists()
+    if named is None:
+        if not own:
+            raise Refused("site-missing", where=str(CONFIG))
+        return CONFIG, STATE
+    config = Path(named).resolve() / "config.toml"
+    if own and not read_config(CONFIG.read_text(), str(CONFIG)).other_sites:
+        raise Refused("site-not-allowed")
+    if not config.exists():
+        raise Refused("site-missing", where=str(config))
+    return config, config.parent
+
+
+def open_site(named: str | None = None) -> Site:
+    """Return the live site named by --site or EXPUNGE_CONFIG, or this host's own; raises Refused if unsafe."""
+    path, state = find_site(named)
+    config = read_config(path.read_text(), str(path))
+    key = path.parent / config.host_key
+    check_safe(path, key, path.parent / "keyring", state)
+    for folder in FOLDERS:
+        (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _wire(config, path, state, KeySigner(load_key(key)))
+
+
+def _wire(config: Config, path: Path, state: Path, signer: KeySigner) -> Site:
+    return Site(
+        config=config,
+        state=state,
+        host=LinuxHost(state_directory=state / "runs"),
+        signer=signer,
+        documents=Documents(path.parent / "keyring", state, config.keyring_root),
+        journals=Journals(state / "journal", clock),
+        ledger=LedgerFile(state / "ledger" / "ledger.jsonl"),
+        registry=RegistryClient(config.registry) if config.registry else None,
+        clock=clock,
+        entropy=os.urandom,
+        free_space=lambda where: shutil.disk_usage(where).free,
+        power=battery,
+    )
+
+
+def check_safe(*paths: Path) -> None:
+    """Return if, for root, every file and parent is root's and closed to others; raises Refused naming the one."""
+    if os.geteuid() != 0:
+        return
+    for path in paths:
+        for part in (path, *path.resolve().parents):
+            if not part.exists():
+                continue
+            state = part.stat()
+            is_sticky = part.is_dir() and state.st_mode & 0o1000
+            if state.st_uid != 0 or (state.st_mode & 0o022 and not is_sticky):
+                raise Refused("site-not-safe", where=str(part))
+
+
+def battery() -> int | None:
+    """Return the battery's percentage while it discharges; none on mains, or without a battery."""
+    import psutil
+
+    state = psutil.sensors_battery()
+    return int(state.percent) if state is not None and state.power_plugged is False else None

@@ -1,0 +1,36 @@
+"""The registry's part in the sampling seed: asked after the last barrier, checked, and kept as evidence."""
+
+from __future__ import annotations
+
+from agent.registry import RegistryClient
+from agent.runs import RunFolder
+from certificates.encoding import decode
+from certificates.envelope import unseal, unwrap
+from certificates.errors import Unregistered, Untrusted
+from certificates.keyring import Keyring, resolver
+from certificates.statements import Nonce
+
+NONCE = "nonce.dsse.json"
+
+
+class RegistryNonces:
+    """Asks the registry; without an answer that holds, positions are this host's choice alone, and evidence says so."""
+
+    def __init__(self, registry: RegistryClient, keyring: Keyring, folder: RunFolder) -> None:
+        """Take the registry, the keyring its key stands in, and the run's folder."""
+        self._registry = registry
+        self._keyring = keyring
+        self._folder = folder
+
+    def ask(self, commitment: str, journal_head: str) -> tuple[str, str] | None:
+        """Return the nonce and the digest of its document, which is kept first; none when it cannot be had."""
+        try:
+            envelope = self._registry.challenge({"commitment": commitment, "journal_head": journal_head})
+            told = decode(unwrap(envelope).payload, Nonce)
+            nonce = unseal(envelope, Nonce, resolver(self._keyring, told.issued_at))
+        except (Unregistered, Untrusted):
+            return None
+        if (nonce.statement.commitment, nonce.statement.journal_head) != (commitment, journal_head):
+            return None
+        self._folder.save_evidence(NONCE, envelope)
+        return nonce.statement.nonce, nonce.digest

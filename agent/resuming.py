@@ -1,0 +1,87 @@
+"""Continue what a journal shows as begun: the same plan, the same bytes, from where they are known to be."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from agent.authorize import reauthorize
+from agent.carrying import Hands, Result, conclude, repair_ledger
+from agent.journal import Journal
+from agent.runs import RunFolder
+from agent.site import Site
+from agent.workflow import Begun, carry_out
+from certificates import bundle
+from certificates.encoding import decode
+from certificates.envelope import Sealed, unseal, unwrap
+from certificates.errors import Failure, Interrupted, Refused, Unregistered
+from certificates.keyring import resolver
+from certificates.statements import Order, Start
+from wipers.model import Target, Warrant, Writer
+from wipers.progress import replay
+
+
+def resume(site: Site, sequence: int | None, hands: Hands) -> tuple[Result, ...]:
+    """Return how each begun run (or the one named) ended; raises Refused when there is none."""
+    journals = [j for j in site.journals.begun() if sequence in (None, j.opened.sequence)]
+    if not journals:
+        raise Refused("journal-to-resume-missing")
+    return tuple(_resume_one(site, journal, hands) for journal in journals)
+
+
+def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
+    """Return how one run ended; what goes wrong on the way leaves it interrupted, as it was."""
+    folder = site.folder(journal.opened.sequence)
+    carrier = journal.opened.carrier or "?"
+    try:
+        start, order = _documents(site, folder)
+        repair_ledger(site)
+        around = site.circumstances()
+        warrant = reauthorize(order, start, folder.selector(), around)
+        begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
+        if replay(journal.entries).is_concluded:
+            return conclude(site, folder, begun.journal, warrant, hands.executor)
+        with _open_again(site, warrant, folder) as writer:
+            return carry_out(site, begun, writer, hands)
+    except Interrupted as error:
+        return Result(carrier, folder.sequence, None, None, error)
+    except Unregistered:
+        raise
+    except Failure as error:
+        late = Interrupted("late-refusal", detail=error.row.en.format_map(error.facts))
+        return Result(carrier, folder.sequence, None, None, late)
+
+
+def _documents(site: Site, folder: RunFolder) -> tuple[Start, Sealed[Order]]:
+    """Return the Start and the order of a run, read with the keyring and at the instant of the Start."""
+    start = decode(unwrap(folder.require(bundle.START)).payload, Start)
+    keyring = site.documents.chain().version(start.keyring)
+    if keyring is None:
+        raise Refused("keyring-chain", detail="the keyring of the Start is not in the chain")
+    unseal(folder.require(bundle.START), Start, resolver(keyring, start.started_at))
+    return start, unseal(folder.require(bundle.ORDER), Order, resolver(keyring, start.started_at))
+
+
+def _open_again(site: Site, warrant: Warrant, folder: RunFolder) -> AbstractContextManager[Writer]:
+    """Open the target of a begun run, wherever it is now; partly destroyed as it may be."""
+    plan = folder.plan()
+    found = site.host.find(warrant.carrier, warrant.selector)
+    same = [target for target in found if target.facts == plan.facts]
+    target = min(same, key=lambda one: one.location) if same else _as_it_was(folder)
+    return site.host.open(target, warrant.carrier, warrant.selector, resuming=True)
+
+
+def _as_it_was(folder: RunFolder) -> Target:
+    """Return the target as the plan describes it: of files all names may be gone, and only the host can tell."""
+    plan = folder.plan()
+    return Target(
+        kind=plan.kind,
+        location=folder.place(),
+        facts=plan.facts,
+        unit=folder.place(),
+        media=plan.media,
+        size=plan.size,
+        header_size=plan.header_size,
+        sector_size=plan.sector_size,
+        objects=plan.objects,
+        residual=plan.residual,
+    )

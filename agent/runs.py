@@ -1,0 +1,118 @@
+"""One folder a run: the documents that the journal binds, kept until the bundle is made and after."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from agent.lines import write_durably
+from certificates import bundle
+from certificates.encoding import decode, digest, encode
+from certificates.keyring import Chain
+from certificates.statements import Certificate, EvidenceFile, Kind, Selector
+from wipers.model import Plan
+
+PLAN = "plan.json"
+PAYLOAD = "certificate.json"
+SELECTOR = "selector.json"
+WHERE = "where.json"
+
+
+class RunFolder:
+    """The documents of one run; every write is durable before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the folder's path; `make` creates it."""
+        self.path = path
+
+    @property
+    def sequence(self) -> int:
+        """Host sequence number of the run."""
+        return int(self.path.name)
+
+    def make(self) -> None:
+        """Create the folder, closed to others."""
+        (self.path / "evidence").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        """File a document."""
+        write_durably(self.path / name, data)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a document, or none."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def require(self, name: str) -> bytes:
+        """Return a document that must be there."""
+        return (self.path / name).read_bytes()
+
+    def save_evidence(self, name: str, data: bytes) -> str:
+        """File an evidence file; return its digest."""
+        self.write(f"evidence/{name}", data)
+        return digest(data)
+
+    def evidence_files(self) -> tuple[EvidenceFile, ...]:
+        """Return what the certificate binds of the evidence folder."""
+        files = sorted((self.path / "evidence").iterdir())
+        return tuple(EvidenceFile(f.name, digest(f.read_bytes()), f.stat().st_size) for f in files)
+
+    def plan(self) -> Plan:
+        """Return the plan that was confirmed."""
+        return decode(self.require(PLAN), Plan)
+
+    def selector(self) -> Selector | None:
+        """Return the selector; none for a carrier without one, or after the run's end."""
+        data = self.read(SELECTOR)
+        return decode(data, Selector) if data else None
+
+    def remember_place(self, kind: Kind, location: str) -> None:
+        """Keep where the target was found; it never leaves this host."""
+        self.write(WHERE, json.dumps({"kind": kind, "location": location}).encode())
+
+    def place(self) -> str:
+        """Return where the target was found."""
+        return cast(str, json.loads(self.require(WHERE))["location"])
+
+    def forget_names(self) -> None:
+        """Overwrite and remove what holds names of the destroyed: they are not evidence."""
+        for name in (SELECTOR, WHERE):
+            path = self.path / name
+            if path.exists():
+                with path.open("r+b") as file:
+                    file.write(os.urandom(path.stat().st_size))
+                    os.fsync(file.fileno())
+                path.unlink()
+
+    def fix(self, certificate: Certificate) -> str:
+        """Fix the certificate's bytes once; return their digest."""
+        payload = encode(certificate)
+        self.write(PAYLOAD, payload)
+        return digest(payload)
+
+    def fixed(self) -> Certificate | None:
+        """Return the certificate whose bytes were fixed, or none."""
+        data = self.read(PAYLOAD)
+        return decode(data, Certificate) if data else None
+
+    def pack(self, chain: Chain, journal: list[bytes]) -> bytes:
+        """Return the bundle: documents, keyrings up to the newest, journal up to the bound entry, evidence."""
+        certificate = self.fixed()
+        bound = certificate.binding.journal_entries if certificate else len(journal)
+        entries: dict[str, bytes] = {bundle.JOURNAL: b"".join(line + b"\n" for line in journal[:bound])}
+        names = (bundle.ORDER, bundle.HOLD_STATE, bundle.START, bundle.CERTIFICATE, bundle.RECEIPT, bundle.VALIDATION)
+        entries |= _present({name: self.read(name) for name in names})
+        entries |= {bundle.keyring_name(s.statement.version): s.envelope for s in chain.sealed}
+        files = (self.path / "evidence").iterdir()
+        entries |= {bundle.EVIDENCE + file.name: file.read_bytes() for file in files}
+        disclosed = self.read("disclosed-" + SELECTOR)
+        return bundle.pack(entries | _present({bundle.SELECTOR: disclosed}))
+
+
+def _present(entries: Mapping[str, bytes | None]) -> dict[str, bytes]:
+    return {name: data for name, data in entries.items() if data is not None}

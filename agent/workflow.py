@@ -1,0 +1,190 @@
+"""The whole story: authorise, find and plan everything; then, and only then, hold, destroy, prove, certify, hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from agent import handover
+from agent.authorize import Review, authorize, review
+from agent.carrying import Hands, Prepared, Result, begin, conclude, repair_ledger
+from agent.journal import JournalFile
+from agent.nonces import RegistryNonces
+from agent.runs import RunFolder
+from agent.site import Site
+from agent.version import TOOL_ID
+from certificates.encoding import digest
+from certificates.envelope import unwrap
+from certificates.errors import Failure, Interrupted, Refused, Untrusted
+from certificates.signers import Signer
+from certificates.statements import Carrier, DeviceIdentity, Digest, LuksIdentity, Opened, RefusedRun, Selector
+from wipers import WIPERS, planning
+from wipers.model import Plan, Target, Warrant, Writer
+from wipers.progress import Progress, replay
+from wipers.running import Ports, execute
+
+Confirm = Callable[[Prepared], str]
+"""Returns what a person typed or scanned from the object of a carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What `plan` shows of one carrier: target and plan, or why not; and what approval still lacks."""
+
+    carrier: Carrier
+    target: Target | None
+    plan: Plan | None
+    refusal: Refused | None
+    """Why `run` would refuse this carrier now; none when it would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An order as handed over by a person, and which of its carriers are meant."""
+
+    envelope: bytes
+    selectors: Mapping[str, Selector]
+    carriers: tuple[str, ...] = ()
+    """Ids; none: all."""
+
+
+def run(
+    site: Site, chosen: Chosen, executor: Signer, hands: Hands, *, confirm: Confirm, plan_digest: str | None = None
+) -> tuple[Result, ...]:
+    """Return how each carrier ended; raises Refused when nothing, of any carrier, was touched."""
+    with _recording_refusals(site, chosen.envelope), ExitStack() as held:
+        repair_ledger(site)
+        site.refresh()
+        warrants = authorize(chosen.envelope, chosen.selectors, chosen.carriers, executor.key_id, site.circumstances())
+        prepared = tuple(prepare(site, warrant) for warrant in warrants)
+        check_plans(prepared, plan_digest)
+        check_confirmed(prepared, confirm)
+        writers = [held.enter_context(_open(site, one)) for one in prepared]
+        begun = [Begun(one.warrant, *begin(site, one, executor, chosen.envelope)) for one in prepared]
+        return tuple(carry_out(site, one, writer, hands) for one, writer in zip(begun, writers, strict=True))
+
+
+def plan(site: Site, chosen: Chosen) -> tuple[Planned, ...]:
+    """Return what `run` would do with each carrier, approved or not; touches nothing."""
+    reviews = review(chosen.envelope, chosen.selectors, chosen.carriers, site.circumstances())
+    return tuple(_plan_one(site, one) for one in reviews)
+
+
+def prepare(site: Site, warrant: Warrant) -> Prepared:
+    """Return the carrier found and planned; raises Refused."""
+    return Prepared(warrant, *find_and_plan(site, warrant.order_digest, warrant.carrier, warrant.selector))
+
+
+def find_and_plan(site: Site, order: Digest, carrier: Carrier, selector: Selector | None) -> tuple[Target, Plan]:
+    """Return the target found for a carrier and the plan for it; raises Refused, touches nothing."""
+    targets = site.host.find(carrier, selector)
+    made = planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind])
+    return min(targets, key=lambda target: target.location), made
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run whose journal has begun."""
+
+    warrant: Warrant
+    folder: RunFolder
+    journal: JournalFile
+
+
+def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands) -> Result:
+    """Return how the carrier ended, from where its journal stands."""
+    warrant, folder, journal = begun.warrant, begun.folder, begun.journal
+    progress = replay(journal.read().entries)
+    try:
+        execute(warrant, folder.plan(), writer, ports_of(site, begun, hands), progress)
+    except (Refused, Interrupted) as error:
+        return Result(warrant.carrier.id, folder.sequence, None, None, _late(error, journal, progress))
+    return conclude(site, folder, journal, warrant, hands.executor)
+
+
+def ports_of(site: Site, begun: Begun, hands: Hands) -> Ports:
+    """Return what a run is wired to."""
+    folder = begun.folder
+    keyring = site.documents.chain().version(begun.warrant.keyring_digest)
+    nonces = RegistryNonces(site.registry, keyring, folder) if site.registry and keyring else None
+    return Ports(
+        chronicle=begun.journal,
+        entropy=site.entropy,
+        keep=lambda name, data: _keep(folder, name, data),
+        nonces=nonces,
+        observer=hands.observer,
+        stop=hands.stop,
+        now=site.clock,
+    )
+
+
+def digest_of(plans: tuple[Plan, ...]) -> Digest:
+    """Return the digest a person confirms: the plan's own, or of all their digests where there are several."""
+    if len(plans) == 1:
+        return plans[0].digest
+    return digest("\n".join(one.digest for one in plans).encode())
+
+
+def check_plans(prepared: tuple[Prepared, ...], expected: str | None) -> None:
+    """Check that the plan is the one a person read; raises Refused."""
+    found = digest_of(tuple(one.plan for one in prepared))
+    if expected is not None and found != expected:
+        raise Refused("plan-differs", found=found, expected=expected)
+
+
+def check_confirmed(prepared: tuple[Prepared, ...], confirm: Confirm) -> None:
+    """Check that a person named every object; raises Refused."""
+    for one in prepared:
+        if confirm(one).strip() not in names_of(one.warrant.carrier):
+            raise Refused("not-confirmed", carrier=one.warrant.carrier.id)
+
+
+def names_of(carrier: Carrier) -> tuple[str, ...]:
+    """Return what confirms a carrier: its label, or a drive's serial."""
+    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
+    return (carrier.label, identity.serial) if isinstance(identity, DeviceIdentity) else (carrier.label,)
+
+
+def _open(site: Site, prepared: Prepared) -> AbstractContextManager[Writer]:
+    warrant = prepared.warrant
+    return site.host.open(prepared.target, warrant.carrier, warrant.selector, resuming=False)
+
+
+def _plan_one(site: Site, one: Review) -> Planned:
+    try:
+        target, made = find_and_plan(site, one.order_digest, one.carrier, one.selector)
+    except Refused as error:
+        return Planned(one.carrier, None, None, one.refusal or error)
+    return Planned(one.carrier, target, made, one.refusal)
+
+
+def _late(error: Failure, journal: JournalFile, progress: Progress) -> Failure:
+    """Return the failure as it stands once a journal has begun: nothing is Refused any more."""
+    if isinstance(error, Interrupted):
+        return error
+    if not progress.is_begun:
+        journal.write(RefusedRun(error.reason))
+        return error
+    return Interrupted("late-refusal", detail=error.row.en.format_map(error.facts))
+
+
+def _keep(folder: RunFolder, name: str, data: bytes) -> None:
+    folder.save_evidence(name, data)
+
+
+@contextmanager
+def _recording_refusals(site: Site, envelope: bytes) -> Iterator[None]:
+    """Journal a refusal: an attempt is part of this host's history too."""
+    try:
+        yield
+    except Refused as error:
+        try:
+            order = unwrap(envelope).digest
+        except Untrusted:
+            order = None
+        sequence, previous = site.journals.next()
+        opened = Opened(site.signer.key_id, sequence, previous, TOOL_ID, None, order, None)
+        site.journals.open(opened).write(RefusedRun(error.reason))
+        handover.write_for(site, envelope, error)
+        raise

@@ -1,0 +1,282 @@
+"""Where data lies: carriers, the facts that recognise them, and the selector that stays beside the order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from certificates.statements.basics import (
+    Digest,
+    Id,
+    Items,
+    Level,
+    Name,
+    Path,
+    Secret32,
+    Text,
+    Uuid,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chassis:
+    """The machine a carrier sits in."""
+
+    serial: Text | None = None
+    """Chassis serial number."""
+    asset_tag: Text | None = None
+    """Asset tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentity:
+    """Facts of a drive that survive its erasure."""
+
+    vendor: Text
+    """As reported."""
+    model: Text
+    """As reported."""
+    serial: Text
+    """As reported."""
+    wwn: Text | None
+    """WWN, EUI-64 or NGUID, whichever the drive reports."""
+    size: int
+    """Bytes."""
+    kind: Literal["device"] = "device"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """An image file, or the loop device over it."""
+
+    filesystem: Uuid
+    """UUID of the file system that the backing file lies on."""
+    inode: int
+    """Inode number of the backing file."""
+    size: int
+    """Bytes of the image, or of the loop device."""
+    attached: bool
+    """True: the loop device over the file is the carrier; false: the file itself."""
+    kind: Literal["image"] = "image"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesIdentity:
+    """Files of one host and file system; their paths stand in the selector."""
+
+    filesystem: Uuid
+    """File-system UUID."""
+    parent_inode: int
+    """Inode of the selector's root directory."""
+    least_count: int
+    """Fewest regular files; fewer found is a refusal."""
+    most_count: int
+    """Most regular files; more found is a refusal."""
+    most_bytes: int
+    """Most bytes by st_size; more found is a refusal."""
+    kind: Literal["files"] = "files"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseIdentity:
+    """A database; where it lies stands in the selector."""
+
+    engine: Literal["sqlite"]
+    """Database engine."""
+    filesystem: Uuid
+    """UUID of the file system that the database file lies on."""
+    inode: int
+    """Inode number of the main database file: SQLite has no system id of its own."""
+    scope: Literal["database"]
+    """The whole database."""
+    least_rows: int
+    """Fewest rows over all tables."""
+    most_rows: int
+    """Most rows over all tables."""
+    kind: Literal["database"] = "database"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class LuksIdentity:
+    """A LUKS2 container; the header does not survive, so the container is what names it."""
+
+    luks_uuid: Uuid
+    """UUID in the LUKS header, checked before the first write only."""
+    container: DeviceIdentity | ImageIdentity
+    """What the container lies in."""
+    kind: Literal["luks"] = "luks"
+    """Mark of this kind."""
+
+
+Identity = DeviceIdentity | ImageIdentity | FilesIdentity | DatabaseIdentity | LuksIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorCommitment:
+    """What approvers sign of the selector: its salted hash and its extent."""
+
+    commitment: Digest
+    """SHA-256(32 random bytes || canonical selector)."""
+    count: int
+    """Objects selected."""
+    size: int
+    """Bytes selected, by st_size."""
+
+
+@dataclass(frozen=True, slots=True)
+class FullVerification:
+    """Read everything back."""
+
+    kind: Literal["full"] = "full"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledVerification:
+    """Read a sample back that would find a differing fraction with the stated confidence."""
+
+    confidence_ppm: int
+    """Confidence C in parts per million, e.g. 990000."""
+    fraction_ppm: int
+    """Fraction p in parts per million, e.g. 1000."""
+    kind: Literal["sampled"] = "sampled"
+    """Mark of this kind."""
+
+
+Verification = FullVerification | SampledVerification
+
+
+@dataclass(frozen=True, slots=True)
+class CryptoEraseConditions:
+    """The seven conditions of cryptographic erase (NIST SP 800-88 r2, 3.2.2-3.2.5), on the order's word."""
+
+    always_encrypted: bool
+    """1: no plaintext ever reached the medium."""
+    key_strength: bool
+    """2: keys of 128 bits or more from an adequate random source."""
+    validated_module: bool
+    """3: the cryptographic module is validated, or the policy does not ask for it."""
+    all_copies_known: bool
+    """4: every copy of the keys, wrapped or not, is known and in this order."""
+    zeroization: bool
+    """5: keys are zeroized by ISO/IEC 19790 or an equal rule."""
+    no_escrow: bool
+    """6: keys are not escrowed or backed up elsewhere."""
+    no_known_flaws: bool
+    """7: no known flaw of this encryption."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCopy:
+    """Another place that holds the same data or key."""
+
+    what: Text
+    """replica, backup, snapshot, header backup, escrowed key..."""
+    carrier: Id | None = None
+    """Carrier of this order that covers it; none: outside this order, so not reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """The pre-approved fallback for a carrier that proves unreachable."""
+
+    action: Literal["physical-destruction", "hand-over"]
+    """What is done then, by people."""
+    note: Text
+    """To whom, where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One place (载体) where data assets lie, and what is ordered for it."""
+
+    id: Id
+    """Id within the order."""
+    label: Id
+    """What stands on the object; a person types it to confirm."""
+    assets: Annotated[tuple[Id, ...], Items(1, 1024)]
+    """Cards of the data assets on it."""
+    identity: Identity
+    """Facts by which it is recognised, also after the erasure."""
+    hosts: Annotated[tuple[Digest, ...], Items(1, 256)]
+    """Hosts where it may be destroyed."""
+    level: Level
+    """Minimum level."""
+    verification: Verification
+    """How it is read back."""
+    destination: Literal["internal-reuse", "external-reuse", "recycling", "manufacturer", "destruction-body", "storage"]
+    """Where it goes afterwards."""
+    selector: SelectorCommitment | None = None
+    """Commitment to the private part."""
+    technique: Id | None = None
+    """Technique wanted; none: the least that reaches the level."""
+    destroy: Annotated[tuple[Literal["names", "history"], ...], Items(0, 2)] = ()
+    """What must be gone besides the contents."""
+    disclosure: Literal["none", "names"] = "none"
+    """Whether the selector travels in the bundle."""
+    card: Id | None = None
+    """The carrier's own asset card."""
+    chassis: Chassis | None = None
+    """Machine it sits in."""
+    copies: Annotated[tuple[KnownCopy, ...], Items(0, 1024)] = ()
+    """Known copies."""
+    crypto_erase: CryptoEraseConditions | None = None
+    """Conditions of cryptographic erase, attested by this order."""
+    otherwise: Otherwise | None = None
+    """Fallback."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSelector:
+    """Paths below one root directory."""
+
+    root: Path
+    """Root directory."""
+    names: Annotated[tuple[Name, ...], Items(1, 65536)]
+    """Files or directories, relative to the root; a directory means everything below it."""
+    label_key: Secret32
+    """HMAC key of the labels in evidence: its owner can open one later."""
+    kind: Literal["files"] = "files"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathSelector:
+    """One object: an image file or a database."""
+
+    path: Path
+    """Where it lies."""
+    label_key: Secret32
+    """HMAC key of the labels in evidence."""
+    kind: Literal["path"] = "path"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class LuksSelector:
+    """A LUKS container in an image (path) or on a device (none), and its header backups."""
+
+    path: Path | None
+    """Image file; none: found by the container's identity."""
+    header_backups: Annotated[tuple[Path, ...], Items(0, 64)]
+    """Header backup files to be destroyed with it."""
+    label_key: Secret32
+    """HMAC key of the labels in evidence."""
+    kind: Literal["luks"] = "luks"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The private part of a carrier, kept beside the order; `run` needs it, the registry never sees it."""
+
+    carrier: Id
+    """Carrier's id in the order."""
+    salt: Secret32
+    """The 32 random bytes of the commitment."""
+    selects: FilesSelector | PathSelector | LuksSelector
+    """What is selected."""
