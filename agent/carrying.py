@@ -87,6 +87,7 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
         Opened(warrant.host, sequence, previous, TOOL_ID, digest(start), warrant.order_digest, warrant.carrier.id)
     )
     site.ledger.spend(warrant.order_digest, warrant.carrier.id, sequence, plan.size, site.clock())
+    site.ledger.supersede(warrant.order.supersedes, site.clock())
     journal.write(Counted(warrant.counted))
     return folder, journal
 

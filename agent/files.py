@@ -38,3 +38,15 @@ def write_new(path: Path, data: bytes, mode: int = PUBLIC) -> None:
         raise Refused("file-exists", where=path) from error
     except OSError as error:
         raise Refused("file-unwritable", where=path, detail=error.strerror) from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Make an existing file hold `data`, whole or not at all, under the mode it has; raises Refused."""
+    from agent.lines import write_durably
+
+    try:
+        mode = path.stat().st_mode & 0o777
+        write_durably(path, data)
+        path.chmod(mode)
+    except OSError as error:
+        raise Refused("file-unwritable", where=path, detail=error.strerror) from error

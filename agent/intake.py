@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from agent.lines import write_durably
 from agent.site import Site
-from certificates.envelope import kind_of, unseal, unwrap
+from certificates.envelope import Sealed, kind_of, unseal, unwrap
 from certificates.errors import Refused, Unregistered, Untrusted
-from certificates.keyring import resolver
-from certificates.statements import Order
+from certificates.keyring import lacking, resolver, rule_for
+from certificates.statements import Keyring, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def take_in(site: Site, envelope: bytes) -> Taken:
 
 
 def take_order(site: Site, envelope: bytes) -> str:
-    """File an order whose signatures hold; one that it supersedes can no longer be started. Returns its number.
+    """File an order whose signatures hold, and return its number.
 
-    A superseding order needs the same kind of signatures as any other before it has that effect: one signature short
-    of nothing must not be able to stop an approved order.
+    The order that it supersedes can no longer be started, but only once the new one is approved itself: one signature
+    must not be able to stop what several persons approved (that is what a hold is for).
     """
     chain = site.documents.chain()
     try:
@@ -52,10 +52,16 @@ def take_order(site: Site, envelope: bytes) -> str:
     except Untrusted as error:
         raise Refused(error.reason, **error.facts) from error
     write_durably(site.state / "orders" / f"{order.digest.removeprefix('sha256:')}.dsse.json", envelope)
-    old = order.statement.supersedes
-    if old is not None and not site.ledger.read().is_superseded(old):
-        site.ledger.spend(old, None, None, 0, site.clock())
+    if is_approved(order, chain.current):
+        site.ledger.supersede(order.statement.supersedes, site.clock())
     return order.statement.id
+
+
+def is_approved(order: Sealed[Order], keyring: Keyring) -> bool:
+    """Tell whether the signatures on an order meet the rule of each of its carriers."""
+    signers = {signature.signer for signature in order.signatures}
+    rules = [rule_for(keyring, order.statement, carrier) for carrier in order.statement.carriers]
+    return all(rule is not None and lacking(rule, order.statement, signers) is None for rule in rules)
 
 
 def fetch(site: Site) -> tuple[Taken, ...]:
@@ -67,6 +73,5 @@ def fetch(site: Site) -> tuple[Taken, ...]:
         raise Unregistered("registry-unreachable", detail=trouble)
     state = site.documents.seen.hold_sequence
     taken = [Taken("hold-state", f"sequence {state}")] if site.config.policy.has_register else []
-    for envelope in site.registry.fetch_orders(site.signer.key_id):
-        taken.append(Taken("order", take_order(site, envelope)))
-    return tuple(taken)
+    envelopes = site.registry.fetch_orders(site.signer.key_id)
+    return (*taken, *(Taken("order", take_order(site, envelope)) for envelope in envelopes))

@@ -75,3 +75,8 @@ class LedgerFile:
         line = encode(LedgerEntry(number, ledger.head, now, order, carrier, sequence, size))
         append_line(self.path, line)
         return number, digest(line)
+
+    def supersede(self, order: str | None, now: datetime) -> None:
+        """Make an order unusable because a newer, approved one takes its place; none: do nothing."""
+        if order is not None and not self.read().is_superseded(order):
+            self.spend(order, None, None, 0, now)
