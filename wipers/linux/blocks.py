@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 from certificates.errors import Refused
@@ -33,14 +33,14 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
 def find_devices(identity: BlockIdentity, machine: Machine) -> tuple[Target, ...]:
     """Every device with the identity's facts, tried for whether it can be held; reads only."""
     wanted = facts_of(identity)
-    fitting = {target.location for target in _listed(machine, ()) if target.kind == identity.kind}
-    found = (target for target in _listed(machine, _backing_files(machine)) if target.location in fitting)
-    return tuple(_tried(target) for target in found if target.facts == wanted and is_named(target))
+    found = (target for target in list_targets(machine) if target.kind == identity.kind and target.facts == wanted)
+    return tuple(_tried(target) for target in found if is_named(target))
 
 
 def list_targets(machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
     """Every disk and loop device of the machine, with what stands in its way; reads only."""
-    return _listed(machine, _backing_files(machine))
+    activity = observe(machine, _backing_files(machine))
+    return tuple(_target(machine, device, activity) for device in list_devices(machine))
 
 
 def is_named(target: Target) -> bool:
@@ -147,11 +147,6 @@ class DeviceWriter:
             raise Lost("target-lost", where=self._storage.location, detail=error_name(error)) from error
 
 
-def _listed(machine: Machine, files: Iterable[FileNumber]) -> tuple[Target, ...]:
-    activity = observe(machine, frozenset(files))
-    return tuple(_target(machine, device, activity) for device in list_devices(machine))
-
-
 def _backing_files(machine: Machine) -> frozenset[FileNumber]:
     named = (loop_named(machine, device.name) for device in list_devices(machine))
     return frozenset(loop.file for loop in named if loop is not None and loop.file is not None)
@@ -178,7 +173,7 @@ def _target(machine: Machine, device: BlockDevice, activity: Activity) -> Target
     if is_named(target):
         return target
     nameless = Obstacle("device-nameless", (("where", target.location),))
-    return Target(**{**{name: getattr(target, name) for name in Target.__slots__}, "obstacles": (*obstacles, nameless)})
+    return replace(target, obstacles=(*obstacles, nameless))
 
 
 def _facts(device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...]:
@@ -191,17 +186,14 @@ def _facts(device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...
 def _filesystem_below(loop: Loop) -> str:
     """UUID of the file system that the backing file lies on; empty where the file is out of sight."""
     try:
-        descriptor = os.open(loop.path, os.O_PATH | os.O_CLOEXEC)
-        descriptor_of_folder = os.open(os.path.dirname(loop.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(loop.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
         found = os.fstat(descriptor)
-        is_it = (found.st_dev, found.st_ino) == loop.file
-        return (file_system_of(descriptor_of_folder).uuid or "") if is_it else ""
+        return (file_system_of(descriptor).uuid or "") if (found.st_dev, found.st_ino) == loop.file else ""
     finally:
         os.close(descriptor)
-        os.close(descriptor_of_folder)
 
 
 def _unit(device: BlockDevice, loop: Loop | None) -> str:
@@ -231,14 +223,8 @@ def _tried(target: Target) -> Target:
     try:
         os.close(os.open(target.location, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW))
     except OSError as error:
-        return _with(target, _why_not_opened(target.location, error))
+        return replace(target, obstacles=(_why_not_opened(target.location, error),))
     return target
-
-
-def _with(target: Target, obstacle: Obstacle) -> Target:
-    from dataclasses import replace
-
-    return replace(target, obstacles=(*target.obstacles, obstacle))
 
 
 def _why_not_opened(location: str, error: OSError) -> Obstacle:
@@ -252,7 +238,7 @@ def _why_not_opened(location: str, error: OSError) -> Obstacle:
 def _open_exclusively(location: str, machine: Machine) -> int:
     """A descriptor that nobody else can hold exclusively at the same time; raises Refused saying who does."""
     try:
-        return open_descriptor(location, os.O_RDWR | os.O_EXCL)
+        return open_descriptor(location, os.O_RDWR | os.O_EXCL | os.O_NOFOLLOW)
     except OSError as error:
         device = os.stat(location).st_rdev if os.path.exists(location) else 0
         known = device_numbered(machine, device)
@@ -265,7 +251,7 @@ def _check_still_it(target: Target, writer: DeviceWriter) -> None:
     try:
         found = writer.facts()
     except Lost as error:
-        raise Refused("identity-changed", where=target.location, fact="presence", found=error.facts["detail"], expected="attached") from error
+        raise Refused("open-failed", where=target.location, error=error.facts["detail"]) from error
     check_unchanged(target.location, target.facts, found)
     sector = (Fact("sector-size", str(target.sector_size)),), (Fact("sector-size", str(writer.sector_size)),)
     check_unchanged(target.location, *sector)

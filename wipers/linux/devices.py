@@ -18,9 +18,24 @@ SECTOR = 512
 
 # Vendors under which real SAS disks report themselves; `ATA` is what the kernel says for every SATA disk. Anything
 # else behind SCSI may be a RAID volume, a SAN LUN, a USB bridge or a virtual disk.
-DISK_VENDORS = frozenset({"ATA", "SEAGATE", "HGST", "HITACHI", "WDC", "WD", "TOSHIBA", "FUJITSU", "SAMSUNG", "KIOXIA", "MICRON"})
+DISK_VENDORS = frozenset(
+    {"ATA", "SEAGATE", "HGST", "HITACHI", "WDC", "WD", "TOSHIBA", "FUJITSU", "SAMSUNG", "KIOXIA", "MICRON"}
+)
 # Models that say they are not made of matter.
-VIRTUAL = ("QEMU", "VBOX", "VMWARE", "VIRTUAL", "AMAZON", "GOOGLE", "MICROSOFT", "MSFT", "NUTANIX", "XEN", "ALIBABA", "LUN")
+VIRTUAL = (
+    "QEMU",
+    "VBOX",
+    "VMWARE",
+    "VIRTUAL",
+    "AMAZON",
+    "GOOGLE",
+    "MICROSOFT",
+    "MSFT",
+    "NUTANIX",
+    "XEN",
+    "ALIBABA",
+    "LUN",
+)
 
 
 @dataclass(frozen=True, slots=True)

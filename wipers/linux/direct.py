@@ -86,7 +86,9 @@ class Storage:
     def __enter__(self) -> Storage:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -206,8 +208,8 @@ def _accepts_direct(descriptor: int, sector_size: int, size: int) -> bool:
 def open_descriptor(location: str, flags: int) -> int:
     """A descriptor with O_DIRECT where the file system has it, without where it does not; raises OSError."""
     try:
-        return os.open(location, flags | os.O_DIRECT | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(location, flags | os.O_DIRECT | os.O_CLOEXEC)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-    return os.open(location, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+    return os.open(location, flags | os.O_CLOEXEC)

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from certificates.statements import Carrier, Selector
+from certificates.statements import (
+    Carrier,
+    DatabaseIdentity,
+    DeviceIdentity,
+    FilesIdentity,
+    ImageIdentity,
+    LuksIdentity,
+    Selector,
+)
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.model import Target, Writer
 
@@ -52,18 +60,24 @@ class LinuxHost:
 
 def _module(carrier: Carrier) -> Kind:
     """The module for a kind of carrier, loaded when it is first needed."""
-    from certificates.statements import DatabaseIdentity, DeviceIdentity, FilesIdentity, ImageIdentity, LuksIdentity
-
-    from wipers.linux import blocks, files, images, luks, sqlite
-
     match carrier.identity:
         case DeviceIdentity() | ImageIdentity(attached=True):
+            from wipers.linux import blocks
+
             return blocks
         case ImageIdentity():
+            from wipers.linux import images
+
             return images
         case LuksIdentity():
+            from wipers.linux import luks
+
             return luks
         case FilesIdentity():
+            from wipers.linux import files
+
             return files
         case DatabaseIdentity():
+            from wipers.linux import sqlite
+
             return sqlite

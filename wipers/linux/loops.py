@@ -128,7 +128,9 @@ def _empty_cache(loop: Loop) -> None:
         if not empty_cache(descriptor):
             raise Lost("target-lost", where=where, detail="the cache of its backing file cannot be emptied")
     except OSError as error:
-        raise Lost("target-lost", where=where, detail=f"its backing file cannot be flushed: {error.strerror}") from error
+        raise Lost(
+            "target-lost", where=where, detail=f"its backing file cannot be flushed: {error.strerror}"
+        ) from error
     finally:
         os.close(descriptor)
 

@@ -73,13 +73,13 @@ def text_of_devno(device: int) -> str:
 
 
 def sys_folder(machine: Machine, device: int) -> Path | None:
-    """sysfs folder of a device or partition; none where the kernel knows no such block device."""
+    """Folder in sysfs of a device or partition; none where the kernel knows no such block device."""
     folder = machine.sys / "dev" / "block" / text_of_devno(device)
     return folder.resolve() if folder.exists() else None
 
 
 def whole_disk(folder: Path) -> Path:
-    """sysfs folder of the disk that a partition belongs to; the folder itself where it is no partition."""
+    """Folder in sysfs of the disk that a partition belongs to; the folder itself where it is no partition."""
     return folder.parent if (folder / "partition").exists() else folder
 
 

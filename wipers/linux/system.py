@@ -37,8 +37,8 @@ def system_disks(machine: Machine) -> SystemDisks:
         for device in devices:
             names |= stack_below(machine, device)
     for swap in swaps(machine):
-        device = swap.device if swap.device is not None else (swap.file or (None, 0))[0]
-        names |= stack_below(machine, device) if device is not None else set()
+        for number in (swap.device, swap.file[0] if swap.file is not None else None):
+            names |= stack_below(machine, number) if number is not None else set()
     return SystemDisks(frozenset(names), is_sure)
 
 
@@ -59,7 +59,7 @@ def stack_below(machine: Machine, device: int) -> set[str]:
 
 
 def _own(machine: Machine) -> tuple[Path, ...]:
-    return (machine.runs, Path(__file__).resolve(), Path(sys.prefix).resolve())
+    return (machine.runs.resolve(), Path(__file__).resolve(), Path(sys.prefix).resolve())
 
 
 def _devices_below(machine: Machine, known: tuple[Mount, ...], path: str) -> tuple[set[int], bool]:

@@ -100,7 +100,9 @@ def _loop_users(loop: Loop | None, activity: Activity) -> Iterator[str]:
     for other in activity.loops:
         if other.name != loop.name and other.file == loop.file:
             yield f"/dev/{other.name} lies over the same backing file"
-    yield from (f"{opener} writes to its backing file" for opener in _writers(activity.openers.files.get(loop.file, ())))
+    yield from (
+        f"{opener} writes to its backing file" for opener in _writers(activity.openers.files.get(loop.file, ()))
+    )
     yield from (f"swap {swap.name}" for swap in activity.swaps if swap.file == loop.file)
 
 
