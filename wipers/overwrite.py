@@ -67,7 +67,7 @@ def overwrite(
     patience = Patience()
     milestones = Milestones(loop.pace, start, reach)
     position = loop.run(chunks(layout, start, loop.pace.chunk_size), start, make_deed, milestones)
-    milestones.reach(position)
+    milestones.end(position)
     return position
 
 

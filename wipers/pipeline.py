@@ -124,12 +124,17 @@ class Milestones:
         if self._is_due(mark) and self._turn.acquire(blocking=False):
             try:
                 if self._is_due(mark):
-                    self.reach(mark)
+                    self._reach(mark)
             finally:
                 self._turn.release()
 
-    def reach(self, mark: int) -> None:
-        """Call `reached` now; the mark was taken before, so that a barrier inside covers all below it."""
+    def end(self, mark: int) -> None:
+        """Call `reached` for what is left, once all threads are home."""
+        if mark > self._last:
+            self._reach(mark)
+
+    def _reach(self, mark: int) -> None:
+        """Call `reached`; the mark was taken before, so that a barrier inside covers all below it."""
         self._reached(mark)
         self._last = mark
         self._at = self._pace.clock()

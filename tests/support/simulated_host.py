@@ -1,0 +1,289 @@
+"""A machine in memory: it does what a `Host` promises, and tells every lie that storage has been seen to tell."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from certificates.errors import Refused
+from certificates.statements import Area, Carrier, Extent, Fact, Kind, Media, Selector
+from wipers.model import KeyState, Lost, MediumError, Obstacle, Target
+
+SECTOR = 512
+Place = tuple[int, int]
+"""Stream and number of a sector."""
+
+
+class PowerCut(BaseException):
+    """The plug was pulled. No `except Exception` survives that, so nothing under test can tidy up after it."""
+
+
+@dataclass(slots=True)
+class Plug:
+    """Counts effects on the world, storage and journal alike, and pulls the plug at one of them."""
+
+    cut_at: int | None = None
+    effects: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_pulled(self) -> bool:
+        """Count one effect and tell whether the power fails during it."""
+        with self.lock:
+            self.effects += 1
+            return self.cut_at is not None and self.effects >= self.cut_at
+
+
+@dataclass(slots=True)
+class Lies:
+    """What is wrong with the storage; by default nothing is."""
+
+    drops_writes: frozenset[Place] = frozenset()
+    """Writes there are acknowledged and forgotten."""
+    answers_old: frozenset[Place] = frozenset()
+    """Reads there return what stood there before the run."""
+    bad_writes: dict[Place, str] = field(default_factory=dict)
+    """Writes there fail with this error."""
+    bad_reads: dict[Place, str] = field(default_factory=dict)
+    """Reads there fail with this error."""
+    flush_fails_at: int | None = None
+    """This flush reports that something written earlier did not reach the medium."""
+    flush_lies: bool = False
+    """A flush is acknowledged and does nothing."""
+    lost_at: int | None = None
+    """The device goes away at this effect."""
+    swapped: Literal["after-find", "after-open"] | None = None
+    """Another device answers from then on."""
+    swapped_at: int | None = None
+    """Another device answers from this effect on."""
+    keeps_keys: bool = False
+    """The header reads as overwritten, and the container opens all the same."""
+    seconds: float = 0.0
+    """Each read and write takes so long."""
+
+
+@dataclass(slots=True)
+class Storage:
+    """Streams of bytes as they are on the medium and as they are seen through its cache."""
+
+    durable: dict[int, bytearray]
+    seen: dict[int, bytearray]
+    original: dict[int, bytes]
+    dirty: set[Place] = field(default_factory=set)
+
+    @classmethod
+    def holding(cls, sizes: tuple[int, ...], seed: int) -> Storage:
+        """Streams of these sizes full of secrets."""
+        chance = random.Random(seed)
+        contents = {stream: chance.randbytes(size) for stream, size in enumerate(sizes)}
+        return cls(
+            {stream: bytearray(data) for stream, data in contents.items()},
+            {stream: bytearray(data) for stream, data in contents.items()},
+            contents,
+        )
+
+    def flush(self) -> None:
+        for stream, sector in self.dirty:
+            here = slice(sector * SECTOR, (sector + 1) * SECTOR)
+            self.durable[stream][here] = self.seen[stream][here]
+        self.dirty.clear()
+
+    def lose_power(self, chance: random.Random) -> None:
+        """Of what was not flushed, some sectors are on the medium and some are not."""
+        self.dirty = {place for place in sorted(self.dirty) if chance.random() < 0.5}
+        self.flush()
+        self.seen = {stream: bytearray(data) for stream, data in self.durable.items()}
+
+
+class SimulatedWriter:
+    """An opened target."""
+
+    def __init__(self, machine: Simulated, plug: Plug) -> None:
+        self._machine = machine
+        self._plug = plug
+        self._lock = threading.Lock()
+        self._flushes = 0
+        self._chance = random.Random(plug.cut_at or 0)
+        self.sector_size = SECTOR
+        self.place: Literal["device", "below-file-system"] = (
+            "below-file-system" if machine.kind in ("files", "database") else "device"
+        )
+
+    def facts(self) -> tuple[Fact, ...]:
+        lies = self._machine.lies
+        is_other = lies.swapped_at is not None and self._plug.effects >= lies.swapped_at
+        return self._machine.other_facts if is_other or lies.swapped == "after-open" else self._machine.facts
+
+    def layout(self, area: Area) -> Iterator[Extent]:
+        if area == "header":
+            yield Extent(0, 0, self._machine.header_size)
+            return
+        for stream, data in self._machine.storage.seen.items():
+            yield Extent(stream, 0, len(data))
+
+    def read(self, stream: int, offset: int, buffer: memoryview) -> None:
+        with self._effect():
+            self._fail_at(self._machine.lies.bad_reads, stream, offset, len(buffer))
+            buffer[:] = self._machine.storage.seen[stream][offset : offset + len(buffer)]
+            for sector, here in _sectors(offset, len(buffer)):
+                if (stream, sector) in self._machine.lies.answers_old:
+                    at = sector * SECTOR
+                    buffer[here] = self._machine.storage.original[stream][at : at + len(buffer[here])]
+
+    def write(self, stream: int, offset: int, buffer: memoryview) -> None:
+        with self._effect(partly=lambda: self._land(stream, offset, buffer[: self._chance.randrange(len(buffer) + 1)])):
+            self._fail_at(self._machine.lies.bad_writes, stream, offset, len(buffer))
+            self._land(stream, offset, buffer)
+
+    def _land(self, stream: int, offset: int, buffer: memoryview) -> None:
+        storage = self._machine.storage
+        for sector, here in _sectors(offset, len(buffer)):
+            if (stream, sector) not in self._machine.lies.drops_writes:
+                data = buffer[here]
+                storage.seen[stream][sector * SECTOR : sector * SECTOR + len(data)] = data
+                storage.dirty.add((stream, sector))
+
+    def flush(self) -> None:
+        with self._effect():
+            self._flushes += 1
+            if self._flushes == self._machine.lies.flush_fails_at:
+                raise MediumError("EIO", Extent(0, 0, self._machine.size))
+            if not self._machine.lies.flush_lies:
+                self._machine.storage.flush()
+
+    settle = flush
+
+    def release(self) -> int:
+        with self._effect():
+            names, self._machine.names = self._machine.names, 0
+            return names
+
+    def key_state(self) -> KeyState:
+        with self._effect():
+            left = 2 if self._machine.lies.keeps_keys else self._machine.header_copies_left()
+            return KeyState(left and 1, left, "a simulated opener", left == 0, 0, 0)
+
+    def physical_extents(self) -> bytes | None:
+        if self.place == "device":
+            return None
+        return b"".join(b'{"length":%d,"stream":%d}\n' % (e.length, e.stream) for e in self.layout("whole"))
+
+    @contextmanager
+    def _effect(self, partly: object = None) -> Iterator[None]:
+        """One effect, unless the power fails during it or the device is gone."""
+        time.sleep(self._machine.lies.seconds)
+        with self._lock:
+            if self._plug.is_pulled():
+                if callable(partly):
+                    partly()
+                raise PowerCut
+            lost_at = self._machine.lies.lost_at
+            if lost_at is not None and self._plug.effects >= lost_at:
+                raise Lost("target-lost", detail="ENODEV")
+            yield
+
+    def _fail_at(self, bad: dict[Place, str], stream: int, offset: int, length: int) -> None:
+        for sector, _ in _sectors(offset, length):
+            if error := bad.get((stream, sector)):
+                raise MediumError(error, Extent(stream, offset, length))
+
+
+def _sectors(offset: int, length: int) -> Iterator[tuple[int, slice]]:
+    """Each sector of the range, and where its bytes lie in a buffer that begins at `offset`."""
+    for begin in range(0, length, SECTOR):
+        yield (offset + begin) // SECTOR, slice(begin, min(begin + SECTOR, length))
+
+
+@dataclass(slots=True)
+class Simulated:
+    """One thing that can be destroyed, with what is wrong with it."""
+
+    kind: Kind = "device"
+    sizes: tuple[int, ...] = (65536,)
+    header_size: int = 0
+    media: Media = Media.MAGNETIC
+    serial: str = "S1"
+    lies: Lies = field(default_factory=Lies)
+    obstacles: tuple[Obstacle, ...] = ()
+    names: int = 0
+    storage: Storage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.storage = Storage.holding(self.sizes, seed=len(self.sizes))
+        if self.kind in ("files", "database"):
+            self.names = len(self.sizes)
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return (Fact("serial", self.serial), Fact("size", str(self.size)))
+
+    @property
+    def other_facts(self) -> tuple[Fact, ...]:
+        return (Fact("serial", "another"), Fact("size", str(self.size)))
+
+    def target(self) -> Target:
+        return Target(
+            kind=self.kind,
+            location=f"/simulated/{self.serial}",
+            facts=self.facts,
+            unit=self.serial,
+            media=self.media,
+            size=self.size,
+            header_size=self.header_size,
+            sector_size=SECTOR,
+            objects=len(self.sizes),
+            obstacles=self.obstacles,
+        )
+
+    def header_copies_left(self) -> int:
+        """A copy is there as long as any of its sectors is what it was."""
+        half = self.header_size // 2
+        copies = (slice(0, half), slice(half, self.header_size))
+        now, before = self.storage.seen[0], self.storage.original[0]
+        return sum(
+            any(now[at : at + SECTOR] == before[at : at + SECTOR] for at in range(here.start, here.stop, SECTOR))
+            for here in copies
+        )
+
+    def secrets_left(self) -> int:
+        """Sectors on the medium that still hold what stood there before the run."""
+        return sum(
+            self.storage.durable[stream][at : at + SECTOR] == before[at : at + SECTOR]
+            for stream, before in self.storage.original.items()
+            for at in range(0, len(before), SECTOR)
+        )
+
+
+class SimulatedHost:
+    """The machine: finds a carrier by its id, opens it, and counts every effect on its plug."""
+
+    def __init__(self, carriers: dict[str, tuple[Simulated, ...]], plug: Plug | None = None) -> None:
+        self.carriers = carriers
+        self.plug = plug or Plug()
+        self.opened = 0
+
+    def find(self, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
+        return tuple(one.target() for one in self.carriers.get(carrier.id, ()))
+
+    def list_targets(self) -> tuple[Target, ...]:
+        return tuple(one.target() for found in self.carriers.values() for one in found)
+
+    @contextmanager
+    def open(
+        self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool
+    ) -> Iterator[SimulatedWriter]:
+        machine = next(one for one in self.carriers[carrier.id] if one.serial == target.unit)
+        if machine.lies.swapped == "after-find":
+            raise Refused(
+                "identity-changed", where=target.location, fact="serial", found="another", expected=machine.serial
+            )
+        self.opened += 1
+        yield SimulatedWriter(machine, self.plug)
