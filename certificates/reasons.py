@@ -92,6 +92,18 @@ REASONS: dict[str, Row] = {
         "找到 {found} {what}，销毁单允许 {least} 至 {most}",
         "请使销毁单与实际一致",
     ),
+    "database-unfinished": Row(
+        "The database at {where} has a rollback journal that was never finished",
+        "Open and close it once with its own application, then run 'expunge plan' again",
+        "{where} 的数据库有未完成的回滚日志",
+        "请先用其应用程序打开并关闭一次，再运行 expunge plan",
+    ),
+    "database-unreadable": Row(
+        "The database at {where} cannot be counted: {detail}",
+        "Have the order name its files instead",
+        "无法统计 {where} 的数据库行数：{detail}",
+        "请改为在销毁单中按文件列出",
+    ),
     "document-malformed": Row(
         "The document is not well-formed: {detail}",
         "Have its author send it again",
@@ -134,6 +146,12 @@ REASONS: dict[str, Row] = {
         "所给密钥不属于销毁单指定的执行人 {executor}",
         "请使用执行人的密钥",
     ),
+    "extents-not-provable": Row(
+        "{count} files below {where} have blocks whose place on the storage cannot be told",
+        "Destroy the whole device instead",
+        "{where} 下有 {count} 个文件的存储位置无法确定",
+        "请改为销毁整个设备",
+    ),
     "field-missing": Row(
         "Field {field} is missing",
         "Have the author complete it",
@@ -152,17 +170,53 @@ REASONS: dict[str, Row] = {
         "字段 {field} 应为：{expected}",
         "请出具人更正",
     ),
+    "file-append-only": Row(
+        "{count} files below {where} may only be appended to (chattr +a)",
+        "Have their owner clear the flag, then run 'expunge plan' again",
+        "{where} 下有 {count} 个文件设为只能追加（chattr +a）",
+        "请所有者去除该标志后重新运行 expunge plan",
+    ),
+    "file-data-journaled": Row(
+        "{count} files below {where} have their contents journaled (chattr +j)",
+        "Destroy the whole device instead: the journal keeps copies",
+        "{where} 下有 {count} 个文件的内容写入日志（chattr +j）",
+        "日志中留有副本，请改为销毁整个设备",
+    ),
+    "file-encrypted": Row(
+        "{count} files below {where} are encrypted by the file system",
+        "Have the order name their key",
+        "{where} 下有 {count} 个文件由文件系统加密",
+        "请改为在销毁单中列出其密钥",
+    ),
     "file-exists": Row(
         "{where} exists; nothing is ever written over",
         "Name a file that does not exist yet",
         "{where} 已存在，不会覆盖",
         "请指定尚不存在的文件",
     ),
+    "file-immutable": Row(
+        "{count} files below {where} are immutable (chattr +i)",
+        "Have their owner clear the flag, then run 'expunge plan' again",
+        "{where} 下有 {count} 个文件不可更改（chattr +i）",
+        "请所有者去除该标志后重新运行 expunge plan",
+    ),
+    "file-inline": Row(
+        "{count} files below {where} lie inside their inodes",
+        "Destroy the whole device instead",
+        "{where} 下有 {count} 个文件存于索引节点内",
+        "请改为销毁整个设备",
+    ),
     "file-system-not-supported": Row(
         "The file system of {where} is {what}; only ext4 with data=ordered is supported for erasure in place",
         "Destroy the whole device instead",
         "{where} 的文件系统为 {what}，就地销毁仅支持 data=ordered 的 ext4",
         "请改为销毁整个设备",
+    ),
+    "file-system-read-only": Row(
+        "The file system of {where} is mounted read-only",
+        "Mount it for writing, then run 'expunge plan' again",
+        "{where} 的文件系统为只读挂载",
+        "请以可写方式挂载后重新运行 expunge plan",
     ),
     "file-unreadable": Row(
         "{where} cannot be read: {detail}",
@@ -175,6 +229,30 @@ REASONS: dict[str, Row] = {
         "Name a place that can be written",
         "{where} 无法写入：{detail}",
         "请指定可写的位置",
+    ),
+    "file-verity": Row(
+        "{count} files below {where} are sealed by fs-verity",
+        "Destroy the whole device instead",
+        "{where} 下有 {count} 个文件由 fs-verity 封存",
+        "请改为销毁整个设备",
+    ),
+    "files-changing": Row(
+        "{count} files below {where} changed while they were looked at",
+        "Stop what changes them, then run 'expunge plan' again",
+        "{where} 下有 {count} 个文件在查看时发生变化",
+        "请停止相关程序后重新运行 expunge plan",
+    ),
+    "files-missing": Row(
+        "{count} of the ordered names below {where} are not there",
+        "Have the order match what is there",
+        "{where} 下有 {count} 个销毁单所列名称不存在",
+        "请使销毁单与实际一致",
+    ),
+    "files-not-accessible": Row(
+        "{count} files or directories below {where} may not be read and written by this user",
+        "Run as root or as their owner",
+        "{where} 下有 {count} 个文件或目录当前用户无权读写",
+        "请以 root 或所有者身份运行",
     ),
     "hard-links-outside": Row(
         "{count} files have names outside the order",
@@ -314,6 +392,12 @@ REASONS: dict[str, Row] = {
         "本机每小时最多开始 {most} 个载体",
         "请等待或调整站点限额",
     ),
+    "link-in-path": Row(
+        "{count} of the ordered names below {where} lead through a symbolic link",
+        "Have the order name the real path",
+        "{where} 下有 {count} 个名称经过符号链接",
+        "请在销毁单中使用真实路径",
+    ),
     "log-inconsistent": Row(
         "The registry's log does not contain what this host has seen: {detail}",
         "Call the security officer",
@@ -326,6 +410,24 @@ REASONS: dict[str, Row] = {
         "登记机构日志（{found}）小于本机已见（{known}）",
         "请联系安全管理员",
     ),
+    "mount-below": Row(
+        "{count} of the things below {where} are on another mount",
+        "Unmount it, or have the order name its files on their own",
+        "{where} 下有 {count} 处属于其他挂载",
+        "请卸载，或另行列入销毁单",
+    ),
+    "name-not-plain": Row(
+        "{count} of the ordered names below {where} contain '.' or '..'",
+        "Have the order name plain paths",
+        "{where} 下有 {count} 个名称含有“.”或“..”",
+        "请在销毁单中使用规范路径",
+    ),
+    "not-a-database": Row(
+        "The file at {where} is no SQLite database",
+        "Have the order name the right file, or order it as a file",
+        "{where} 不是 SQLite 数据库",
+        "请更正销毁单，或按文件销毁",
+    ),
     "not-confirmed": Row(
         "Carrier {carrier} was not confirmed",
         "Type or scan its label or serial when asked, or give --confirm",
@@ -337,6 +439,12 @@ REASONS: dict[str, Row] = {
         "Read the certificate; use the order's fallback or ask for a new order",
         "载体 {carrier} 未证实达到 {level} 级：{why}",
         "请查看证书，采用备用方案或申请新的销毁单",
+    ),
+    "not-regular-file": Row(
+        "{count} of the ordered names below {where} are neither files nor directories",
+        "Have the order name files and directories",
+        "{where} 下有 {count} 个名称既非文件也非目录",
+        "请在销毁单中列出文件或目录",
     ),
     "on-hold": Row(
         "Hold {hold} covers carrier {carrier}",
@@ -458,6 +566,12 @@ REASONS: dict[str, Row] = {
         "载体 {carrier}（级别 {level}，数据等级 {grade}）审批不足：{missing}",
         "请补齐审批签名",
     ),
+    "run-state-unreadable": Row(
+        "What a begun run needs to know cannot be read from {where} ({detail})",
+        "Keep the file; call the security officer",
+        "无法从 {where} 读取续作所需的信息（{detail}）",
+        "请保留文件并联系安全管理员",
+    ),
     "run-twice": Row(
         "Run {sequence} of host {host} appears with different certificates",
         "Call the security officer: the host may have been restored from a backup",
@@ -564,6 +678,12 @@ REASONS: dict[str, Row] = {
         "{where} carries the running system",
         "There is no way to order this",
         "{where} 是本机系统所在磁盘",
+        "此操作不可执行",
+    ),
+    "system-path": Row(
+        "{where} holds part of the running system or of this program",
+        "There is no way to order this",
+        "{where} 含有本机系统或本程序的文件",
         "此操作不可执行",
     ),
     "target-lost": Row(
