@@ -95,7 +95,6 @@ def _is_link(directory: int, part: str) -> bool:
     return stat.S_ISLNK(os.stat(part, dir_fd=directory, follow_symlinks=False).st_mode)
 
 
-
 def mount_id(descriptor: int) -> int:
     """Return the number of the mount that the descriptor was opened through."""
     with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as lines:

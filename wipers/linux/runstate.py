@@ -55,7 +55,8 @@ class StateFile:
             try:
                 with open(path, encoding="ascii") as lines:
                     return _decoded(json.loads(next(lines)), lines)
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):
+                # A plan by somebody who may not look there knows of no run; the run itself could not keep its list.
                 continue
             except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
                 raise Refused("run-state-unreadable", where=path, detail=type(error).__name__) from error

@@ -71,8 +71,11 @@ class Streams:
         return sum(self.numbers[2::3])
 
 
-def map_streams(root: int, tree: Tree) -> Streams:
-    """Return the tree's files with their extents, having noted on the tree what must not be touched; reads only."""
+def map_streams(root: int, tree: Tree, *, is_held: bool = False) -> Streams:
+    """Return the tree's files with their extents, having noted on the tree what must not be touched; reads only.
+
+    `is_held`: this process has them open for writing itself, so that whether others have cannot be asked this way.
+    """
     streams = Streams(tree)
     for stream in range(len(tree.paths)):
         try:
@@ -86,7 +89,7 @@ def map_streams(root: int, tree: Tree) -> Streams:
                 tree.note(reason)
             if not may_write(descriptor):
                 tree.note("files-not-accessible")
-            if is_written_elsewhere(descriptor):
+            if not is_held and is_written_elsewhere(descriptor):
                 tree.note("written-elsewhere")
             streams.append(generation(descriptor), _mapped(descriptor, tree))
         except OSError:

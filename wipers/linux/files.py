@@ -1,0 +1,170 @@
+"""Regular files of one ext4: found by file system and directory, overwritten in place, released by name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from certificates.errors import Refused
+from certificates.statements import Carrier, Fact, FilesIdentity, FilesSelector, Selector
+from wipers.linux.beneath import open_root
+from wipers.linux.direct import error_name
+from wipers.linux.extents import open_below
+from wipers.linux.filesystems import file_system_of
+from wipers.linux.filewriter import FilesWriter
+from wipers.linux.identity import check_free, check_unchanged
+from wipers.linux.machine import THIS_MACHINE, Machine
+from wipers.linux.occupancy import Amounts, Occupancy, occupy, target_of, users_of
+from wipers.linux.runstate import Begun, StateFile
+from wipers.linux.streams import Streams
+from wipers.model import Obstacle, Target
+
+FEWER_NOW = frozenset({"files-missing", "count-outside-order"})
+"""Obstacles that a run which already released some of the files makes for itself."""
+
+
+def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
+    """Return the ordered files, if their directory is the one named by the identity; reads only."""
+    identity = carrier.identity
+    if selector is None or not isinstance(selector.selects, FilesSelector) or not isinstance(identity, FilesIdentity):
+        return ()
+    where = selector.selects.root
+    try:
+        root = open_root(where)
+    except OSError:
+        return ()
+    try:
+        wanted = (Fact("filesystem", identity.filesystem), Fact("parent-inode", str(identity.parent_inode)))
+        if facts_of(root, machine) != wanted:
+            return ()
+        occupancy = occupy(root, where, selector.selects.names, machine)
+    finally:
+        os.close(root)
+    more = tuple(_outside(identity, occupancy.streams))
+    return (found_target(carrier, where, wanted, replace(occupancy, obstacles=more + occupancy.obstacles), machine),)
+
+
+def found_target(
+    carrier: Carrier, where: str, facts: tuple[Fact, ...], occupancy: Occupancy, machine: Machine
+) -> Target:
+    """Return the target as it stands, or as it stood when a run that is not finished began with these very files."""
+    streams = occupancy.streams
+    amounts = Amounts(streams.size, len(streams), streams.tree.names)
+    obstacles = occupancy.obstacles
+    begun = state_of(carrier, machine).load()
+    if begun is not None and is_rest_of(begun, streams):
+        amounts = Amounts(begun.size, begun.objects, begun.names)
+        obstacles = tuple(one for one in obstacles if one.reason not in FEWER_NOW)
+    return target_of(carrier.identity.kind, where, facts, occupancy=occupancy, amounts=amounts, obstacles=obstacles)
+
+
+def is_rest_of(begun: Begun, streams: Streams) -> bool:
+    """Tell whether what is there now is what a begun run left: none but its files, or nothing after its release."""
+    if begun.streams is None:
+        return len(streams) == 0
+    return set(streams.tree.inodes) <= set(begun.streams.tree.inodes)
+
+
+def _outside(identity: FilesIdentity, streams: Streams) -> Iterator[Obstacle]:
+    """Yield how the files go beyond what the order allows."""
+    count, size = len(streams), streams.tree.size
+    if not identity.least_count <= count <= identity.most_count:
+        yield outside_order("files", count, identity.least_count, identity.most_count)
+    if size > identity.most_bytes:
+        yield outside_order("bytes", size, 0, identity.most_bytes)
+
+
+def outside_order(what: str, found: int, least: int, most: int) -> Obstacle:
+    """Return the obstacle that there is more, or less, than was ordered."""
+    facts = (("found", str(found)), ("what", what), ("least", str(least)), ("most", str(most)))
+    return Obstacle("count-outside-order", facts)
+
+
+def facts_of(root: int, machine: Machine) -> tuple[Fact, ...]:
+    """Return the identity of files: their file system and the directory that holds them; raises OSError."""
+    found = file_system_of(root, machine).uuid or ""
+    return (Fact("filesystem", found), Fact("parent-inode", str(os.fstat(root).st_ino)))
+
+
+def state_of(carrier: Carrier, machine: Machine) -> StateFile:
+    """Return where a run on this carrier keeps what it must know after a crash."""
+    return StateFile(machine.runs, carrier)
+
+
+@contextmanager
+def open(  # noqa: A001 - the name of the port
+    target: Target, carrier: Carrier, selector: Selector | None, resuming: bool, machine: Machine = THIS_MACHINE
+) -> Iterator[FilesWriter]:
+    """Hold the directory's files, numbered as a begun run numbered them; raises Refused when they are in use or are
+    not what was found."""
+    if selector is None or not isinstance(selector.selects, FilesSelector):
+        raise Refused("selector-missing", carrier=carrier.id)
+    state = state_of(carrier, machine)
+    with ExitStack() as held:
+        root = hold_root(target.location, held)
+        check_unchanged(target.location, target.facts, facts_of(root, machine))
+        begun = state.load() if resuming else None
+        is_saved = begun is not None
+        if begun is None:
+            begun = begin(root, selector.selects.names, target, machine)
+            state.forget_released()
+        yield writer_of(
+            root, begun, state, held, is_saved=is_saved, identify=lambda: facts_of(root, machine), machine=machine
+        )
+    state.forget_released()
+
+
+def hold_root(where: str, held: ExitStack) -> int:
+    """Return a descriptor of the directory, locked against another run of this program; raises Refused."""
+    try:
+        root = open_root(where)
+    except OSError as error:
+        raise Refused("open-failed", where=where, error=error_name(error)) from error
+    held.callback(os.close, root)
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Refused("in-use", where=where, by="another run") from error
+    return root
+
+
+def writer_of(
+    root: int,
+    begun: Begun,
+    state: StateFile,
+    held: ExitStack,
+    *,
+    is_saved: bool,
+    identify: Callable[[], tuple[Fact, ...]],
+    machine: Machine,
+) -> FilesWriter:
+    """Return the writer of a run's files, closed with what holds it; raises Refused where one of them is in use."""
+    found = file_system_of(root, machine)
+    if is_saved and begun.streams is not None:
+        check_free(users_of("the rest of the files", found.device, begun.streams, machine))
+    storage = open_below(found)
+    if storage is not None:
+        held.enter_context(storage)
+    writer = FilesWriter(root, found, storage, begun, state, is_saved=is_saved, identify=identify, machine=machine)
+    held.callback(writer.close)
+    return writer
+
+
+def begin(root: int, names: tuple[str, ...], target: Target, machine: Machine, *, is_held: bool = False) -> Begun:
+    """Return a run that begins with the files as they are; raises Refused if they are not those that were found."""
+    occupancy = occupy(root, target.location, names, machine, is_held=is_held)
+    check_free(occupancy.obstacles)
+    streams = occupancy.streams
+    check_same(target, (("size", streams.size, target.size), ("objects", len(streams), target.objects)))
+    return Begun(target.facts, streams.size, len(streams), streams.tree.names, secrets.token_hex(16), streams)
+
+
+def check_same(target: Target, pairs: Iterable[tuple[str, int, int]]) -> None:
+    """Every number is still what was found; raises Refused naming the first that is not."""
+    for name, now, before in pairs:
+        if now != before:
+            raise Refused("identity-changed", where=target.location, fact=name, found=now, expected=before)

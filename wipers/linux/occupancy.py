@@ -1,0 +1,147 @@
+"""What ordered files occupy on this machine now, and every reason against writing there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from certificates.statements import Fact, Kind, Media, Residual
+from wipers.linux.devices import device_in
+from wipers.linux.filesystems import FileSystem, file_system_of, refusals
+from wipers.linux.identity import residual_of
+from wipers.linux.loops import loops
+from wipers.linux.machine import Machine, sys_folder, whole_disk
+from wipers.linux.mounts import swaps
+from wipers.linux.openers import openers
+from wipers.linux.streams import Streams, map_streams
+from wipers.linux.trees import survey
+from wipers.linux.usage import in_use
+from wipers.model import Obstacle, Target
+
+SYSTEM_PATHS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+"""Directories without which a machine does not live."""
+OWN_PLACE = "/var/lib/expunge"
+"""Where a site's journals lie unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """The files that names lead to, with the blocks they hold."""
+
+    file_system: FileSystem
+    streams: Streams
+    media: Media
+    obstacles: tuple[Obstacle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much a run destroys."""
+
+    size: int
+    """Bytes of all blocks."""
+    objects: int
+    """Files."""
+    names: int
+    """Names that go at the end."""
+
+
+def occupy(root: int, where: str, names: tuple[str, ...], machine: Machine, *, is_held: bool = False) -> Occupancy:
+    """Return what the names below the root directory's descriptor occupy now; reads only; raises OSError.
+
+    `is_held`: this process has the files open for writing already.
+    """
+    found = file_system_of(root, machine)
+    streams = map_streams(root, survey(root, names), is_held=is_held)
+    obstacles = (
+        *system_refusals(where, machine),
+        *refusals(found, where),
+        *_problems(where, streams),
+        *users_of(where, found.device, streams, machine),
+    )
+    return Occupancy(found, streams, media_of(machine, found.device), obstacles)
+
+
+def target_of(
+    kind: Kind,
+    where: str,
+    facts: tuple[Fact, ...],
+    *,
+    occupancy: Occupancy,
+    amounts: Amounts,
+    obstacles: Iterable[Obstacle],
+) -> Target:
+    """Return the files as a target."""
+    found = occupancy.file_system
+    return Target(
+        kind=kind,
+        location=where,
+        facts=facts,
+        unit=":".join((kind, *(fact.value for fact in facts))),
+        media=occupancy.media,
+        size=amounts.size,
+        header_size=0,
+        sector_size=found.sector_size,
+        objects=amounts.objects,
+        obstacles=tuple(obstacles),
+        residual=_residual(occupancy.media, amounts.names, is_raw_readable=found.is_raw_readable),
+        description=(Fact("file-system", found.kind), Fact("block-size", str(found.block_size))),
+    )
+
+
+def _residual(media: Media, names: int, *, is_raw_readable: bool) -> tuple[Residual, ...]:
+    """Return what writing in place does not reach: names, and what the file system's history left elsewhere."""
+    found = (
+        *residual_of(media),
+        Residual("free-blocks"),
+        Residual("file-system-journal"),
+        Residual("names-in-directories", names),
+        Residual("memory-and-swap"),
+    )
+    return found if is_raw_readable else (*found, Residual("raw-storage-not-readable"))
+
+
+def media_of(machine: Machine, device: int) -> Media:
+    """Return what the disk below is made of; opaque unless it is sure."""
+    folder = sys_folder(machine, device)
+    disk = device_in(machine, whole_disk(folder)) if folder is not None else None
+    return disk.media if disk is not None else Media.OPAQUE
+
+
+def _problems(where: str, streams: Streams) -> Iterator[Obstacle]:
+    """Yield what the survey noted, as counts: a name never leaves this host."""
+    for reason, count in streams.tree.problems.items():
+        if reason == "written-elsewhere":
+            yield in_use(where, f"{count} of the files are open for writing")
+        else:
+            yield Obstacle(reason, (("count", str(count)), ("where", where)))
+
+
+def users_of(where: str, device: int, streams: Streams, machine: Machine) -> Iterator[Obstacle]:
+    """Yield who uses one of the files: a process, a loop device, the swap."""
+    files = frozenset((device, inode) for inode in streams.tree.inodes)
+    found = [f"/dev/{loop.name} lies over one of the files" for loop in loops(machine) if loop.file in files]
+    found += ["one of the files is swapped to" for swap in swaps(machine) if swap.file in files]
+    opened = openers(machine, files).files
+    found += sorted({f"{opener} has one of the files open" for users in opened.values() for opener in users})
+    yield from (in_use(where, user) for user in found)
+
+
+def system_refusals(where: str, machine: Machine) -> tuple[Obstacle, ...]:
+    """Return a refusal where the place holds part of the system or of this program, or lies inside one."""
+    root = Path(os.path.normpath(where))
+    inside = {*map(Path, SYSTEM_PATHS), Path(OWN_PLACE), machine.runs, *_packages()}
+    inside |= {path.resolve() for path in inside}
+    around = inside | {Path(sys.prefix).resolve()}
+    if any(path.is_relative_to(root) for path in around) or any(root.is_relative_to(path) for path in inside):
+        return (Obstacle("system-path", (("where", where),)),)
+    return ()
+
+
+def _packages() -> Iterator[Path]:
+    """Yield the directory of this package and of those beside it, wherever they are installed."""
+    here = Path(__file__).resolve().parents[2]
+    yield from (here / room for room in ("agent", "certificates", "server_stub", "wipers"))
