@@ -14,7 +14,7 @@ from certificates.statements import Area, Carrier, DeviceIdentity, Extent, Fact,
 from wipers.linux.devices import BlockDevice, device_numbered, list_devices
 from wipers.linux.direct import Storage, device_geometry, error_name, open_descriptor
 from wipers.linux.filesystems import file_system_of
-from wipers.linux.identity import check_free, check_unchanged, facts_of, image_facts, residual_of
+from wipers.linux.identity import check_free, check_same, check_unchanged, facts_of, image_facts, residual_of
 from wipers.linux.loops import Loop, loop_behind, loop_named, settle_below
 from wipers.linux.machine import THIS_MACHINE, Machine, attribute
 from wipers.linux.openers import FileNumber
@@ -54,6 +54,7 @@ def open(  # noqa: A001 - the name of the port
 ) -> Iterator[DeviceWriter]:
     """Hold the device as `hold` does; `resuming` changes nothing, for a device's facts survive."""
     with hold(target, machine) as writer:
+        check_same(target.location, "sector-size", target.sector_size, writer.sector_size)
         yield writer
 
 
@@ -112,6 +113,10 @@ class DeviceWriter:
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         self._check_stream(stream)
         self._storage.read(offset, buffer)
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """Bytes as they are now, for recognising what lies there; raises MediumError, Lost."""
+        return self._storage.peek(offset, length)
 
     def write(self, stream: int, offset: int, buffer: memoryview) -> None:
         self._check_stream(stream)
@@ -253,8 +258,6 @@ def _check_still_it(target: Target, writer: DeviceWriter) -> None:
     except Lost as error:
         raise Refused("open-failed", where=target.location, error=error.facts["detail"]) from error
     check_unchanged(target.location, target.facts, found)
-    sector = (Fact("sector-size", str(target.sector_size)),), (Fact("sector-size", str(writer.sector_size)),)
-    check_unchanged(target.location, *sector)
 
 
 def _obstacles_now(machine: Machine, storage: Storage) -> tuple[Obstacle, ...]:

@@ -110,6 +110,12 @@ class Storage:
             self._drop(rest, len(buffer) - direct)
             self._transfer(self._cached, rest, buffer[direct:], is_write=False)
 
+    def peek(self, offset: int, length: int) -> bytes:
+        """A few bytes from the medium; raises MediumError, Lost."""
+        buffer = page_aligned(length)
+        self.read(offset, buffer)
+        return bytes(buffer)
+
     def write(self, offset: int, buffer: memoryview) -> None:
         """Write the page-aligned buffer; durable after `flush`; raises MediumError, Lost."""
         self._check_bounds(offset, len(buffer))

@@ -38,6 +38,12 @@ def check_unchanged(where: str, expected: Iterable[Fact], found: Iterable[Fact])
             raise Refused("identity-changed", **facts)
 
 
+def check_same(where: str, fact: str, expected: int, found: int) -> None:
+    """A number is as it was planned; raises Refused naming the fact."""
+    if expected != found:
+        raise Refused("identity-changed", where=where, fact=fact, found=str(found), expected=str(expected))
+
+
 def check_free(obstacles: Iterable[Obstacle]) -> None:
     """Nothing stands in the way; raises Refused with the first thing that does."""
     for obstacle in obstacles:

@@ -20,7 +20,7 @@ from certificates.statements import (
     Selector,
 )
 from wipers.linux.filesystems import FileSystem
-from wipers.linux.identity import check_unchanged, facts_of, image_facts, residual_of
+from wipers.linux.identity import check_same, check_unchanged, facts_of, image_facts, residual_of
 from wipers.linux.inplace import FileInPlace, FoundFile, find_file, open_in_place
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.model import KeyState, Lost, Target
@@ -56,6 +56,7 @@ def open(  # noqa: A001 - the name of the port
 ) -> Iterator[ImageWriter]:
     """Hold the image file as `hold` does; `resuming` changes nothing, for its facts survive."""
     with hold(target, machine) as writer:
+        check_same(target.location, "sector-size", target.sector_size, writer.sector_size)
         yield writer
 
 
@@ -103,6 +104,10 @@ class ImageWriter:
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         self._check_stream(stream)
         self._file.read(offset, buffer)
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """Bytes as they are now, for recognising what lies there; raises MediumError, Lost."""
+        return self._file.peek(offset, length)
 
     def write(self, stream: int, offset: int, buffer: memoryview) -> None:
         self._check_stream(stream)

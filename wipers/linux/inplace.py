@@ -133,6 +133,10 @@ class FileInPlace:
         """Fill the buffer from the storage below the file system; raises MediumError, Lost."""
         read_below(self._below, self._stream, self._spans, offset, buffer)
 
+    def peek(self, offset: int, length: int) -> bytes:
+        """Bytes as the file system gives them, for recognising the file; raises MediumError, Lost."""
+        return self._storage.peek(offset, length)
+
     def write(self, offset: int, buffer: memoryview) -> None:
         """Write in place, into holes too; raises MediumError, Lost."""
         self._storage.write(offset, buffer)
@@ -142,7 +146,7 @@ class FileInPlace:
         self._storage.flush()
 
     def settle(self) -> None:
-        """Contents are on the medium, their addresses known, and no cache above the medium answers; raises as `flush`."""
+        """Contents are on the medium, their addresses known, and no cache above it answers; raises as `flush`."""
         self._storage.settle()
         try:
             self._spans = map_extents(self._storage.descriptor).spans

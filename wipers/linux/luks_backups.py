@@ -1,0 +1,79 @@
+"""Header backups that an order names: files that must prove to be backups of this container before they are touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wipers.linux.inplace import FoundFile, find_file
+from wipers.linux.loops import file_of
+from wipers.linux.luks_header import Read, find_headers
+from wipers.linux.machine import Machine
+from wipers.linux.openers import FileNumber
+from wipers.model import Obstacle
+
+if TYPE_CHECKING:
+    from wipers.linux.luks_state import Begun
+
+BEYOND_REACH = frozenset({"file-system-not-supported", "extents-not-provable"})
+"""Obstacles that make a backup unreached, to be said so, rather than the whole run impossible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A header backup that can be overwritten in place and read back."""
+
+    found: FoundFile
+    """The file."""
+
+
+@contextmanager
+def header_reader(path: str) -> Iterator[tuple[Read, int]]:
+    """Bytes of a device or file, and its size; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        yield lambda offset, length: os.pread(descriptor, length, offset), os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.close(descriptor)
+
+
+def find_backups(
+    paths: tuple[str, ...], container: str, uuid: str, begun: Begun | None, machine: Machine
+) -> tuple[tuple[Backup, ...], tuple[Obstacle, ...]]:
+    """The backups within reach, and why the run must not begin: one in use, or a file that is something else.
+
+    A file that is missing, or lies where nothing can be proven below the file system, is left alone: unreached.
+    """
+    backups: list[Backup] = []
+    obstacles: list[Obstacle] = []
+    seen: set[FileNumber | None] = {file_of(container)}
+    for path in paths:
+        found = find_file(path, machine)
+        if found is None or not found.file_system.is_raw_readable or _is_beyond_reach(found):
+            continue
+        is_begun = begun is not None and found.number in begun.backups
+        if found.number in seen or not (is_begun or _is_backup(path, uuid)):
+            obstacles.append(Obstacle("header-backup-wrong", (("where", path),)))
+            continue
+        seen.add(found.number)
+        obstacles += found.obstacles
+        backups.append(Backup(found))
+    return tuple(backups), tuple(obstacles)
+
+
+def _is_beyond_reach(found: FoundFile) -> bool:
+    return any(obstacle.reason in BEYOND_REACH for obstacle in found.obstacles)
+
+
+def _is_backup(path: str, uuid: str) -> bool:
+    """Whether the file holds an intact header of the container, and so no other thing that a slip of the pen named."""
+    try:
+        with header_reader(path) as (read, size):
+            headers = find_headers(read, size)
+    except OSError:
+        return False
+    return any(header.offset == 0 and header.is_intact and header.uuid == uuid for header in headers)
