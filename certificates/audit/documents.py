@@ -7,6 +7,7 @@ from datetime import datetime
 from certificates import bundle
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
+from certificates.audit.telling import code_people
 from certificates.encoding import digest, format_time
 from certificates.envelope import Sealed
 from certificates.errors import Untrusted
@@ -66,8 +67,7 @@ def check_order(case: Dossier) -> Finding:
         raise Untrusted("rule-not-met", carrier=carrier.id, level=carrier.level, grade=grade, missing=missing)
     if len(order.witnesses) < rule.witnesses:
         raise Untrusted("witnesses-missing", found=len(order.witnesses), needed=rule.witnesses)
-    persons = ", ".join(f"{person.id} ({person.role.value})" for person in signers)
-    facts = {"order": order.id, "persons": persons, "level": carrier.level.value, "grade": grade.value}
+    facts = {"order": order.id, "persons": code_people(signers), "level": carrier.level.value, "grade": grade.value}
     return holds("order", _RECOMPUTABLE, "order-holds", **facts, at=format_time(at))
 
 
@@ -100,9 +100,9 @@ def check_certificate(case: Dossier) -> Finding:
     facts = {"number": told.id, "host": told.medium.host_name, "key": f"{key[7:19]}…"}
     missing = [person for person in told.persons if person not in signers]
     if missing:
-        facts["missing"] = _people(missing)
+        facts["missing"] = code_people(tuple(missing))
         return unknown("certificate", _RECOMPUTABLE, "certificate-awaits", Verdict.NOT_PROVEN, **facts)
-    return holds("certificate", _RECOMPUTABLE, "certificate-holds", **facts, persons=_people(signers))
+    return holds("certificate", _RECOMPUTABLE, "certificate-holds", **facts, persons=code_people(signers))
 
 
 def check_registered(case: Dossier) -> Finding:
@@ -145,10 +145,6 @@ def signers_of(sealed: Sealed[Order] | Sealed[Start] | Sealed[Certificate]) -> t
     """Return the persons who signed, each once, by id."""
     persons = {s.signer for s in sealed.signatures if isinstance(s.signer, PersonRole)}
     return tuple(sorted(persons, key=lambda person: person.id))
-
-
-def _people(persons: tuple[PersonRole, ...] | list[PersonRole]) -> str:
-    return ", ".join(f"{person.role.value} {person.id}" for person in persons)
 
 
 def _check_distinct(order: Order) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from certificates.audit.sentences import CLASSES, SENTENCES, VERDICTS
+from certificates.audit.sentences import CLASSES, NAMES, SENTENCES, VERDICTS
+from certificates.audit.telling import tell_fact
 from certificates.errors import Failure
 from certificates.reasons import REASONS
+from certificates.render.words import Language
 from certificates.statements import Digest, Fact, Id, Items, Text
 
 
@@ -63,16 +65,22 @@ class Finding:
     leaves: Verdict
     """Best verdict that this finding leaves open."""
 
-    def tell(self, language: str = "en") -> str:
+    def tell(self, language: Language = "en") -> str:
         """Return the finding as a sentence in `en` or `zh`."""
-        if self.code in SENTENCES:
+        is_ours = self.code in SENTENCES
+        if is_ours:
             sentence = SENTENCES[self.code][1 if language == "zh" else 0]
         else:
             row = REASONS[self.code]
             sentence = row.zh if language == "zh" else row.en
-        return sentence.format_map(_Known({fact.name: fact.value for fact in self.facts}))
+        told = {fact.name: tell_fact(fact, language) if is_ours else fact.value for fact in self.facts}
+        return sentence.format_map(_Known(told))
 
-    def tell_basis(self, language: str = "en") -> str:
+    def tell_name(self, language: Language = "en") -> str:
+        """Return what was checked in `en` or `zh`."""
+        return NAMES[self.name][1 if language == "zh" else 0]
+
+    def tell_basis(self, language: Language = "en") -> str:
         """Return the check's class in `en` or `zh`."""
         return CLASSES[self.basis.value][1 if language == "zh" else 0]
 
@@ -101,7 +109,7 @@ class Report:
     findings: Annotated[tuple[Finding, ...], Items(1, 64)]
     """A line a check."""
 
-    def tell(self, language: str = "en") -> str:
+    def tell(self, language: Language = "en") -> str:
         """Return the verdict as a sentence in `en` or `zh`."""
         return VERDICTS[self.verdict.value][1 if language == "zh" else 0]
 

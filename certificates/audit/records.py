@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 from certificates import bundle, claims
 from certificates.audit.documents import signers_of
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
+from certificates.audit.telling import code_reasons, code_seen
 from certificates.encoding import decode, digest
 from certificates.errors import Untrusted
 from certificates.keyring import highest_grade
-from certificates.render.words import number, term
+from certificates.render.words import number
 from certificates.selectors import commitment
 from certificates.statements import (
     Certificate,
@@ -108,11 +110,11 @@ def check_claim(case: Dossier) -> Finding:
     derived = claims.claim(told.evidence, told.claim.ordered, told.claim.rule_book)
     if derived != told.claim:
         raise Untrusted("claim-boasts", claimed=_short(told.claim), derived=_short(derived))
-    facts = {"book": derived.rule_book, "ordered": derived.ordered.value, "seen": _seen(told.evidence)}
+    facts = {"book": derived.rule_book, "ordered": derived.ordered.value, "seen": code_seen(told.evidence)}
     basis = basis_of(told.evidence)
     if derived.outcome is Outcome.PROVEN:
         return holds("evidence", basis, "claim-proven", **facts, level=derived.level.value if derived.level else "-")
-    why = "; ".join(term("reason", r.code, "en", count=number(r.count or 0)) for r in derived.reasons)
+    why = code_reasons(derived.reasons)
     if derived.outcome is Outcome.NOT_REACHED:
         return short("evidence", basis, "claim-not-reached", **facts, why=why)
     return unknown("evidence", basis, "claim-unknown", Verdict.NOT_PROVEN, **facts, why=why)
@@ -184,8 +186,13 @@ def _check_keys(entries: tuple[Entry, ...], evidence: Evidence) -> None:
 
 
 def _check_scope(case: Dossier, evidence: Evidence) -> None:
-    """A device or image was addressed whole: the ordered size, by every pass that says `whole`."""
+    """A device or image was addressed whole, by every pass that says `whole`; identity is the ordered one."""
     identity = case.carrier.identity
+    ordered = {field.name.replace("_", "-"): getattr(identity, field.name) for field in fields(identity)}
+    for fact in evidence.before:
+        wanted = ordered.get(fact.name)
+        if wanted is not None and fact.value != _as_fact(wanted):
+            raise Untrusted("identity-changed", where="-", fact=fact.name, found=fact.value, expected=_as_fact(wanted))
     if isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
         raise Untrusted("evidence-scope", found=number(evidence.size), expected=number(identity.size))
     for record in evidence.records:
@@ -193,18 +200,8 @@ def _check_scope(case: Dossier, evidence: Evidence) -> None:
             raise Untrusted("evidence-scope", found=number(record.size), expected=number(evidence.size))
 
 
-def _seen(evidence: Evidence) -> str:
-    parts = []
-    for check in evidence.checks:
-        match check:
-            case FullReadBack():
-                parts.append(f"{number(check.matched)} / {number(check.size)} B = ")
-            case SampledReadBack():
-                good = check.read - check.mismatched_blocks
-                parts.append(f"{number(good)} / {number(check.read)} of {number(check.blocks)} blocks = ")
-            case KeyGone():
-                parts.append(f"{check.keyslots_before} -> {check.keyslots_after} keyslots")
-    return "; ".join(part.removesuffix(" = ") for part in parts)
+def _as_fact(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _short(claim: Claim) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from certificates.render.words import WORDS
+
 SENTENCES: dict[str, tuple[str, str]] = {
     "bundle-holds": (
         "{entries} entries, {size} bytes; every byte follows from the entries",
@@ -17,8 +19,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "执行人 {person} 于 {at} 声明开工，与本销毁单及计划绑定",
     ),
     "order-holds": (
-        "{order}: signed by {persons}; the rule for {level} of {grade} data is met; roles distinct; inside its validity at {at}",
-        "{order}：由 {persons} 签署；满足 {grade} 数据 {level} 级规则；角色互不重复；{at} 时在有效期内",
+        "{order}: signed by {persons}; the rule for {level} of {grade} is met; roles distinct; inside its validity at {at}",
+        "{order}：由{persons}签署；满足{grade}的{level}规则；角色互不重复；{at} 时在有效期内",
     ),
     "hold-holds": (
         "no hold covers it; state {sequence} of {at}, signed by the registry",
@@ -27,7 +29,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "hold-none": ("this site keeps no hold register", "本站点未设保全登记"),
     "certificate-holds": (
         "{number}: signed by host {host} (key {key}), {persons}",
-        "{number}：由主机 {host}（密钥 {key}）、{persons} 签署",
+        "{number}：由主机 {host}（密钥 {key}）、{persons}签署",
     ),
     "certificate-awaits": (
         "{number}: signed by host {host} (key {key}); still missing: {missing}",
@@ -42,16 +44,16 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "第 {sequence} 次执行：{entries} 条，链条完整，首尾相符；其记录与核验即证书所载",
     ),
     "claim-proven": (
-        "claim recomputed by {book}: {level}. {seen}",
+        "claim recomputed by {book}: {level}; {seen}",
         "按 {book} 重新推得结论：{level}。{seen}",
     ),
     "claim-not-reached": (
-        "claim recomputed by {book}: {ordered} not reached ({why}). {seen}",
-        "按 {book} 重新推得结论：未达到 {ordered}（{why}）。{seen}",
+        "claim recomputed by {book}: {ordered} not reached ({why}); {seen}",
+        "按 {book} 重新推得结论：未达到{ordered}（{why}）。{seen}",
     ),
     "claim-unknown": (
-        "claim recomputed by {book}: unknown whether {ordered} was reached ({why}). {seen}",
-        "按 {book} 重新推得结论：是否达到 {ordered} 未知（{why}）。{seen}",
+        "claim recomputed by {book}: unknown whether {ordered} was reached ({why}); {seen}",
+        "按 {book} 重新推得结论：是否达到{ordered}未知（{why}）。{seen}",
     ),
     "samples-hold": (
         "{read} of {blocks} positions recomputed from the seed, {digests} expected digests from the pattern; the registry's nonce came after the last write",
@@ -103,7 +105,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "not re-read (give --against TARGET to do so)",
         "未重新读取（可用 --against 指定载体）",
     ),
-    "not-examined": ("not examined: {name} does not hold", "未核验：{name} 不成立"),
+    "not-examined": ("not examined: {check} does not hold", "未核验：{check}不成立"),
     "runs-complete": (
         "host {host}: runs {first} to {last} are all here",
         "主机 {host}：第 {first} 至 {last} 次执行齐全",
@@ -128,21 +130,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
 """Code -> (English, Chinese)."""
 
 NAMES: dict[str, tuple[str, str]] = {
-    "bundle": ("bundle", "证据包"),
-    "keyring": ("keyring", "密钥册"),
-    "order": ("order", "销毁单"),
-    "hold": ("hold", "保全"),
-    "start": ("start", "开工声明"),
-    "certificate": ("certificate", "证书"),
-    "binding": ("binding", "绑定"),
-    "journal": ("journal", "日志"),
-    "evidence": ("evidence", "证据"),
-    "samples": ("samples", "抽样"),
-    "receipt": ("receipt", "回执"),
-    "validation": ("validation", "验收"),
-    "time": ("time", "时间戳"),
-    "medium": ("medium", "载体"),
-    "runs": ("runs", "执行序列"),
+    name.removeprefix("check-name."): words for name, words in WORDS.items() if name.startswith("check-name.")
 }
 """Name of a check -> (English, Chinese)."""
 

@@ -69,7 +69,7 @@ def _run(name: str, check: Check, case: Dossier) -> tuple[Finding, ...]:
     try:
         found = check(case)
     except Blocked as blocked:
-        return (unknown(name, Basis.RECOMPUTABLE, "not-examined", name=blocked.name),)
+        return (unknown(name, Basis.RECOMPUTABLE, "not-examined", check=blocked.name),)
     except Failure as error:
         return (fails(name, Basis.RECOMPUTABLE, error),)
     return found if isinstance(found, tuple) else (found,)

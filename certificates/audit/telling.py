@@ -1,0 +1,81 @@
+"""Facts of a finding in the reader's language: findings keep codes, people read words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from certificates.render.words import Language, number, term
+from certificates.statements import Evidence, Fact, FullReadBack, KeyGone, PersonRole, Reason, SampledReadBack
+
+
+def code_people(persons: tuple[PersonRole, ...]) -> str:
+    """Return persons as `requester P-0101, approver P-0417`."""
+    return ", ".join(f"{person.role.value} {person.id}" for person in persons)
+
+
+def code_reasons(reasons: tuple[Reason, ...]) -> str:
+    """Return reasons as `unread:512, not-released:0`."""
+    return ", ".join(f"{reason.code}:{reason.count or 0}" for reason in reasons)
+
+
+def code_seen(evidence: Evidence) -> str:
+    """Return what the checks saw as `full:matched:size`, `sampled:matched:read:blocks`, `keys:before:after`."""
+    parts = []
+    for check in evidence.checks:
+        match check:
+            case FullReadBack():
+                parts.append(f"full:{check.matched}:{check.size}")
+            case SampledReadBack():
+                parts.append(f"sampled:{check.read - check.mismatched_blocks}:{check.read}:{check.blocks}")
+            case KeyGone():
+                parts.append(f"keys:{check.keyslots_before}:{check.keyslots_after}")
+    return ", ".join(parts) or "nothing:0"
+
+
+def tell_fact(fact: Fact, language: Language) -> str:
+    """Return a fact's value as a person reads it."""
+    tell = _TOLD.get(fact.name)
+    return tell(fact.value, language) if tell else fact.value
+
+
+def _tell_people(value: str, language: Language) -> str:
+    named = (part.partition(" ") for part in value.split(", "))
+    return _join([f"{term('role', role, language)} {who}" for role, _, who in named], language, "、")
+
+
+def _tell_reasons(value: str, language: Language) -> str:
+    named = (part.partition(":") for part in value.split(", "))
+    told = [term("reason", code, language, count=_grouped(count)) for code, _, count in named]
+    return _join(told, language, "；")
+
+
+def _tell_seen(value: str, language: Language) -> str:
+    told = []
+    for part in value.split(", "):
+        kind, *counts = part.split(":")
+        told.append(term("seen", kind, language, **{f"n{at}": _grouped(count) for at, count in enumerate(counts)}))
+    return _join(told, language, "；")
+
+
+def _grouped(count: str) -> str:
+    return number(int(count)) if count.isdecimal() else count
+
+
+def _join(parts: list[str], language: Language, chinese: str) -> str:
+    return (chinese if language == "zh" else ", ").join(parts)
+
+
+def _of(group: str) -> Callable[[str, Language], str]:
+    return lambda value, language: term(group, value, language)
+
+
+_TOLD: dict[str, Callable[[str, Language], str]] = {
+    "level": _of("level"),
+    "ordered": _of("level"),
+    "grade": _of("grade"),
+    "persons": _tell_people,
+    "missing": _tell_people,
+    "why": _tell_reasons,
+    "seen": _tell_seen,
+    "check": _of("check-name"),
+}

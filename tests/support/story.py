@@ -1,0 +1,347 @@
+"""One run told to its end in memory: journal, evidence, certificate, signatures, receipt, bundle; without a medium."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from certificates import bundle, claims
+from certificates.audit.samples import expected
+from certificates.encoding import digest, encode
+from certificates.keyring import highest_grade
+from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size, seed_of
+from certificates.statements import (
+    Advanced,
+    Applied,
+    Began,
+    Binding,
+    Carrier,
+    Certificate,
+    Check,
+    Checked,
+    Committed,
+    Concluded,
+    ConstantPattern,
+    Counted,
+    DeviceIdentity,
+    Drew,
+    Entry,
+    Event,
+    Evidence,
+    EvidenceFile,
+    Extent,
+    Fact,
+    Failure,
+    FullReadBack,
+    FullVerification,
+    Identified,
+    Keyring,
+    KeystreamPattern,
+    Media,
+    Medium,
+    Method,
+    Nonce,
+    Opened,
+    Order,
+    OverwriteRecord,
+    Participant,
+    PassDescription,
+    Pattern,
+    PersonRole,
+    Recorded,
+    Residual,
+    Role,
+    SampledReadBack,
+    SampledVerification,
+    SamplingSeed,
+    Start,
+)
+from tests.support import world
+from tests.support.world import NOW, PEOPLE, Papers, role_of, seal
+
+RANDOM = KeystreamPattern(hashlib.sha256(b"the key of the only pass").hexdigest())
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened; every part can be told differently."""
+
+    ring: Keyring
+    rings: tuple[bytes, ...]
+    order: Order
+    carrier: Carrier
+    registered: bool = True
+    held: bool = True
+    """The site keeps a hold register."""
+    signers: tuple[str, ...] = ("P-0230", "P-0311", "P-0729")
+    failures: tuple[Failure, ...] = ()
+    differs: tuple[Extent, ...] = ()
+    unread: tuple[Failure, ...] = ()
+    nonce: bool = True
+    decision: str | None = "accept"
+    sequence: int = 1
+    previous: str | None = None
+    pattern: Pattern = RANDOM
+
+
+def story(**changes: Any) -> Story:
+    """The plain story: one drive, one random pass, everything read back, everybody signed, registered, accepted."""
+    ring = changes.pop("ring", None) or world.keyring()
+    order = changes.pop("order", None) or world.order()
+    rings = changes.pop("rings", None) or (world.seal_keyring(ring),)
+    return Story(ring, rings, order, changes.pop("carrier", order.carriers[0]), **changes)
+
+
+def tell(told: Story) -> Papers:
+    """The papers that the story leaves behind."""
+    state = world.hold_state() if told.held else None
+    start = world.start(told.order, told.ring, state, told.carrier, told.sequence)
+    lines, evidence, files = _run(told, start)
+    certificate = certify(told, start, evidence, lines, files)
+    entries = dict(world.keyring_entries(told.rings))
+    entries[bundle.ORDER] = seal(told.order, *(person.id for person in told.order.persons))
+    if state:
+        entries[bundle.HOLD_STATE] = seal(state, world.registry())
+    entries[bundle.START] = seal(start, start.persons[0].id)
+    entries[bundle.CERTIFICATE] = seal(certificate, world.host(), *told.signers)
+    entries[bundle.JOURNAL] = journal_bytes(lines)
+    entries |= {bundle.EVIDENCE + name: data for name, data in files.items()}
+    if told.registered:
+        entries[bundle.RECEIPT] = world.receipt_for(entries[bundle.CERTIFICATE]).encode()
+    if told.decision:
+        decided = world.validation(digest(certificate), certificate.issued_at + timedelta(hours=3), told.decision)
+        entries[bundle.VALIDATION] = seal(decided, "P-0640")
+    return Papers(entries, world.trust(told.rings[0]))
+
+
+def journal_bytes(lines: Iterable[bytes]) -> bytes:
+    """Lines as the file holds them."""
+    return b"".join(line + b"\n" for line in lines)
+
+
+def chain(events: Iterable[tuple[datetime, Event]]) -> list[bytes]:
+    """Events as lines, each naming the one before."""
+    lines: list[bytes] = []
+    for number, (at, event) in enumerate(events, start=1):
+        lines.append(encode(Entry(number, digest(lines[-1]) if lines else None, at, event)))
+    return lines
+
+
+def facts(identity: DeviceIdentity) -> tuple[Fact, ...]:
+    """Identity as the machine reports it."""
+    named = (("vendor", identity.vendor), ("model", identity.model), ("serial", identity.serial))
+    return tuple(
+        Fact(name, value) for name, value in (*named, ("wwn", identity.wwn or ""), ("size", str(identity.size)))
+    )
+
+
+def _run(told: Story, start: Start) -> tuple[list[bytes], Evidence, dict[str, bytes]]:
+    identity = told.carrier.identity
+    assert isinstance(identity, DeviceIdentity)
+    size, seen = identity.size, facts(identity)
+    bad = sum(failure.extent.length for failure in told.failures)
+    ended = NOW + timedelta(minutes=9)
+    record = OverwriteRecord(
+        0, "whole", told.pattern, size, size - bad, told.failures, bad, NOW + timedelta(seconds=2), ended, 0
+    )
+    opened = Opened(start.host, start.sequence, told.previous, world.TOOL, digest(start), start.order, start.carrier)
+    keys = (told.pattern.key,) if isinstance(told.pattern, KeystreamPattern) else ()
+    events: list[tuple[datetime, Event]] = [
+        (NOW, opened),
+        (NOW, Counted(tuple(sorted(told.order.persons, key=lambda person: person.id)))),
+        (NOW + timedelta(seconds=1), Identified(seen)),
+        (NOW + timedelta(seconds=1), Drew(keys)),
+        (NOW + timedelta(seconds=2), Began(0)),
+        *((NOW + timedelta(seconds=2 + 67 * n + n * n // 3), Advanced(0, size * n // 8)) for n in range(1, 8)),
+        (ended, Recorded(record)),
+        (ended, Began(1)),
+    ]
+    check, files = _read_back(told, record, events)
+    done = NOW + timedelta(minutes=17)
+    events += [(done, Checked(check)), (done, Concluded(seen))]
+    return chain(events), evidence_of(told, (record,), (check,), seen), files
+
+
+def evidence_of(told: Story, records: tuple[Any, ...], checks: tuple[Check, ...], seen: tuple[Fact, ...]) -> Evidence:
+    """What was seen, whole."""
+    identity = told.carrier.identity
+    assert isinstance(identity, DeviceIdentity)
+    return Evidence(
+        kind="device",
+        method=Method.DEVICE_OVERWRITE,
+        technique="random-1" if isinstance(told.pattern, KeystreamPattern) else "zeros-1",
+        media=Media.MAGNETIC,
+        size=identity.size,
+        sector_size=512,
+        objects=1,
+        before=seen,
+        after=seen,
+        passes=1,
+        records=records,
+        checks=checks,
+        destroy=told.carrier.destroy,
+        residual=(Residual("remapped-sectors", 3), Residual("copies-outside-order")),
+        copies=told.carrier.copies,
+        crypto_erase=told.carrier.crypto_erase,
+    )
+
+
+def _read_back(
+    told: Story, record: OverwriteRecord, events: list[tuple[datetime, Event]]
+) -> tuple[Check, dict[str, bytes]]:
+    at = NOW + timedelta(minutes=17)
+    if isinstance(told.carrier.verification, SampledVerification):
+        return _sample(told, record, events, told.carrier.verification)
+    differs = sum(extent.length for extent in told.differs)
+    unread = sum(failure.extent.length for failure in told.unread)
+    matched = record.size - differs - unread
+    place = (1, 0, "whole", "device", record.size, matched, told.differs, differs, told.unread, unread, at)
+    return FullReadBack(*place), {}  # type: ignore[arg-type]
+
+
+def _sample(
+    told: Story, record: OverwriteRecord, events: list[tuple[datetime, Event]], ordered: SampledVerification
+) -> tuple[Check, dict[str, bytes]]:
+    local = world.secret("local seed")
+    committed_at, at = NOW + timedelta(minutes=9, seconds=1), NOW + timedelta(minutes=17)
+    events.append((committed_at, Committed(digest(local), local.hex())))
+    files: dict[str, bytes] = {}
+    nonce = document = None
+    if told.nonce:
+        nonce = world.secret("nonce").hex()
+        answer = Nonce(digest(local), digest(chain(events)[-1]), nonce, committed_at)
+        files["nonce.dsse.json"], document = seal(answer, world.registry()), digest(answer)
+    blocks = blocks_of(record.size)
+    count = sample_size(blocks, ordered.confidence_ppm, ordered.fraction_ppm)
+    chosen = positions(seed_of(local.hex(), nonce), blocks, count)
+    total = hashlib.sha256()
+    for block in chosen:
+        begin = block * BLOCK_SIZE
+        total.update(hashlib.sha256(expected(record.pattern, begin, min(BLOCK_SIZE, record.size - begin))).digest())
+    check = SampledReadBack(
+        step=1,
+        compared_with=0,
+        area="whole",
+        place="device",
+        seed=SamplingSeed(digest(local), local.hex(), document),
+        confidence_ppm=ordered.confidence_ppm,
+        fraction_ppm=ordered.fraction_ppm,
+        block_size=BLOCK_SIZE,
+        blocks=blocks,
+        read=len(chosen),
+        samples="sha256:" + total.hexdigest(),
+        mismatched=(),
+        mismatched_blocks=0,
+        unread=(),
+        unread_blocks=0,
+        ended_at=at,
+    )
+    return check, files
+
+
+def certify(
+    told: Story, start: Start, evidence: Evidence, lines: list[bytes], files: dict[str, bytes], **changes: Any
+) -> Certificate:
+    """The certificate of the run."""
+    order, carrier = told.order, told.carrier
+    made = Certificate(
+        id=f"{start.host[7:19]}-{start.sequence:08d}",
+        issued_at=NOW + timedelta(minutes=18),
+        host=start.host,
+        unit=order.unit,
+        carrier=carrier.id,
+        carrier_label=carrier.label,
+        assets=tuple(asset for asset in order.assets if asset.card in carrier.assets),
+        grade=highest_grade(order, carrier),
+        binding=_binding(order, start, lines, files),
+        medium=_medium(carrier),
+        applied=_applied(told, evidence),
+        evidence=evidence,
+        claim=claims.claim(evidence, carrier.level),
+        started_at=NOW + timedelta(seconds=1),
+        ended_at=NOW + timedelta(minutes=17),
+        destination=carrier.destination,
+        otherwise=carrier.otherwise,
+        participants=_participants(order),
+        persons=_must_sign(order),
+        approved_by=tuple(sorted(order.persons, key=lambda person: person.id)),
+        paper=None,
+        keep_until=order.keep_until,
+        limits=("Root on the host can forge what it sees.", "Remapped sectors were not read."),
+    )
+    return replace(made, **changes)
+
+
+def _must_sign(order: Order) -> tuple[PersonRole, ...]:
+    return (PersonRole(order.executing.person, Role.EXECUTOR), *(PersonRole(w, Role.WITNESS) for w in order.witnesses))
+
+
+def _binding(order: Order, start: Start, lines: list[bytes], files: dict[str, bytes]) -> Binding:
+    return Binding(
+        order=digest(order),
+        order_id=order.id,
+        order_version=order.version,
+        selector=start.selector,
+        keyring=start.keyring,
+        keyring_version=start.keyring_version,
+        hold_state=start.hold_state,
+        start=digest(start),
+        plan=start.plan,
+        journal_sequence=start.sequence,
+        journal_entries=len(lines),
+        journal_head=digest(lines[-1]),
+        ledger_number=1,
+        ledger_head="sha256:" + "1e" * 32,
+        evidence_files=tuple(EvidenceFile(name, digest(data), len(data)) for name, data in sorted(files.items())),
+    )
+
+
+def _medium(carrier: Carrier) -> Medium:
+    identity = carrier.identity
+    assert isinstance(identity, DeviceIdentity)
+    more = (Fact("firmware", "GXA7801Q"), Fact("bus", "sata"), Fact("rotation", "7200"))
+    named = (identity.vendor, identity.model, identity.serial, carrier.card, "magnetic (device)")
+    return Medium(*named, carrier.chassis, "arch-07", more)
+
+
+def _applied(told: Story, evidence: Evidence) -> Applied:
+    constant = isinstance(told.pattern, ConstantPattern)
+    name = "One pass of 0x00" if constant else "One pass of AES-256-CTR keystream"
+    return Applied(
+        level=told.carrier.level,
+        technique=evidence.technique,
+        name=name,
+        citation="NIST SP 800-88 r2, clear by overwriting; keystream by NIST SP 800-38A, 6.5",
+        passes=(PassDescription(1, name),),
+        final_state=name,
+        tool="expunge",
+        tool_version="0.1.0",
+        verification=told.carrier.verification,
+    )
+
+
+def _participants(order: Order) -> tuple[Participant, ...]:
+    executor = order.executing.person
+    acts = [(executor, "performing"), (executor, "verifying"), *((w, "witnessing") for w in order.witnesses)]
+    return tuple(_participant(name, act, order.place) for name, act in (*acts, (order.validator, "validating")))
+
+
+def _participant(name: str, act: Any, place: str) -> Participant:
+    told, title, _ = PEOPLE[name]
+    return Participant(name, act, told, title, "市档案馆", place, "0571-8000 0000")
+
+
+def sampled(confidence_ppm: int = 990_000, fraction_ppm: int = 10_000) -> SampledVerification:
+    """Sampled read-back."""
+    return SampledVerification(confidence_ppm, fraction_ppm)
+
+
+def full() -> FullVerification:
+    """Full read-back."""
+    return FullVerification()
+
+
+__all__ = ["Story", "certify", "chain", "evidence_of", "full", "journal_bytes", "role_of", "sampled", "story", "tell"]
