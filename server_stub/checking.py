@@ -118,7 +118,8 @@ def _levels(leaves: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _wrong_checkpoints(connection: sa.Connection, leaves: list[bytes], log_key: NoteKey) -> Iterator[str]:
-    texts = dict(connection.execute(sa.select(CHECKPOINTS.c.size, CHECKPOINTS.c.note)).tuples().all())
+    rows = connection.execute(sa.select(CHECKPOINTS.c.size, CHECKPOINTS.c.note))
+    texts: dict[int, str] = {row.size: row.note for row in rows}
     for size, root in enumerate(merkle.roots_of(leaves)):
         text = texts.pop(size, None)
         if text is None:
