@@ -32,6 +32,12 @@ REASONS: dict[str, Row] = {
         "载体 {carrier} 的证书待签名：{who}",
         "请运行 expunge certificate sign，再运行 expunge submit",
     ),
+    "backing-file-gone": Row(
+        "The file below {where} was deleted or replaced, or is out of sight",
+        "Attach the image again, then run 'expunge plan' again",
+        "{where} 的后备文件已删除、被替换或不可见",
+        "请重新挂接镜像后再运行 expunge plan",
+    ),
     "binding-broken": Row(
         "The {document} does not bind what is in the bundle ({field})",
         "Treat the bundle as false; ask for the original",
@@ -103,6 +109,12 @@ REASONS: dict[str, Row] = {
         "Have the order name its files instead",
         "无法统计 {where} 的数据库行数：{detail}",
         "请改为在销毁单中按文件列出",
+    ),
+    "device-nameless": Row(
+        "{where} reports neither a serial number nor a WWN, so an order cannot name it",
+        "Attach it by another adapter, or use the order's fallback",
+        "{where} 未报告序列号或 WWN，销毁单无法指明它",
+        "请更换转接方式接入，或采用备用方案",
     ),
     "document-malformed": Row(
         "The document is not well-formed: {detail}",
@@ -260,6 +272,12 @@ REASONS: dict[str, Row] = {
         "{count} 个文件在销毁单之外还有硬链接",
         "请将全部硬链接列入销毁单",
     ),
+    "header-backup-wrong": Row(
+        "{where} is no header backup of this container, or is named twice",
+        "Have the order name the right file",
+        "{where} 不是该容器的头部备份，或被重复指定",
+        "请在销毁单中指定正确的文件",
+    ),
     "hold-state-missing": Row(
         "There is no hold state",
         "Run 'expunge fetch', or import one",
@@ -410,6 +428,18 @@ REASONS: dict[str, Row] = {
         "登记机构日志（{found}）小于本机已见（{known}）",
         "请联系安全管理员",
     ),
+    "luks-header-missing": Row(
+        "{where} holds no intact LUKS2 header",
+        "Check which container is meant; have the order name another level or technique",
+        "{where} 没有完整的 LUKS2 头部",
+        "请核对容器，或在销毁单中改用其他级别或方法",
+    ),
+    "luks-version": Row(
+        "{where} is a LUKS1 container; only LUKS2 headers are destroyed by this technique",
+        "Order the whole device to be overwritten",
+        "{where} 是 LUKS1 容器，本方法仅支持 LUKS2",
+        "请改为覆写整个设备",
+    ),
     "mount-below": Row(
         "{count} of the things below {where} are on another mount",
         "Unmount it, or have the order name its files on their own",
@@ -517,6 +547,12 @@ REASONS: dict[str, Row] = {
         "Run as root to have the result proven",
         "无法读取 {where} 之下的存储",
         "请以 root 身份运行以便核实",
+    ),
+    "read-only": Row(
+        "{where} is read-only",
+        "Lift the write protection, then run 'expunge plan' again",
+        "{where} 为只读",
+        "请解除写保护后重新运行 expunge plan",
     ),
     "receipt-wrong": Row(
         "The receipt does not hold: {detail}",
