@@ -39,6 +39,14 @@ class StopSignal(Protocol):
         ...
 
 
+class Unstopped:
+    """The signal of a run that nobody stops."""
+
+    def is_set(self) -> bool:
+        """Tell that it goes on."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one extent, and where it lies along the layout."""

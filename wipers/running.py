@@ -49,7 +49,7 @@ from wipers.model import (
     Writer,
 )
 from wipers.overwrite import overwrite
-from wipers.pipeline import Loop, Pace, StopSignal
+from wipers.pipeline import Loop, Pace, StopSignal, Unstopped
 from wipers.progress import BegunStep, Progress, advanced_by
 from wipers.verifying import (
     Drawn,
@@ -70,13 +70,6 @@ class NonceSource(Protocol):
     def ask(self, commitment: str, journal_head: str) -> tuple[str, str] | None:
         """Return 32 bytes in hex and the digest of the signed document that holds them; none when offline."""
         ...
-
-
-class _Never:
-    """The signal of a run that nobody stops."""
-
-    def is_set(self) -> bool:
-        return False
 
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,7 +93,7 @@ class Ports:
     """The registry; none when offline."""
     observer: Observer | None = None
     """Progress for people."""
-    stop: StopSignal = field(default_factory=_Never)
+    stop: StopSignal = field(default_factory=Unstopped)
     """Ends the run after the chunks in the air."""
     now: Callable[[], Time] = _utc_now
     """Time of day, for records."""
