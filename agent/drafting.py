@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.consistency import check_order
-from agent.forms import Form
+from agent.forms import NOTHING, Form
 from certificates.selectors import commitment
 from certificates.statements import Order, Selector
 
 Measure = Callable[[dict[str, Any], dict[str, Any], str], "Measured"]
-"""(identity as far as it is written, what is selected, the carrier's id) -> what this host finds there; raises Refused."""
+"""(identity so far, what is selected, the carrier's id) -> what this host finds there; raises Refused."""
 SELECTOR_OF = {"files": "files", "image": "path", "database": "path", "luks": "luks"}
 """Kind of identity -> kind of selector."""
 
@@ -35,8 +35,20 @@ class Draft:
     selectors: tuple[Selector, ...]
 
 
-def draft(path: Path, hosts: Mapping[str, str], entropy: Callable[[int], bytes], measure: Measure | None) -> Draft:
-    """Return the order in a TOML file, host names looked up in `hosts`; raises Refused naming every fault at once."""
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a draft is made with."""
+
+    hosts: Mapping[str, str]
+    """Host names and the ids they stand for."""
+    entropy: Callable[[int], bytes]
+    """Source of salts and label keys."""
+    measure: Measure | None = None
+    """Fills in what the file leaves out."""
+
+
+def draft(path: Path, means: Means) -> Draft:
+    """Return the order in a TOML file; raises Refused naming every fault at once."""
     form = Form(path)
     tree = form.tree
     form.convert(tree, "supersedes", "", _digest_of_order(form))
@@ -46,9 +58,7 @@ def draft(path: Path, hosts: Mapping[str, str], entropy: Callable[[int], bytes],
     for table, where in form.tables(tree, "assets"):
         form.convert(table, "book_value", where, form.money)
     tree.setdefault("version", 1)
-    selectors = [
-        _prepare_carrier(form, table, where, hosts, entropy, measure) for table, where in form.tables(tree, "carriers")
-    ]
+    selectors = [_prepare_carrier(form, table, where, means) for table, where in form.tables(tree, "carriers")]
     order = form.finish(tree, Order)
     check_order(order)
     return Draft(order, tuple(selector for selector in selectors if selector is not None))
@@ -68,29 +78,22 @@ def _digest_of_order(form: Form) -> Callable[[Any, str], Any]:
             return unwrap(read_file(form.path.parent / value, 1 << 20)).digest
         except Failure as error:
             form.fault(where, f"must be sha256:... or an order's file ({error})")
-            return value
+            return NOTHING
 
     return change
 
 
-def _prepare_carrier(
-    form: Form,
-    table: dict[str, Any],
-    where: str,
-    hosts: Mapping[str, str],
-    entropy: Callable[[int], bytes],
-    measure: Measure | None,
-) -> Selector | None:
+def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means) -> Selector | None:
     """Bring a carrier's table into the shape of the statement; return its selector, if it has one."""
-    form.convert(table, "hosts", where, lambda value, at: _host_ids(form, value, at, hosts))
+    form.convert(table, "hosts", where, lambda value, at: _host_ids(form, value, at, means.hosts))
     form.convert(table, "verification", where, lambda value, at: _verification(form, value, at))
     identity = form.table(table, "identity", where)
     has_selector = "selects" in table
     selects = form.table(table, "selects", where)
     table.pop("selects", None)
     count, size = selects.pop("count", None), selects.pop("size", None)
-    if measure is not None and identity.get("kind"):
-        found = measure(identity, selects, str(table.get("id")))
+    if means.measure is not None and identity.get("kind"):
+        found = means.measure(identity, selects, str(table.get("id")))
         _fill(identity, found.identity)
         count, size = found.count if count is None else count, found.size if size is None else size
     if not has_selector:
@@ -98,30 +101,30 @@ def _prepare_carrier(
     count, size = count or _count_of(identity, selects), size if size is not None else _size_of(identity)
     if size is None:
         form.fault(f"{where}.selects.size", "is missing: the bytes selected (or measure on the host with --measure)")
-    selector = _selector(form, table, where, identity, selects, entropy)
+    selector = _selector(form, table, where, _private_part(form, where, identity, selects, means), means)
     if selector is not None:
-        table["selector"] = {"commitment": commitment(selector), "count": count, "size": size}
+        table["selector"] = {"commitment": commitment(selector), "count": count, "size": size or 0}
     return selector
 
 
-def _selector(
-    form: Form,
-    table: dict[str, Any],
-    where: str,
-    identity: dict[str, Any],
-    selects: dict[str, Any],
-    entropy: Callable[[int], bytes],
-) -> Selector | None:
+def _private_part(
+    form: Form, where: str, identity: dict[str, Any], selects: dict[str, Any], means: Means
+) -> dict[str, Any] | None:
+    """Return the wire form of what is selected; none for a kind that has no selector."""
     kind = SELECTOR_OF.get(str(identity.get("kind")))
     if kind is None:
         form.fault(f"{where}.selects", "does not go with this kind of carrier: a device is found by its identity")
         return None
-    selects = {"header_backups": []} | selects if kind == "luks" else selects
-    tree = {
-        "carrier": table.get("id"),
-        "salt": entropy(32).hex(),
-        "selects": selects | {"kind": kind, "label_key": entropy(32).hex()},
-    }
+    backups: dict[str, Any] = {"header_backups": []} if kind == "luks" else {}
+    return backups | selects | {"kind": kind, "label_key": means.entropy(32).hex()}
+
+
+def _selector(
+    form: Form, table: dict[str, Any], where: str, selects: dict[str, Any] | None, means: Means
+) -> Selector | None:
+    if selects is None:
+        return None
+    tree = {"carrier": table.get("id"), "salt": means.entropy(32).hex(), "selects": selects}
     return form.read(tree, Selector, where)
 
 
@@ -133,7 +136,12 @@ def _host_ids(form: Form, value: Any, where: str, hosts: Mapping[str, str]) -> A
         if isinstance(name, str) and not name.startswith("sha256:") and name not in hosts:
             known = f"one of {', '.join(hosts)}" if hosts else "a name needs --keyring"
             form.fault(where, f"names {name}, which is no host id and no host of the keyring ({known})")
-    return [hosts.get(name, name) if isinstance(name, str) else name for name in value]
+    return [_host_id(name, hosts) for name in value]
+
+
+def _host_id(name: Any, hosts: Mapping[str, str]) -> Any:
+    is_name = isinstance(name, str) and not name.startswith("sha256:")
+    return hosts.get(name, NOTHING) if is_name else name
 
 
 def _verification(form: Form, value: Any, where: str) -> Any:
@@ -169,7 +177,8 @@ def _fill(identity: dict[str, Any], found: dict[str, Any]) -> None:
 def _count_of(identity: dict[str, Any], selects: dict[str, Any]) -> Any:
     """Return how many objects are selected, as far as the file says."""
     if identity.get("kind") == "files":
-        return identity.get("most_count", 0)
+        most = identity.get("most_count")
+        return most if isinstance(most, int) else 0
     backups = selects.get("header_backups", [])
     return 1 + len(backups) if isinstance(backups, list) else 1
 

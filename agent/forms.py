@@ -21,6 +21,8 @@ from certificates.statements import Date, Items
 T = TypeVar("T")
 LARGEST = 4 << 20
 LARGEST_ATTACHMENT = 256 << 20
+NOTHING = "sha256:" + "0" * 64
+"""Stands where a digest could not be found, so that one fault is not told twice."""
 
 
 class Form:
@@ -76,7 +78,7 @@ class Form:
             return digest(read_file(self.path.parent / value, LARGEST_ATTACHMENT))
         except (Refused, Untrusted) as error:
             self.fault(where, f"must be sha256:... or a file that can be read ({error.facts.get('detail', error)})")
-            return value
+            return NOTHING
 
     def finish(self, tree: dict[str, Any], kind: type[T]) -> T:
         """Return the statement; raises Refused with every fault found in the file."""
@@ -146,15 +148,15 @@ class Form:
     def _check_leaf(self, tree: Any, hint: Any, where: str) -> Any:
         if isinstance(tree, datetime):
             if tree.tzinfo is None:
-                self.fault(where, "must be a time with its zone, e.g. 2026-12-01T18:00:00+08:00")
+                self.fault(where, f"must be {expected_of(hint)}")
                 return tree
             tree = format_time(tree)
         elif isinstance(tree, date):
             tree = tree.isoformat()
         try:
             read_field(tree, hint, where)
-        except Untrusted as error:
-            self.fault(where, f"must be {error.facts.get('expected', 'something else')}")
+        except Untrusted:
+            self.fault(where, f"must be {expected_of(hint)}")
         return tree
 
 

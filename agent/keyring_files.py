@@ -1,4 +1,4 @@
-"""A keyring from TOML: persons with their public key files, hosts, logs, and the rules; what is left out has defaults."""
+"""A keyring from TOML: persons with their public key files, hosts, logs, and rules; what is left out has defaults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.files import read_file
-from agent.forms import Form
+from agent.forms import NOTHING, Form
 from certificates.encoding import decode, format_time
 from certificates.envelope import Sealed, unwrap
 from certificates.errors import Refused, Untrusted
@@ -98,7 +98,7 @@ def _key(form: Form, value: Any, where: str, validity: dict[str, Any]) -> Any:
         form.fault(f"{where}.{name}", "is not known here")
     if not isinstance(table.get("file"), str):
         form.fault(where, "must name a public key file (FILE.pub)")
-        return times | {"id": "sha256:" + "0" * 64, "algorithm": "ed25519", "spki": ""}
+        return times | {"id": NOTHING, "algorithm": "ed25519", "spki": ""}
     return times | _public(form, form.path.parent / table["file"], where)
 
 

@@ -24,7 +24,7 @@ def _into(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
 
 
 def _option(*names: str, into: str, **settings: Any) -> Callable[[C], C]:
-    return click.option(*names, expose_value=False, callback=_into(into), is_eager=True, **settings)  # type: ignore[return-value]
+    return click.option(*names, expose_value=False, callback=_into(into), is_eager=True, **settings)
 
 
 def shared(command: C) -> C:

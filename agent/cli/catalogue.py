@@ -1,0 +1,139 @@
+"""Techniques and targets for people and programs, with the level that the rule book lets each reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.cli.screen import Screen
+from agent.cli.sheets import rows, size_text
+from certificates.claims import ceiling
+from certificates.errors import Refused
+from certificates.render.words import number, term
+from certificates.statements import Kind, Media
+from wipers import WIPERS
+from wipers.model import FreshKeystream, Obstacle, Target, Technique
+from wipers.techniques import TECHNIQUES, techniques_for
+
+
+def writes(technique: Technique) -> tuple[str, ...]:
+    """Return what each pass writes, in words and bytes."""
+    return tuple(
+        f"{one.area}: "
+        + ("AES-256-CTR keystream" if isinstance(one.filling, FreshKeystream) else f"0x{one.filling.byte}")
+        for one in technique.passes
+    )
+
+
+def reaches(technique: Technique, kind: Kind) -> dict[str, str | None]:
+    """Return the highest level that the technique could reach on each medium."""
+    levels = {media.value: ceiling(technique.method[kind], media) for media in Media}
+    return {media: level.value if level else None for media, level in levels.items()}
+
+
+def technique_trees() -> list[dict[str, object]]:
+    """Return the techniques as JSON."""
+    return [
+        {
+            "id": row.id,
+            "name": row.name,
+            "passes": list(writes(row)),
+            "citation": row.citation,
+            "warning": row.warning,
+            "reaches": {kind: reaches(row, kind) for kind in row.method},
+        }
+        for row in TECHNIQUES
+    ]
+
+
+def technique_sheet(screen: Screen) -> list[str]:
+    """Return the techniques as lines."""
+    say, language = screen.word, screen.language
+    lines: list[str] = []
+    for row in TECHNIQUES:
+        levels = [
+            f"{term('kind', kind, language)}: "
+            + ", ".join(
+                f"{media} {term('level', level or 'none', language)}" for media, level in reaches(row, kind).items()
+            )
+            for kind in row.method
+        ]
+        pairs = [
+            (say("technique.passes"), "; ".join(writes(row))),
+            *((say("technique.reaches"), level) for level in levels),
+            (say("technique.citation"), row.citation),
+            (say("technique.warning"), row.warning or ""),
+        ]
+        lines += [f"{row.id}  {row.name}", *rows(pairs, indent=2), ""]
+    return lines[:-1]
+
+
+def list_targets() -> tuple[Target, ...]:
+    """Return the devices of this host."""
+    from wipers.linux import LinuxHost
+
+    return LinuxHost(state_directory=Path(os.devnull)).list_targets()
+
+
+def tell(obstacle: Obstacle, language: str) -> str:
+    """Return an obstacle as a sentence."""
+    return sentence(Refused(obstacle.reason, **dict(obstacle.facts)), language)
+
+
+def sentence(error: Refused, language: str) -> str:
+    """Return what happened, without state and advice."""
+    text = error.row.zh if language == "zh" else error.row.en
+    return text.format_map({"carrier": ""} | {name: str(value) for name, value in error.facts.items()})
+
+
+def _levels(target: Target) -> list[str]:
+    """Return the levels that some technique could reach on the target."""
+    found = {ceiling(row.method[target.kind], target.media) for row in techniques_for(target.kind)}
+    return sorted((level.value for level in found if level is not None), key=["clear", "purge", "destroy"].index)
+
+
+def target_trees(targets: Sequence[Target]) -> list[dict[str, object]]:
+    """Return targets as JSON."""
+    return [
+        {
+            "location": target.location,
+            "kind": target.kind,
+            "identity": {fact.name: fact.value for fact in target.facts},
+            "description": {fact.name: fact.value for fact in target.description},
+            "media": target.media.value,
+            "size": target.size,
+            "sector_size": target.sector_size,
+            "reaches": _levels(target),
+            "obstacles": [{"reason": one.reason, "facts": dict(one.facts)} for one in target.obstacles],
+            "not_reached": [one.code for one in target.residual],
+        }
+        for target in targets
+    ]
+
+
+def target_sheet(screen: Screen, targets: Sequence[Target]) -> list[str]:
+    """Return targets as lines, each saying what it is, whether it may be touched, and why not."""
+    lines: list[str] = []
+    for target in targets:
+        lines += [*target_lines(screen, target), ""]
+    return lines[:-1] or [screen.word("targets.none")]
+
+
+def target_lines(screen: Screen, target: Target) -> list[str]:
+    """Return one target as lines."""
+    say, language = screen.word, screen.language
+    facts = "  ".join(f"{fact.name} {fact.value}" for fact in target.facts if fact.value and fact.name != "size")
+    more = "  ".join(f"{fact.name} {fact.value}" for fact in target.description if fact.value)
+    media = term("media", target.media.value, language)
+    pairs = [
+        (say("target.identity"), facts),
+        (say("target.size"), f"{size_text(target.size)}  {number(target.size)} B  {target.sector_size} B"),
+        (say("target.medium"), media),
+        (say("target.more"), more),
+        *((say("target.obstacle"), "▲ " + tell(one, language)) for one in target.obstacles),
+        (say("target.free"), "" if target.obstacles else "● " + say("target.nothing")),
+        (say("target.reaches"), ", ".join(term("level", level, language) for level in _levels(target))),
+        *((say("target.residual"), term("residual", one.code, language)) for one in target.residual),
+    ]
+    return [f"{target.location}  {WIPERS[target.kind].summary}", *rows(pairs, indent=2)]
