@@ -105,7 +105,7 @@ class DeviceWriter:
         if device is None:
             raise Lost("target-lost", where=self._storage.location, detail="the kernel lists it no longer")
         size = device_geometry(self._storage.descriptor).size
-        return _facts(device, self._loop, size)
+        return _facts(self._machine, device, self._loop, size)
 
     def layout(self, area: Area) -> Iterable[Extent]:
         return (Extent(0, 0, self._storage.size),) if area == "whole" else ()
@@ -159,7 +159,7 @@ def _backing_files(machine: Machine) -> frozenset[FileNumber]:
 
 def _target(machine: Machine, device: BlockDevice, activity: Activity) -> Target:
     loop = next((loop for loop in activity.loops if loop.name == device.name), None)
-    facts = _facts(device, loop, device.size)
+    facts = _facts(machine, device, loop, device.size)
     obstacles = device_obstacles(machine, device, activity)
     target = Target(
         kind="device" if loop is None else "image",
@@ -181,14 +181,14 @@ def _target(machine: Machine, device: BlockDevice, activity: Activity) -> Target
     return replace(target, obstacles=(*obstacles, nameless))
 
 
-def _facts(device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...]:
+def _facts(machine: Machine, device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...]:
     if loop is None:
         return (*device.facts[:-1], Fact("size", str(size)))
     inode = loop.file[1] if loop.file is not None else 0
-    return image_facts(_filesystem_below(loop), inode, size, is_attached=True)
+    return image_facts(_filesystem_below(machine, loop), inode, size, is_attached=True)
 
 
-def _filesystem_below(loop: Loop) -> str:
+def _filesystem_below(machine: Machine, loop: Loop) -> str:
     """UUID of the file system that the backing file lies on; empty where the file is out of sight."""
     try:
         descriptor = os.open(loop.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -196,7 +196,7 @@ def _filesystem_below(loop: Loop) -> str:
         return ""
     try:
         found = os.fstat(descriptor)
-        return (file_system_of(descriptor).uuid or "") if (found.st_dev, found.st_ino) == loop.file else ""
+        return (file_system_of(descriptor, machine).uuid or "") if (found.st_dev, found.st_ino) == loop.file else ""
     finally:
         os.close(descriptor)
 

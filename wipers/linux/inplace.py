@@ -157,7 +157,8 @@ class FileInPlace:
     def extent_lines(self) -> Iterable[str]:
         """The file's extents as the last `settle` found them, numbers only, a JSON line each."""
         for span in self._spans:
-            yield json.dumps([self._stream, span.logical, span.physical, span.length], separators=(",", ":"))
+            line = {"stream": self._stream, "logical": span.logical, "physical": span.physical, "length": span.length}
+            yield json.dumps(line, separators=(",", ":"))
 
 
 def open_in_place(found: FoundFile, machine: Machine, stream: int) -> FileInPlace:

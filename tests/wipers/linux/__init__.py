@@ -1,0 +1,1 @@
+"""What the hot room reads of a machine, shown machines that do not exist."""
