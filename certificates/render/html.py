@@ -35,9 +35,8 @@ def render_html(page: Page, languages: Sequence[Language] = ("zh", "en"), zone: 
 def _first(page: Page, language: Language, zone: tzinfo) -> str:
     sheet = lay_out(page, language, zone)
     parts = {section.id: section for section in sheet.sections}
-    pictures = (
-        f'<div class="picture"><h3>{escape(say("label.map", language))}</h3>{draw_map(page.told.evidence, language)}'
-    )
+    pictures = f'<div class="picture"><h3>{escape(say("label.map", language))}</h3>'
+    pictures += f"<div>{draw_map(page.told.evidence, language)}</div>"
     pictures += draw_speed(page.journal, language) + "</div>"
     return (
         f'<article class="sheet" lang="{_TAGS[language]}">'
@@ -87,8 +86,14 @@ def _table(table: Table) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Return escaped text in which a digest or key may break over lines."""
-    return " ".join(f"<code>{escape(w)}</code>" if len(w) > 40 and w.isascii() else escape(w) for w in text.split(" "))
+    """Return escaped text; commands between backticks, digests and keys stand in a fixed pitch."""
+    parts = text.split("`")
+    return "".join(f"<code>{escape(part)}</code>" if at % 2 else _with_digests(part) for at, part in enumerate(parts))
+
+
+def _with_digests(text: str) -> str:
+    words = text.split(" ")
+    return " ".join(f"<code>{escape(w)}</code>" if len(w) > 40 and w.isascii() else escape(w) for w in words)
 
 
 def _code(page: Page) -> str:

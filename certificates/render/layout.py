@@ -190,11 +190,12 @@ def _order(page: Page, language: Language) -> Section:
 def _method(page: Page, language: Language, zone: tzinfo) -> Section:
     told = page.told
     applied, claim = told.applied, told.claim
+    levels = {"ordered": term("level", claim.ordered.value, language)}
+    levels["reached"] = term("level", claim.level.value if claim.level else "none", language)
     run = {"begin": show_time(told.started_at, zone), "end": show_time(told.ended_at, zone)}
     technique = f"{applied.technique}: {applied.name}; {term('method', told.evidence.method.value, language)}"
     lines = [
-        (say("label.level", language), term("level", claim.ordered.value, language)),
-        (say("label.level_reached", language), term("level", claim.level.value if claim.level else "none", language)),
+        (say("label.level", language), say("level.both", language, **levels)),
         (say("label.technique", language), technique),
         (say("label.citation", language), applied.citation),
     ]
@@ -211,8 +212,8 @@ def _method(page: Page, language: Language, zone: tzinfo) -> Section:
 
 def _verification(page: Page, language: Language) -> Section:
     told = page.told
-    lines = [(say("label.verification", language), tell_verification(told.applied.verification, language))]
-    lines += [("", tell_check(check, language)) for check in told.evidence.checks]
+    lines = [(say("label.ordered", language), tell_verification(told.applied.verification, language))]
+    lines += [(say("label.found", language), tell_check(check, language)) for check in told.evidence.checks]
     if told.claim.on_order_word:
         words = "; ".join(term("condition", code, language) for code in told.claim.on_order_word)
         lines.append((say("label.order_word", language), words))
@@ -234,7 +235,7 @@ def _residual(page: Page, language: Language) -> Section:
         for one in told.evidence.residual
     ]
     joins = "；" if language == "zh" else "; "
-    lines = [(say("label.residual", language), joins.join(listed) or say("word.none", language))]
+    lines = [(say("label.not_reached", language), joins.join(listed) or say("word.none", language))]
     lines.append((say("label.limits", language), say("limits.host", language)))
     return Section("residual", say("label.residual", language), tuple(lines))
 

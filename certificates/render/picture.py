@@ -87,13 +87,17 @@ def draw_speed(entries: Iterable[Entry], language: Language) -> str:
         return ""
     furthest = max(position for position, _ in points)
     fastest = max(speed for _, speed in points)
-    line = " ".join(f"{position / furthest * WIDTH:.1f},{60 - speed / fastest * 54:.1f}" for position, speed in points)
     slowest = min(speed for _, speed in points)
-    label = f"{say('label.speed', language)}: {number(int(slowest / 1e6))} - {number(int(fastest / 1e6))} MB/s"
+    ends = [(0, points[0][1]), *points]
+    line = " ".join(f"{position / furthest * WIDTH:.1f},{60 - speed / fastest * 56:.1f}" for position, speed in ends)
+    label = say("label.speed", language)
+    scale = f"{label} {number(int(slowest / 1e6))} - {number(int(fastest / 1e6))} MB/s"
     return (
-        f'<svg class="speed" viewBox="0 0 {WIDTH} 62" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5" '
-        f'vector-effect="non-scaling-stroke"/></svg><div class="scale"><span>{label}</span></div>'
+        f"<h3>{label}</h3><div>"
+        f'<svg class="speed" viewBox="0 0 {WIDTH} 60" preserveAspectRatio="none" role="img" aria-label="{scale}">'
+        f'<polygon points="0,60 {line} {WIDTH},60" fill="#eef1f4"/>'
+        f'<polyline points="{line}" fill="none" stroke="#15181c" stroke-width="1.2" '
+        f'vector-effect="non-scaling-stroke"/></svg><div class="scale"><span>{scale}</span></div></div>'
     )
 
 

@@ -9,7 +9,7 @@ from certificates.render.layout import Section, lay_out, show_time
 from certificates.render.page import Page
 from certificates.render.words import Language, say
 
-_LABEL = 22
+_LABEL = 21
 """Columns that a label takes."""
 
 
@@ -19,7 +19,7 @@ def render_text(page: Page, language: Language = "en", zone: tzinfo = UTC) -> st
     told = page.told
     issued = f"{say('label.number', language)} {told.id}   {say('label.issued', language)} "
     lines = [sheet.title, issued + show_time(told.issued_at, zone), "", f"{sheet.sign} {sheet.verdict}"]
-    lines += [f"  {sign} {pad(what, _LABEL)}{how}" for sign, what, how in sheet.status[1:]]
+    lines += [f"  {sign} {pad(what, _LABEL)} {how}" for sign, what, how in sheet.status[1:]]
     for section in sheet.sections:
         lines += _section(section)
     return "\n".join(printable(line) for line in (*lines, "", say("label.page_of", language))) + "\n"
@@ -27,7 +27,7 @@ def render_text(page: Page, language: Language = "en", zone: tzinfo = UTC) -> st
 
 def _section(section: Section) -> list[str]:
     lines = ["", section.title]
-    lines += [f"  {pad(label, _LABEL)}{value}" for label, value in section.lines]
+    lines += [f"  {pad(label, _LABEL)} {value.replace('`', '')}" for label, value in section.lines]
     if section.table:
         rows = (section.table.headings, *section.table.rows)
         widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -44,7 +44,7 @@ def width(text: str) -> int:
 
 def pad(text: str, columns: int) -> str:
     """Return text filled up with blanks."""
-    return text + " " * max(columns - width(text), 1 if text else 0)
+    return text + " " * max(columns - width(text), 0)
 
 
 def printable(text: str) -> str:

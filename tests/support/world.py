@@ -196,12 +196,12 @@ ASSET = DataAsset(
 
 
 def carrier(**changes: Any) -> Carrier:
-    """A drive of 1 GiB, to be cleared and read back whole."""
+    """A drive of 1 TB, to be cleared and read back whole."""
     made = Carrier(
         id="C-1",
         label="ZC-2019-00431-D1",
         assets=("ZC-2019-00431",),
-        identity=DeviceIdentity("ATA", "ST1000NM0008-2F2100", "WD-WX11A123", "5000c500a1b2c3d4", 1 << 30),
+        identity=DeviceIdentity("ATA", "ST1000NM0008-2F2100", "WD-WX11A123", "5000c500a1b2c3d4", 1_000_204_886_016),
         hosts=(host().key_id,),
         level=Level.CLEAR,
         verification=FullVerification(),
