@@ -93,11 +93,12 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
 
 
 def repair_ledger(site: Site) -> None:
-    """Spend every order whose run began, where a crash came between the journal's first entry and the ledger's."""
+    """Spend every order whose run began: a crash may have come between the two, or somebody may have cut the ledger."""
     ledger = site.ledger.read()
-    for journal in site.journals.begun():
-        opened = journal.opened
-        if opened.order and opened.carrier and ledger.find_spent(opened.order, opened.carrier) is None:
+    for opened in site.journals.openings():
+        if opened.start is None or opened.order is None or opened.carrier is None:
+            continue
+        if ledger.find_spent(opened.order, opened.carrier) is None:
             size = site.folder(opened.sequence).plan().size
             site.ledger.spend(opened.order, opened.carrier, opened.sequence, size, site.clock())
 

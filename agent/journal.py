@@ -131,6 +131,11 @@ class Journals:
         journal.write(opened)
         return journal
 
+    def openings(self) -> tuple[Opened, ...]:
+        """Return the first entry's event of every journal."""
+        firsts = (read_lines(path)[:1] for path in self.names())
+        return tuple(replay("journal", first).opened for first in firsts if first)
+
     def begun(self) -> tuple[Journal, ...]:
         """Return the runs that were started and have no certificate."""
         journals = (self.read(int(path.stem)) for path in self.names())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.registry import RegistryClient
+from agent.registry import Registry
 from agent.runs import RunFolder
 from certificates.encoding import decode
 from certificates.envelope import unseal, unwrap
@@ -16,7 +16,7 @@ NONCE = "nonce.dsse.json"
 class RegistryNonces:
     """Asks the registry; without an answer that holds, positions are this host's choice alone, and evidence says so."""
 
-    def __init__(self, registry: RegistryClient, keyring: Keyring, folder: RunFolder) -> None:
+    def __init__(self, registry: Registry, keyring: Keyring, folder: RunFolder) -> None:
         """Take the registry, the keyring its key stands in, and the run's folder."""
         self._registry = registry
         self._keyring = keyring

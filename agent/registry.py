@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
@@ -30,8 +30,36 @@ class Answer:
     """The registry's clock."""
 
 
+class Registry(Protocol):
+    """The registry as the agent knows it; every failure is Unregistered: the data's fate does not hang on it."""
+
+    def fetch_orders(self, host: str) -> tuple[bytes, ...]:
+        """Return the envelopes of the orders that name this host."""
+        ...
+
+    def fetch_hold_state(self) -> Answer:
+        """Return the newest hold state's envelope, and the registry's clock."""
+        ...
+
+    def submit_certificate(self, envelope: bytes) -> str:
+        """Return the receipt of a certificate; the registry is idempotent by digest."""
+        ...
+
+    def submit_document(self, path: str, envelope: bytes) -> bytes:
+        """Hand in an order, hold, lift or validation; return what the registry answered."""
+        ...
+
+    def prove_consistency(self, old: int, new: int) -> str:
+        """Return the consistency proof between two sizes of the log."""
+        ...
+
+    def challenge(self, request: dict[str, str]) -> bytes:
+        """Return the registry's signed nonce, bound to a commitment and a journal head."""
+        ...
+
+
 class RegistryClient:
-    """Speaks to one registry; every failure is Unregistered: the data's fate does not hang on it."""
+    """The registry over HTTP."""
 
     def __init__(self, url: str) -> None:
         """Take the registry's base URL."""

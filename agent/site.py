@@ -12,7 +12,7 @@ from agent.config import Config
 from agent.documents import Documents, later
 from agent.journal import Journals
 from agent.ledger import LedgerFile
-from agent.registry import RegistryClient
+from agent.registry import Registry
 from agent.runs import RunFolder
 from certificates.encoding import format_time
 from certificates.errors import Refused, Unregistered
@@ -37,7 +37,7 @@ class Site:
     documents: Documents
     journals: Journals
     ledger: LedgerFile
-    registry: RegistryClient | None
+    registry: Registry | None
     clock: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     free_space: Callable[[Path], int]

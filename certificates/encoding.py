@@ -129,6 +129,11 @@ def members_of(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
+def read_field(tree: Any, hint: Any, where: str) -> Any:
+    """Return the value that a JSON tree holds for a field of that type; raises Untrusted naming `where`."""
+    return _from_json(tree, hint, where)
+
+
 def _from_json(tree: Any, hint: Any, where: str) -> Any:
     marks: tuple[Any, ...] = ()
     if typing.get_origin(hint) is typing.Annotated:

@@ -93,3 +93,11 @@ def check_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
             loaded.verify(signature, message, ec.ECDSA(SHA256()))
     except InvalidSignature as error:
         raise Untrusted("signature-bad", key=key.id) from error
+
+
+def raw_ed25519(key: PublicKey) -> bytes:
+    """Return the 32 bytes of an Ed25519 key, as signed notes use them; raises Untrusted for another kind."""
+    loaded = load_public(key)
+    if not isinstance(loaded, ed25519.Ed25519PublicKey):
+        raise Untrusted("key-kind-unknown", found=key.id)
+    return loaded.public_bytes(Encoding.Raw, PublicFormat.Raw)

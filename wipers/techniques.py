@@ -55,6 +55,11 @@ def techniques_for(kind: Kind, rows: Iterable[Technique] = TECHNIQUES) -> tuple[
     return tuple(row for row in rows if kind in row.method)
 
 
+def find_technique(name: str) -> Technique:
+    """Return the row with this id; raises KeyError for one that never was."""
+    return {row.id: row for row in TECHNIQUES}[name]
+
+
 def overwrites(technique: Technique, area: Area) -> tuple[Overwrite, ...]:
     """Return the technique's overwrites of one area, in order."""
     return tuple(Overwrite(area, one.filling) for one in technique.passes if one.area == area)
