@@ -100,8 +100,17 @@ class Progress:
         return replace(self, records=(*self.records, record))
 
     def with_check(self, check: Check) -> Progress:
-        """Return this with a check ended; its sampling seed is used up."""
-        return replace(self, checks=(*self.checks, check), committed=None)
+        """Return this with a check ended, in place of an earlier one of the same step; its sampling seed is used up."""
+        others = tuple(one for one in self.checks if one.step != check.step)
+        return replace(self, checks=(*others, check), committed=None)
+
+    def without_checks_after(self, step: int) -> Progress:
+        """Return this with the checks of later steps still to be made; a sample keeps the seed it was committed to."""
+        committed = self.committed
+        for check in self.checks:
+            if check.step > step and isinstance(check, SampledReadBack):
+                committed = Committed(check.seed.commitment, check.seed.local)
+        return replace(self, checks=tuple(one for one in self.checks if one.step < step), committed=committed)
 
     def taken_up(self) -> Progress:
         """Return this after an interruption: unfinished steps count it."""

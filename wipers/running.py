@@ -162,7 +162,9 @@ class _Run:
     def _identify(self) -> None:
         if self.progress.is_begun:
             self._write(Resumed(self._same_facts()))
-            self.progress = self.progress.taken_up()
+            # A cache that lied about a flush satisfied the read-back and lost its content with the power: what nothing
+            # has changed since is read back again.
+            self.progress = self.progress.taken_up().without_checks_after(self._last_change())
             return
         found = self.writer.facts()
         if found != self.plan.facts:
@@ -174,6 +176,11 @@ class _Run:
             identified = Identified(found, state.keyslots, state.header_copies)
         self._write(identified)
         self.progress = replace(self.progress, identified=identified)
+
+    def _last_change(self) -> int:
+        """Return the number of the last step begun that changes the medium; -1 for none."""
+        begun = (number for number in self.progress.steps if isinstance(self.plan.steps[number], Overwrite | Release))
+        return max(begun, default=-1)
 
     def _draw(self) -> None:
         """All keys are journaled before the first write: plan and entropy replay to the same bytes."""

@@ -1,0 +1,157 @@
+"""Wherever the plug is pulled: nothing incomplete is ever concluded, and resuming completes it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from certificates.statements import (
+    Committed,
+    CryptoEraseConditions,
+    Kind,
+    Outcome,
+    OverwriteRecord,
+    SampledVerification,
+    Verification,
+)
+from tests.support.runs import SMALL, Run, run_of
+from tests.support.simulated_host import PowerCut
+from wipers import WIPERS
+from wipers.patterns import fill
+
+SAMPLED = SampledVerification(900_000, 200_000)
+Case = tuple[Kind, str | None, Verification | None]
+CASES: list[Case] = [
+    *((kind, None, None) for kind in WIPERS),
+    ("luks", "luks2-header", None),
+    ("device", "zeros-1", None),
+    ("device", None, SAMPLED),
+]
+
+
+def fresh(kind: Kind, technique: str | None, verification: Verification | None) -> Run:
+    return run_of(kind, verification, technique=technique, crypto_erase=CryptoEraseConditions(*[True] * 7))
+
+
+def holds_the_last_pass(run: Run) -> bool:
+    """Whether the medium, past every cache, is the last pass throughout what the plan covers."""
+    records = [record for record in run.evidence.records if isinstance(record, OverwriteRecord)]
+    if len(records) < run.evidence.passes:
+        return False
+    last = records[-1]
+    for stream, data in run.simulated.storage.durable.items():
+        expected = bytearray(min(last.size, len(data)))
+        fill(last.pattern, stream, 0, memoryview(expected))
+        if data[: len(expected)] != expected:
+            return False
+    return True
+
+
+def effects_of(run: Run) -> int:
+    run.go()
+    assert run.claim.outcome is Outcome.PROVEN
+    return run.plug.effects
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}-{'sampled' if case[2] else 'full'}")
+def test_a_power_cut_at_any_effect_leaves_a_run_that_resumes(
+    case: tuple[Kind, str | None, Verification | None],
+) -> None:
+    """Every write, read, barrier, release and journal entry of the run is such a place."""
+    for cut_at in range(1, effects_of(fresh(*case)) + 1):
+        run = fresh(*case)
+        run.plug.cut_at = cut_at
+        with pytest.raises(PowerCut):
+            run.go()
+        run.restore_power()
+        assert not run.is_concluded or holds_the_last_pass(run), f"concluded too early at {cut_at}"
+        run.go()
+        assert run.is_concluded
+        assert holds_the_last_pass(run), f"incomplete after a cut at {cut_at}"
+        assert run.claim.outcome is Outcome.PROVEN
+        assert run.simulated.names == 0
+
+
+def test_a_run_cut_again_and_again_comes_to_its_end() -> None:
+    """A machine whose power fails every few seconds; each cut loses at most what no checkpoint covered."""
+    run = run_of("files")
+    cuts = 0
+    while not run.is_concluded:
+        run.plug.effects, run.plug.cut_at = 0, 12 + cuts
+        try:
+            run.go()
+        except PowerCut:
+            cuts += 1
+            run.restore_power()
+    assert cuts > 5
+    assert holds_the_last_pass(run)
+    assert run.claim.outcome is Outcome.PROVEN
+    record = run.evidence.records[0]
+    assert isinstance(record, OverwriteRecord)
+    assert record.resumed >= 2
+
+
+@pytest.mark.parametrize("cut_at", range(3, 60, 4))
+def test_a_power_cut_under_several_threads_leaves_a_run_that_resumes(cut_at: int) -> None:
+    """Chunks then end out of order; the mark must not run ahead of the slowest."""
+    run = run_of()
+    run.pace = dataclasses.replace(SMALL, threads=4)
+    run.plug.cut_at = cut_at
+    try:
+        run.go()
+    except PowerCut:
+        run.restore_power()
+        assert not run.is_concluded
+        run.go()
+    assert holds_the_last_pass(run)
+    assert run.claim.outcome is Outcome.PROVEN
+
+
+def test_a_bad_sector_found_before_a_cut_is_not_forgotten() -> None:
+    """The journal carries it, wherever the cut falls after the checkpoint that passed it."""
+    whole = run_of()
+    whole.simulated.lies.bad_writes = {(0, 3): "EIO"}
+    whole.go()
+    for cut_at in range(1, whole.plug.effects + 1):
+        run = run_of()
+        run.simulated.lies.bad_writes = {(0, 3): "EIO"}
+        run.plug.cut_at = cut_at
+        with pytest.raises(PowerCut):
+            run.go()
+        run.restore_power()
+        run.go()
+        assert run.claim.outcome is Outcome.NOT_REACHED
+        assert run.evidence.records[0].failed_size == 512  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("verification", [None, SAMPLED], ids=["full", "sampled"])
+@pytest.mark.parametrize("cut_at", range(5, 30))
+def test_flushes_that_lie_are_found_by_the_read_back(cut_at: int, verification: Verification | None) -> None:
+    """A cache that lied satisfies a read-back until the power fails: a resumed run trusts no earlier read-back."""
+    run = run_of(verification=verification)
+    run.simulated.lies.flush_lies = True
+    run.plug.cut_at = cut_at
+    with pytest.raises(PowerCut):
+        run.go()
+    run.restore_power()
+    run.simulated.lies.flush_lies = False
+    run.go()
+    if run.claim.outcome is Outcome.PROVEN and verification is None:
+        assert run.simulated.secrets_left() == 0
+    if verification is not None:
+        assert len({event.local for event in run.journal.events(Committed)}) <= 1  # type: ignore[union-attr]
+
+
+def test_a_cut_between_read_back_and_conclusion_has_it_read_again() -> None:
+    """There the medium satisfied the read-back out of a cache, and nothing would look at it again."""
+    whole = run_of()
+    run = run_of()
+    run.simulated.lies.flush_lies = True
+    run.plug.cut_at = effects_of(whole) - 1
+    with pytest.raises(PowerCut):
+        run.go()
+    run.restore_power()
+    assert run.simulated.secrets_left() > 0
+    run.go()
+    assert run.claim.outcome is Outcome.NOT_REACHED
