@@ -53,7 +53,7 @@ def open_by_call(directory: int, name: str, flags: int, resolve: int) -> int:
     """Open by `openat2`, which resolves the whole path at once; raises OSError."""
     if flags & os.O_CREAT:
         raise OSError(errno.EINVAL, "this never creates", name)
-    how = struct.pack("=QQQ", flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0, resolve)
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
     opened = int(_LIBC.syscall(OPENAT2, directory, os.fsencode(name), how, len(how)))
     if opened < 0:
         code = ctypes.get_errno()

@@ -1,0 +1,63 @@
+"""An ext4 in an image file on a loop device, mounted for one test, and given back whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A mounted image."""
+
+    image: Path
+    device: Path
+    root: Path
+
+    def sync(self) -> None:
+        """Everything written stands in the image file."""
+        descriptor = os.open(self.root, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.sync()
+
+
+def run(*command: str | Path) -> str:
+    """What the program printed; its failure is the test's."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def ext4_image(
+    folder: Path, *, size: int = 32 << 20, block_size: int = 4096, options: str = "", features: str = ""
+) -> Iterator[Mounted]:
+    """A fresh file system, mounted below the folder."""
+    image, root = folder / "disk.img", folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(size)
+    run("mkfs.ext4", "-q", "-F", "-b", str(block_size), *(("-O", features) if features else ()), image)
+    with mounted(image, root, options) as found:
+        yield found
+
+
+@contextmanager
+def mounted(image: Path, root: Path, options: str = "") -> Iterator[Mounted]:
+    """The image on a loop device of its own, mounted; both are given back."""
+    root.mkdir(exist_ok=True)
+    device = run("losetup", "--find", "--show", image).strip()
+    try:
+        run("mount", "-t", "ext4", *(("-o", options) if options else ()), device, root)
+        try:
+            yield Mounted(image, Path(device), root)
+        finally:
+            run("umount", root)
+    finally:
+        run("losetup", "--detach", device)
