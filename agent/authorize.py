@@ -82,8 +82,8 @@ def authorize(
     try:
         order = open_order(envelope, around)
         _check_host_state(around)
-        _check_executor(order.statement, executor_key, around)
         consistency.check_order(order.statement)
+        _check_executor(order.statement, executor_key, around)
         _check_time(order, around)
         carriers = _choose(order.statement, chosen)
         for carrier in carriers:

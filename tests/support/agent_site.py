@@ -74,8 +74,10 @@ class Line:
         )
 
     def submit_document(self, path: str, envelope: bytes) -> bytes:
-        accept = {endpoints.VALIDATIONS: self.registry.records.accept_validation}[path]
-        return self._answer("document", lambda: accept(envelope).receipt.encode())  # type: ignore[no-any-return]
+        if path != endpoints.VALIDATIONS:
+            raise KeyError(path)
+        accepted = self._answer("document", partial(self.registry.records.accept_validation, envelope))
+        return accepted.receipt.encode()  # type: ignore[no-any-return]
 
     def prove_consistency(self, old: int, new: int) -> str:
         return self._answer("consistency", lambda: self.registry.consistency(old, new))  # type: ignore[no-any-return]
