@@ -17,6 +17,7 @@ from certificates.render.words import number
 from certificates.selectors import commitment
 from certificates.statements import (
     Certificate,
+    Check,
     Checked,
     Claim,
     Concluded,
@@ -173,7 +174,12 @@ def _rebuild(entries: tuple[Entry, ...]) -> tuple[object, object, object, object
     before = next((event.facts for event in events if isinstance(event, Identified)), None)
     after = events[-1].facts if isinstance(events[-1], Concluded) else None
     records = tuple(event.record for event in events if isinstance(event, Recorded))
-    return before, after, records, tuple(event.check for event in events if isinstance(event, Checked))
+    checks: dict[int, Check] = {}
+    for check in (event.check for event in events if isinstance(event, Checked)):
+        # A resumed run makes a check again, and the later one counts, in its own place.
+        checks.pop(check.step, None)
+        checks[check.step] = check
+    return before, after, records, tuple(checks.values())
 
 
 def _check_keys(entries: tuple[Entry, ...], evidence: Evidence) -> None:
