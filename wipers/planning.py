@@ -14,6 +14,7 @@ from certificates.statements import (
     ConstantPattern,
     Digest,
     Evidence,
+    Fact,
     FilesIdentity,
     FullReadBack,
     KeyGone,
@@ -145,7 +146,8 @@ def _done(number: int, step: Step, target: Target, method: Method) -> StepRecord
         case ReadBack(area=area, compared_with=compared_with):
             size = target.header_size if area == "header" else target.size
             whole = FullReadBack(number, compared_with, area, "device", size, size, (), 0, (), 0, _ANY_TIME)
-            return replace(whole, place="below-file-system") if method is Method.IN_PLACE_OVERWRITE else whole
+            is_below = method is Method.IN_PLACE_OVERWRITE or Fact("attached", "false") in target.facts
+            return replace(whole, place="below-file-system") if is_below else whole
         case ConfirmKeyGone():
             return KeyGone(number, 1, 2, 0, 0, "any", True, 0, 0, _ANY_TIME)
         case Release():

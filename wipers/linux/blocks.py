@@ -60,8 +60,12 @@ def open(  # noqa: A001 - the name of the port
 
 @contextmanager
 def hold(target: Target, machine: Machine) -> Iterator[DeviceWriter]:
-    """The device is held exclusively, and its facts, read on the open descriptor, are the target's; raises Refused."""
-    descriptor = _open_exclusively(target.location, machine)
+    """The device is held exclusively, and its facts, read on the open descriptor, are the target's; raises Refused.
+
+    What stands in the way is looked for before, so that the system's disk is never opened for writing, and after.
+    """
+    check_free(_obstacles_now(machine, target.location, _number_of(target.location)))
+    descriptor = _open_exclusively(target.location)
     try:
         geometry = device_geometry(descriptor)
         storage = Storage(descriptor, target.location, geometry.size, geometry.sector_size)
@@ -71,7 +75,7 @@ def hold(target: Target, machine: Machine) -> Iterator[DeviceWriter]:
     with storage:
         writer = DeviceWriter(machine, storage)
         _check_still_it(target, writer)
-        check_free(_obstacles_now(machine, storage))
+        check_free(_obstacles_now(machine, target.location, os.fstat(descriptor).st_rdev))
         yield writer
 
 
@@ -240,16 +244,20 @@ def _why_not_opened(location: str, error: OSError) -> Obstacle:
     return Obstacle("open-failed", (("error", error_name(error)), ("where", location)))
 
 
-def _open_exclusively(location: str, machine: Machine) -> int:
-    """A descriptor that nobody else can hold exclusively at the same time; raises Refused saying who does."""
+def _number_of(location: str) -> int:
+    try:
+        return os.stat(location, follow_symlinks=False).st_rdev
+    except OSError as error:
+        raise Refused("open-failed", where=location, error=error_name(error)) from error
+
+
+def _open_exclusively(location: str) -> int:
+    """A descriptor that nobody else can hold exclusively at the same time; raises Refused."""
     try:
         return open_descriptor(location, os.O_RDWR | os.O_EXCL | os.O_NOFOLLOW)
     except OSError as error:
-        device = os.stat(location).st_rdev if os.path.exists(location) else 0
-        known = device_numbered(machine, device)
-        users = device_obstacles(machine, known, observe(machine)) if known is not None else ()
-        check_free((*users, _why_not_opened(location, error)))
-        raise
+        obstacle = _why_not_opened(location, error)
+        raise Refused(obstacle.reason, **dict(obstacle.facts)) from error
 
 
 def _check_still_it(target: Target, writer: DeviceWriter) -> None:
@@ -260,10 +268,10 @@ def _check_still_it(target: Target, writer: DeviceWriter) -> None:
     check_unchanged(target.location, target.facts, found)
 
 
-def _obstacles_now(machine: Machine, storage: Storage) -> tuple[Obstacle, ...]:
-    device = device_numbered(machine, os.fstat(storage.descriptor).st_rdev)
+def _obstacles_now(machine: Machine, location: str, number: int) -> tuple[Obstacle, ...]:
+    device = device_numbered(machine, number)
     if device is None:
-        return (Obstacle("open-failed", (("error", "ENODEV"), ("where", storage.location))),)
+        return (Obstacle("open-failed", (("error", "ENODEV"), ("where", location))),)
     loop = loop_named(machine, device.name)
     files = frozenset({loop.file}) if loop is not None and loop.file is not None else frozenset()
     return device_obstacles(machine, device, observe(machine, files))

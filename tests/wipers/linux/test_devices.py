@@ -63,7 +63,7 @@ def test_only_a_sure_disk_counts_as_magnetic_or_flash(
     fake: FakeMachine, bus: str, attributes: dict[str, str], media: Media
 ) -> None:
     """The claim depends on the medium, and virtual disks say rotational too."""
-    fake.disk("sda", "8:0", bus=bus, **attributes)
+    fake.disk("sda", "8:0", 1 << 30, bus, **attributes)
     assert [device.media for device in list_devices(fake.machine)] == [media]
 
 
