@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from certificates import notes
 from certificates.errors import Refused
 from certificates.notes import NoteKey
+from certificates.receipts import raw_digest
 from certificates.signers import KeySigner
 from server_stub.log import LogSigner
 
@@ -41,10 +42,10 @@ class DataDirectory:
 
     def initialise(self, origin: str) -> None:
         """The directory exists with a fresh key each for log and holds; Refused when it is in use already."""
+        NoteKey(origin, bytes(32))  # refuses an origin that no note could carry, before anything is written
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (self.path / _ORIGIN).exists():
             raise Refused("registry-exists", where=str(self.path))
-        NoteKey(origin, bytes(32))  # refuses an origin that no note could carry, before anything is written
         for name in (LOG_KEY, HOLD_KEY):
             self.make_key(name)
         _write(self.path / _ORIGIN, f"{origin}\n".encode())
@@ -74,7 +75,8 @@ class DataDirectory:
         return self._line(_ROOT, "it trusts no keyring root")
 
     def pin_root(self, digest: str) -> None:
-        """The registry trusts this keyring root for good; Refused when it trusts another."""
+        """The registry trusts this keyring root for good; Refused when it trusts another, or this is no digest."""
+        raw_digest(digest)
         file = self.path / _ROOT
         if file.exists() and self.root != digest:
             raise Refused("registry-exists", where=str(file))

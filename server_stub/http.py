@@ -49,6 +49,7 @@ def make_app(registry: Registry, now: Callable[[], Any]) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
+    app.state.is_stopping = False  # set when the process is told to stop, so that waiting requests end
     app.add_middleware(LoopbackOnly)
     app.add_exception_handler(Failure, problems.tell_failure)
     app.add_exception_handler(RequestValidationError, problems.tell_validation)
@@ -102,7 +103,7 @@ def _route_orders(app: FastAPI, registry: Registry) -> None:
         deadline = loop.time() + min(wait, MAX_WAIT)
         while True:
             envelopes, reached = await run_in_threadpool(registry.orders.delivered, host, after)
-            if envelopes or loop.time() >= deadline:
+            if envelopes or loop.time() >= deadline or app.state.is_stopping:
                 return {"orders": [base64.b64encode(envelope).decode() for envelope in envelopes], "position": reached}
             await asyncio.sleep(min(POLL_SECONDS, max(deadline - loop.time(), 0)))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import secrets
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from certificates.errors import Refused
 from server_stub.checking import check_head
@@ -74,16 +77,31 @@ def serve(registry: Registry, listener: socket.socket, on_ready: Callable[[str],
 
     from server_stub.http import make_app
 
+    app = make_app(registry, current_time)
+
     class Announcing(uvicorn.Server):
-        """Tells when it is listening, which uvicorn itself would only log."""
+        """Tells when it is listening, and ends a stop with an exit of its own rather than with the signal again."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 on_ready(url_of(listener))
 
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handling in before.items():
+                    signal.signal(number, handling)
+
+        def stop(self, number: int, frame: FrameType | None) -> None:
+            app.state.is_stopping = True
+            self.handle_exit(number, frame)
+
     config = uvicorn.Config(
-        make_app(registry, current_time),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
