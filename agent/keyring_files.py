@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.files import read_file
-from agent.forms import NOTHING, Form
+from agent.forms import Form
 from certificates.encoding import decode, format_time
 from certificates.envelope import Sealed, unwrap
 from certificates.errors import Refused, Untrusted
 from certificates.keyring import Chain, check_chain, check_keyring
-from certificates.statements import Keyring, Role
+from certificates.statements import Algorithm, Keyring, Role
 
 LARGEST = 4 << 20
 ROLES = tuple(role.value for role in Role)
@@ -46,7 +46,7 @@ def read_keyring(path: Path, now: datetime, previous: Sealed[Keyring] | None = N
     for name in ("hosts", "logs"):
         tree[name] = tree.get(name, [])
         for table, where in form.tables(tree, name):
-            form.convert(table, "key", where, lambda value, at: _key(form, {"file": value}, at, validity))
+            form.convert(table, "key", where, lambda value, at: _key(form, value, at, validity))
     tree["hold_keys"] = [_key(form, value, f"hold_keys[{n}]", validity) for n, value in _each(tree, "hold_keys")]
     rules = form.tables(tree, "rules") if "rules" in tree else [(dict(rule), "rules") for rule in DEFAULT_RULES]
     tree["rules"] = [_rule(form, rule, where) for rule, where in rules]
@@ -94,24 +94,27 @@ def _key(form: Form, value: Any, where: str, validity: dict[str, Any]) -> Any:
         for name in ("not_before", "not_after", "revoked_at")
         if table.get(name, validity.get(name)) is not None
     }
-    for name in table.keys() - {"file", "roles", "not_before", "not_after", "revoked_at"}:
+    for name in table.keys() - {"file", "spki", "roles", "not_before", "not_after", "revoked_at"}:
         form.fault(f"{where}.{name}", "is not known here")
-    if not isinstance(table.get("file"), str):
-        form.fault(where, "must name a public key file (FILE.pub)")
-        return times | {"id": NOTHING, "algorithm": "ed25519", "spki": ""}
-    return times | _public(form, form.path.parent / table["file"], where)
+    return times | _public(form, table, where)
 
 
-def _public(form: Form, path: Path, where: str) -> dict[str, Any]:
-    from agent.keys import load_public
+def _public(form: Form, table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return id, algorithm and SubjectPublicKeyInfo of the key in a file, or of the one written here in base64."""
+    from agent.keys import load_public, parse_public
     from certificates.signers import key_id_of
 
+    spki, algorithm = b"", Algorithm.ED25519
     try:
-        spki, algorithm = load_public(path)
+        if isinstance(table.get("file"), str):
+            spki, algorithm = load_public(form.path.parent / table["file"])
+        elif isinstance(table.get("spki"), str):
+            spki, algorithm = parse_public(table["spki"])
+        else:
+            form.fault(where, 'must name a public key file (FILE.pub), or be { spki = "<base64>" }')
     except Refused as error:
-        form.fault(where, f"names {path.name}: {error.facts['detail']}")
-        spki, algorithm = b"", "ed25519"  # type: ignore[assignment]
-    return {"id": key_id_of(spki), "algorithm": str(algorithm), "spki": base64.b64encode(spki).decode()}
+        form.fault(where, f"is no usable key: {error.facts['where']}: {error.facts['detail']}")
+    return {"id": key_id_of(spki), "algorithm": algorithm.value, "spki": base64.b64encode(spki).decode()}
 
 
 def _rule(form: Form, rule: dict[str, Any], where: str) -> dict[str, Any]:

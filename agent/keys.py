@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_public_key,
     load_pem_private_key,
     load_pem_public_key,
 )
@@ -83,6 +85,16 @@ def _unlock(path: Path, data: bytes, ask: AskPassphrase | None) -> object:
         return load_pem_private_key(data, ask(path).encode())
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise Refused("key-unreadable", where=path, detail="the passphrase does not open it") from error
+
+
+def parse_public(text: str) -> tuple[bytes, Algorithm]:
+    """Return SubjectPublicKeyInfo and algorithm of a public key in base64 DER; raises Refused."""
+    try:
+        key = load_der_public_key(base64.b64decode(text, validate=True))
+        return spki_of(key), algorithm_of(key)
+    except (ValueError, UnsupportedAlgorithm, Untrusted) as error:
+        detail = "it is not an Ed25519 or P-256 SubjectPublicKeyInfo in base64"
+        raise Refused("key-unreadable", where="spki", detail=detail) from error
 
 
 def load_public(path: Path) -> tuple[bytes, Algorithm]:

@@ -20,6 +20,12 @@ class Row:
 
 
 REASONS: dict[str, Row] = {
+    "against-one": Row(
+        "--against compares one medium with one bundle",
+        "Name one bundle",
+        "--against 只能将一个介质与一个证据包比较",
+        "请只指定一个证据包",
+    ),
     "authority-exceeded": Row(
         "Asset {asset} is worth more than {who} may approve",
         "Have somebody with enough authority approve",
@@ -139,6 +145,12 @@ REASONS: dict[str, Row] = {
         "Name the right file",
         "文件类型是 {found}，不是 {expected}",
         "请指定正确的文件",
+    ),
+    "doubt-accepted": Row(
+        "A result with grounds for doubt cannot be accepted: {grounds}",
+        "Reject it, or correct the grounds",
+        "存在疑点的结果不能接受：{grounds}",
+        "请拒绝，或更正疑点",
     ),
     "draft-wrong": Row(
         "{where} cannot be used as it stands: {faults}",
@@ -278,6 +290,12 @@ REASONS: dict[str, Row] = {
         "{where} 不是该容器的头部备份，或被重复指定",
         "请在销毁单中指定正确的文件",
     ),
+    "hold-empty": Row(
+        "The hold covers nothing",
+        "Name what it covers: --asset, --serial, --order or --everything",
+        "冻结未指明范围",
+        "请用 --asset、--serial、--order 或 --everything 指明范围",
+    ),
     "hold-state-missing": Row(
         "There is no hold state",
         "Run 'expunge fetch', or import one",
@@ -295,6 +313,12 @@ REASONS: dict[str, Row] = {
         "Run 'expunge fetch', or import a fresh hold state",
         "保全状态序号 {found} 低于本机已见的 {known}",
         "请运行 expunge fetch 或导入最新保全状态",
+    ),
+    "hold-unknown": Row(
+        "This site knows no hold {hold}",
+        "See 'expunge hold list'",
+        "本站点没有冻结 {hold}",
+        "请查看 expunge hold list",
     ),
     "identity-changed": Row(
         "{where} is no longer what was planned ({fact}: found {found}, expected {expected})",
@@ -440,6 +464,12 @@ REASONS: dict[str, Row] = {
         "{where} 是 LUKS1 容器，本方法仅支持 LUKS2",
         "请改为覆写整个设备",
     ),
+    "medium-not-rereadable": Row(
+        "What the certificate describes ({kind}) has no path under which it could be read again",
+        "Audit without --against",
+        "证书所述对象（{kind}）没有可再次读取的路径",
+        "请不带 --against 核验",
+    ),
     "mount-below": Row(
         "{count} of the things below {where} are on another mount",
         "Unmount it, or have the order name its files on their own",
@@ -475,6 +505,12 @@ REASONS: dict[str, Row] = {
         "Have the order name files and directories",
         "{where} 下有 {count} 个名称既非文件也非目录",
         "请在销毁单中列出文件或目录",
+    ),
+    "nothing-to-sign": Row(
+        "There is no certificate to sign",
+        "Name files, or give --waiting",
+        "没有待签名的证书",
+        "请指定文件或使用 --waiting",
     ),
     "on-hold": Row(
         "Hold {hold} covers carrier {carrier}",

@@ -94,6 +94,25 @@ WORDS: dict[str, tuple[str, str]] = {
     "target.nothing": ("nothing stands in the way", "没有障碍"),
     "target.reaches": ("Reachable", "可达级别"),
     "target.residual": ("Not reached", "不涉及"),
+    "hold": ("Hold", "冻结"),
+    "hold.covers": ("Covers", "范围"),
+    "hold.authority": ("Authority", "依据机关"),
+    "hold.since": ("Since", "自"),
+    "hold.none": ("No holds.", "没有冻结。"),
+    "hold.set": ("Set: {hold}", "已设置：{hold}"),
+    "hold.lifted": ("Lifted: {hold}. Nothing was started.", "已解除：{hold}。未启动任何销毁。"),
+    "hold.unregistered": ("The registry does not have it yet: {trouble}", "登记机构尚未收到：{trouble}"),
+    "journal.holds": (
+        "● {file}  run {sequence}, {entries} entries, chain unbroken, head {head}",
+        "● {file}  第 {sequence} 次执行，{entries} 条，日志链完整，末项 {head}",
+    ),
+    "certificate": ("Certificate", "证书"),
+    "outcome": ("Outcome", "结论"),
+    "certificate.signed": (
+        "Signed: {file}  ({signatures} signatures; still to sign: {missing})",
+        "已签名：{file}（签名 {signatures} 个；待签名：{missing}）",
+    ),
+    "validated": ("{decision}: {certificate}\nbundle {bundle}", "{decision}：{certificate}\n证据包 {bundle}"),
 }
 """Key -> (English, Chinese)."""
 

@@ -1,0 +1,101 @@
+"""`audit --against`: read a medium again and compare it with what its certificate says it holds. Reads only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from certificates.audit.records import Reread
+from certificates.errors import Refused
+from certificates.statements import Area, Certificate, Extent, Fact, FullReadBack, OverwriteRecord, Time
+from wipers.linux.direct import Storage, device_geometry, open_descriptor
+from wipers.model import KeyState, Lost
+from wipers.pipeline import Loop, Pace, Unstopped
+from wipers.readback import read_back_all
+
+AT_HAND = ("device", "image", "luks")
+"""Kinds whose bytes can be found again by one path; names of files are gone with them."""
+
+
+class Medium:
+    """An open device or image as verification reads it; nothing here can write."""
+
+    place: Literal["device", "below-file-system"] = "device"
+
+    def __init__(self, storage: Storage, size: int) -> None:
+        """Take the opened storage and how many of its bytes are compared."""
+        self.storage = storage
+        self.sector_size = storage.sector_size
+        self._size = size
+
+    def facts(self) -> tuple[Fact, ...]:
+        return ()
+
+    def layout(self, area: Area) -> Iterable[Extent]:
+        return (Extent(0, 0, self._size),)
+
+    def read(self, stream: int, offset: int, buffer: memoryview) -> None:
+        self.storage.read(offset, buffer)
+
+    def settle(self) -> None:
+        self.storage.settle()
+
+    def physical_extents(self) -> bytes | None:
+        return None
+
+    def key_state(self) -> KeyState:
+        raise Lost("target-lost", detail="keys are not looked for here")
+
+
+def reread_from(path: Path, now: Callable[[], Time]) -> Reread:
+    """Return what an audit asks to read the medium at `path` again."""
+
+    def reread(certificate: Certificate) -> FullReadBack:
+        last = final_pass(certificate)
+        with _open(path) as storage:
+            return _compare(storage, last, now)
+
+    return reread
+
+
+def final_pass(certificate: Certificate) -> OverwriteRecord:
+    """Return the last overwrite in the evidence; raises Refused where it cannot be found again by a path."""
+    evidence = certificate.evidence
+    passes = [record for record in evidence.records if isinstance(record, OverwriteRecord)]
+    if evidence.kind not in AT_HAND or not passes:
+        raise Refused("medium-not-rereadable", kind=evidence.kind)
+    return passes[-1]
+
+
+def _open(path: Path) -> Storage:
+    try:
+        descriptor = open_descriptor(str(path), os.O_RDONLY)
+    except OSError as error:
+        raise Refused("file-unreadable", where=path, detail=error.strerror) from error
+    if path.is_block_device():
+        geometry = device_geometry(descriptor)
+        return Storage(descriptor, str(path), geometry.size, geometry.sector_size)
+    return Storage(descriptor, str(path), os.fstat(descriptor).st_size, 512)
+
+
+def _compare(storage: Storage, last: OverwriteRecord, now: Callable[[], Time]) -> FullReadBack:
+    """Return how the medium compares with the last pass; what it is too short for counts as unread."""
+    size = min(last.size, storage.size)
+    medium = Medium(storage, size)
+    medium.settle()
+    found = read_back_all(medium, medium.layout(last.area), last.pattern, Loop(Pace(), Unstopped()))
+    return FullReadBack(
+        step=last.step + 1,
+        compared_with=last.step,
+        area=last.area,
+        place="device",
+        size=last.size,
+        matched=found.matched,
+        mismatched=found.mismatched,
+        mismatched_size=found.mismatched_size,
+        unread=found.unread,
+        unread_size=found.unread_size + last.size - size,
+        ended_at=now(),
+    )
