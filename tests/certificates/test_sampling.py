@@ -121,6 +121,13 @@ def test_positions_follow_the_published_rule(seed: bytes, blocks: int, data: st.
     assert len(set(found)) == count
 
 
+def test_words_that_would_favour_a_block_are_passed_over() -> None:
+    """With so many blocks every other word is one of them; with few it happens once in an age."""
+    blocks = 2**63 + 1
+    assert list(positions(b"\x01" * 32, blocks, 40)) == reference_positions(b"\x01" * 32, blocks, 40)
+    assert max(positions(b"\x01" * 32, blocks, 40)) < blocks
+
+
 def test_positions_are_fixed_for_ever() -> None:
     """A certificate of today must be redone by the programs of ten years on."""
     assert positions(bytes(range(32)), 1_000_000, 5) == (186783, 364221, 487105, 933392, 946120)

@@ -127,6 +127,17 @@ def test_names_stay_where_contents_may_stand(lies: Lies) -> None:
     assert run.claim.level is None
 
 
+def test_names_stay_though_the_sample_met_no_damage() -> None:
+    """A sample of one block says nothing of the sector that refused to be written."""
+    run = run_of("files", SampledVerification(100_000, 900_000))
+    run.simulated.lies.bad_writes = {(3, 5): "EIO"}
+    run.go()
+    (check,) = run.evidence.checks
+    assert isinstance(check, SampledReadBack)
+    assert check.mismatched_blocks == 0
+    assert run.simulated.names == 4
+
+
 def test_the_extents_read_are_kept_before_the_check_is_journaled() -> None:
     """The check binds a file of the bundle; it must exist whenever the check does."""
     run = run_of("files")
