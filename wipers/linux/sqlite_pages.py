@@ -47,12 +47,14 @@ class Pages:
 
     def page(self, number: int) -> bytes:
         """Return a page; raises NotReadable where there is none of that number."""
+        if number < 1:
+            raise NotReadable("a page has no number")
         at = self.logged.get(number)
         if self.log is not None and at is not None:
             found = os.pread(self.log, self.size, at)
         else:
             found = os.pread(self.descriptor, self.size, (number - 1) * self.size)
-        if number < 1 or len(found) != self.size:
+        if len(found) != self.size:
             raise NotReadable(f"page {number} is missing")
         return found
 
@@ -110,7 +112,7 @@ def count_rows(pages: Pages) -> int:
     try:
         tables = list(_tables(pages))
         return sum(_count(pages, root) for root in ordinary(tables))
-    except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
+    except (struct.error, IndexError, ValueError) as error:
         raise NotReadable("its pages do not hold together") from error
 
 
