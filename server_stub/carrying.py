@@ -10,6 +10,7 @@ from certificates.encoding import decode
 from certificates.envelope import kind_of, unwrap
 from certificates.errors import Untrusted
 from certificates.statements import Certificate
+from server_stub.keyrings import cited
 from server_stub.records import MOST
 from server_stub.service import Registry
 
@@ -40,7 +41,7 @@ def _take_bundle(registry: Registry, entries: dict[str, bytes]) -> Iterator[Carr
     """The order first, so that the certificate is held against it; keyrings only ever come by `keyring import`."""
     certificate = entries[bundle.CERTIFICATE]
     binding = decode(unwrap(certificate, MOST).payload, Certificate).binding
-    keyring = registry.keyrings.cited(binding.keyring, binding.keyring_version)
+    keyring = cited(registry.keyrings.chain(), binding.keyring, binding.keyring_version)
     yield Carried("order", *registry.orders.accept_carried(entries[bundle.ORDER], keyring))
     takers = _takers(registry)
     yield takers["certificate"](certificate)

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 
 from certificates import merkle, notes, receipts
 from certificates.encoding import digest
-from certificates.envelope import Resolver, Sealed, unseal, unwrap
+from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Failure
-from certificates.keyring import Chain, check_chain, resolver
+from certificates.keyring import Chain, check_chain
 from certificates.notes import Checkpoint, NoteKey
-from certificates.statements import Certificate, PublicKey, Validation
+from certificates.statements import Certificate, Validation
 from server_stub import incidents
-from server_stub.keyrings import in_force
+from server_stub.keyrings import by_citation, by_time
 from server_stub.records import MOST, check_claim
 from server_stub.store import Store
 from server_stub.tables import CERTIFICATES, CHECKPOINTS, ENTRIES, HOLDS, KEYRINGS, NODES, ORDERS, VALIDATIONS
@@ -156,7 +156,7 @@ def _wrong_digests(connection: sa.Connection) -> Iterator[str]:
 def _wrong_certificates(connection: sa.Connection, chain: Chain, log_key: NoteKey) -> Iterator[str]:
     for row in connection.execute(sa.select(CERTIFICATES).order_by(CERTIFICATES.c.number)):
         try:
-            sealed = unseal(bytes(row.envelope), Certificate, _by_citation(chain))
+            sealed = unseal(bytes(row.envelope), Certificate, by_citation(chain))
             check_claim(sealed.statement)
             if _check_receipt(sealed, row.receipt, log_key) != row.number:
                 yield f"certificate {row.digest} is not entry {row.number}"
@@ -167,7 +167,7 @@ def _wrong_certificates(connection: sa.Connection, chain: Chain, log_key: NoteKe
 def _wrong_validations(connection: sa.Connection, chain: Chain, log_key: NoteKey) -> Iterator[str]:
     for row in connection.execute(sa.select(VALIDATIONS).order_by(VALIDATIONS.c.number)):
         try:
-            sealed = unseal(bytes(row.envelope), Validation, _by_time(chain))
+            sealed = unseal(bytes(row.envelope), Validation, by_time(chain))
             if _check_receipt(sealed, row.receipt, log_key) != row.number:
                 yield f"validation {row.digest} is not entry {row.number}"
         except Failure as error:
@@ -176,25 +176,6 @@ def _wrong_validations(connection: sa.Connection, chain: Chain, log_key: NoteKey
 
 def _check_receipt(sealed: Sealed[Any], receipt: str, log_key: NoteKey) -> int:
     return receipts.check_receipt(receipt, sealed.digest, digest(sealed.envelope), [log_key]).index
-
-
-def _by_citation(chain: Chain) -> Resolver:
-    """Who may sign a certificate: by the keyring that it cites, at its time."""
-
-    def resolve(stated: Any, key_id: str) -> tuple[PublicKey, Any]:
-        keyring = chain.version(stated.binding.keyring) or chain.current
-        return resolver(keyring, stated.issued_at)(stated, key_id)
-
-    return resolve
-
-
-def _by_time(chain: Chain) -> Resolver:
-    """Who may sign a validation: by the keyring in force when it was decided."""
-
-    def resolve(stated: Any, key_id: str) -> tuple[PublicKey, Any]:
-        return resolver(in_force(chain, stated.decided_at), stated.decided_at)(stated, key_id)
-
-    return resolve
 
 
 def _stored_node(connection: sa.Connection) -> merkle.Node:

@@ -118,6 +118,7 @@ class Head:
         """Take the file that it lies in."""
         self._file = file
         self._turn = threading.Lock()
+        self._size = -1
 
     def read(self) -> str | None:
         """The checkpoint note, or None before the first."""
@@ -125,11 +126,14 @@ class Head:
 
     def advance(self, note: str) -> None:
         """The file holds this checkpoint, unless it holds a larger one already."""
+        size = _size(note)
         with self._turn:
-            held = self.read()
-            if held is not None and _size(held) >= _size(note):
+            if size <= self._size:
                 return
-            _write(self._file, note.encode())
+            held = self.read()
+            if held is None or _size(held) < size:
+                _write(self._file, note.encode())
+            self._size = size
 
 
 def _size(note: str) -> int:

@@ -48,15 +48,15 @@ def check_numbers(connection: sa.Connection, sealed: Sealed[Certificate]) -> Non
     """No other certificate of this host has these numbers, save those that this one corrects; SeenTwiceError if so."""
     stated = sealed.statement
     corrected = _corrected_by(connection, stated)
-    columns = (
-        (SEQUENCE, CERTIFICATES.c.sequence, stated.binding.journal_sequence),
-        (LEDGER, CERTIFICATES.c.ledger_number, stated.binding.ledger_number),
+    sequence, ledger = stated.binding.journal_sequence, stated.binding.ledger_number
+    query = sa.select(CERTIFICATES.c.digest, CERTIFICATES.c.sequence).where(
+        CERTIFICATES.c.host == stated.host,
+        sa.or_(CERTIFICATES.c.sequence == sequence, CERTIFICATES.c.ledger_number == ledger),
     )
-    for kind, column, number in columns:
-        query = sa.select(CERTIFICATES.c.digest).where(CERTIFICATES.c.host == stated.host, column == number)
-        for registered in connection.execute(query).scalars():
-            if registered not in corrected:
-                raise SeenTwiceError(stated.host, kind, number, registered)
+    for row in connection.execute(query):
+        if row.digest not in corrected:
+            kind, number = (SEQUENCE, sequence) if row.sequence == sequence else (LEDGER, ledger)
+            raise SeenTwiceError(stated.host, kind, number, row.digest)
 
 
 def record(connection: sa.Connection, seen: SeenTwiceError, sealed: Sealed[Certificate], now: datetime) -> None:

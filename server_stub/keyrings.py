@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from certificates.encoding import format_time
-from certificates.envelope import Sealed
+from certificates.envelope import Resolver, Sealed
 from certificates.errors import Refused, Untrusted
-from certificates.keyring import Chain, check_chain
+from certificates.keyring import Chain, check_chain, resolver
 from certificates.statements import Keyring, PersonRole, PublicKey
 from server_stub.ports import Ports
 from server_stub.tables import KEYRINGS
@@ -62,24 +62,46 @@ class Keyrings:
             raise Refused("registry-unknown", what=f"keyring version {version}")
         return bytes(found)
 
-    def cited(self, digest: str, version: int) -> Keyring:
-        """The keyring that a document says was in force; Untrusted when it is none of this chain."""
-        keyring = self.chain().version(digest)
-        if keyring is None or keyring.version != version:
-            raise Untrusted("registry-keyring", digest=digest)
-        return keyring
 
-    def check_not_revoked(self, keys: tuple[str, ...], at: datetime) -> None:
-        """None of the keys had been revoked by then, as far as the newest keyring knows; Untrusted otherwise."""
-        for key in _all_keys(self.chain().current):
-            if key.id in keys and key.revoked_at is not None and key.revoked_at <= at:
-                raise Untrusted("key-not-valid", key=key.id, at=format_time(at))
+def cited(chain: Chain, digest: str, version: int) -> Keyring:
+    """The keyring that a document says was in force; Untrusted when it is none of this chain."""
+    keyring = chain.version(digest)
+    if keyring is None or keyring.version != version:
+        raise Untrusted("registry-keyring", digest=digest)
+    return keyring
 
 
 def in_force(chain: Chain, at: datetime) -> Keyring:
     """The newest keyring that had been issued by then."""
     issued = [sealed.statement for sealed in chain.sealed if sealed.statement.issued_at <= at]
     return issued[-1] if issued else chain.sealed[0].statement
+
+
+def by_citation(chain: Chain) -> Resolver:
+    """Who may sign a certificate: by the keyring that it cites, at its time."""
+
+    def resolve(stated: Any, key_id: str) -> tuple[PublicKey, Any]:
+        keyring = cited(chain, stated.binding.keyring, stated.binding.keyring_version)
+        return resolver(keyring, stated.issued_at)(stated, key_id)
+
+    return resolve
+
+
+def by_time(chain: Chain) -> Resolver:
+    """Who may sign a validation: by the keyring in force when it was decided."""
+
+    def resolve(stated: Any, key_id: str) -> tuple[PublicKey, Any]:
+        return resolver(in_force(chain, stated.decided_at), stated.decided_at)(stated, key_id)
+
+    return resolve
+
+
+def check_not_revoked(chain: Chain, sealed: Sealed[Any], at: datetime) -> None:
+    """No key that signed had been revoked by then, as far as the newest keyring knows; Untrusted otherwise."""
+    keys = {signature.key_id for signature in sealed.signatures}
+    for key in _all_keys(chain.current):
+        if key.id in keys and key.revoked_at is not None and key.revoked_at <= at:
+            raise Untrusted("key-not-valid", key=key.id, at=format_time(at))
 
 
 def check_all_signed(sealed: Sealed[Any], speakers: tuple[object, ...]) -> None:

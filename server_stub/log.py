@@ -47,6 +47,17 @@ class Leaf:
     """Digest of the envelope."""
 
 
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What a new leaf makes of the tree."""
+
+    completed: tuple[bytes, ...]
+    """Hashes of the subtrees that it completes, level 0 upwards."""
+    root: bytes
+    path: tuple[bytes, ...]
+    """Its own inclusion path."""
+
+
 def size_of(connection: sa.Connection) -> int:
     """How many entries the log has."""
     last = connection.execute(sa.select(sa.func.max(CHECKPOINTS.c.size))).scalar()
@@ -63,7 +74,7 @@ def append(connection: sa.Connection, leaf: Leaf, signer: LogSigner, now: dateti
     """The leaf is the log's last entry under a new checkpoint: its number and its receipt. Part of one transaction."""
     number = size_of(connection)
     data = receipts.leaf_data(leaf.salt, leaf.payload, leaf.envelope)
-    completed = _gather(connection, lambda node: merkle.completed(number, merkle.leaf_hash(data), node))
+    grown = _gather(connection, lambda node: _grow(number, merkle.leaf_hash(data), node))
     connection.execute(
         sa.insert(ENTRIES).values(
             number=number,
@@ -75,12 +86,10 @@ def append(connection: sa.Connection, leaf: Leaf, signer: LogSigner, now: dateti
             appended_at=format_time(now),
         )
     )
-    rows = [{"level": level, "position": number >> level, "hash": value} for level, value in enumerate(completed)]
+    rows = [{"level": level, "position": number >> level, "hash": value} for level, value in enumerate(grown.completed)]
     connection.execute(sa.insert(NODES), rows)
-    size = number + 1
-    root, path = _gather(connection, lambda node: (merkle.root(size, node), merkle.inclusion_proof(number, size, node)))
-    note = _sign_checkpoint(connection, signer, size, root)
-    return number, notes.encode_proof(InclusionProof(leaf.salt, number, path, note))
+    note = _sign_checkpoint(connection, signer, number + 1, grown.root)
+    return number, notes.encode_proof(InclusionProof(leaf.salt, number, grown.path, note))
 
 
 def checkpoint_note(connection: sa.Connection, size: int | None = None) -> Note:
@@ -151,6 +160,18 @@ def _sign_checkpoint(connection: sa.Connection, signer: LogSigner, size: int, ro
     note = notes.sign_note(text, signer.key, signer.sign)
     connection.execute(sa.insert(CHECKPOINTS).values(size=size, note=notes.encode_note(note)))
     return note
+
+
+def _grow(number: int, leaf: bytes, node: Node) -> Grown:
+    """What leaf hash `leaf` at `number` makes of the tree, from the hashes stored before it."""
+    completed = merkle.completed(number, leaf, node)
+
+    def with_own(level: int, position: int) -> bytes:
+        is_own = level < len(completed) and position == number >> level
+        return completed[level] if is_own else node(level, position)
+
+    size = number + 1
+    return Grown(completed, merkle.root(size, with_own), merkle.inclusion_proof(number, size, with_own))
 
 
 def _gather(connection: sa.Connection, make: Callable[[Node], T]) -> T:

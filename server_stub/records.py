@@ -16,12 +16,19 @@ from certificates import claims
 from certificates.encoding import decode, digest
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Refused, Untrusted
-from certificates.keyring import HOST, resolver
+from certificates.keyring import HOST
 from certificates.notes import encode_note, parse_proof
 from certificates.receipts import SALT_SIZE
 from certificates.statements import Certificate, Claim, Role, Validation
 from server_stub import incidents, log
-from server_stub.keyrings import Keyrings, check_all_signed, check_not_ahead, in_force
+from server_stub.keyrings import (
+    Keyrings,
+    by_citation,
+    by_time,
+    check_all_signed,
+    check_not_ahead,
+    check_not_revoked,
+)
 from server_stub.orders import Orders
 from server_stub.ports import Ports
 from server_stub.tables import CERTIFICATES, ENTRIES, VALIDATIONS
@@ -152,22 +159,22 @@ class Records:
 
     def _unseal_certificate(self, envelope: bytes) -> Sealed[Certificate]:
         """The certificate, signed by its host and by everybody it names, each with a key good at its time."""
-        stated = decode(unwrap(envelope, MOST).payload, Certificate)
-        keyring = self._keyrings.cited(stated.binding.keyring, stated.binding.keyring_version)
-        sealed = unseal(envelope, Certificate, resolver(keyring, stated.issued_at))
+        chain = self._keyrings.chain()
+        sealed = unseal(envelope, Certificate, by_citation(chain))
+        stated = sealed.statement
         check_all_signed(sealed, (HOST, *stated.persons))
         check_not_ahead(stated.issued_at, self._ports.now())
-        self._keyrings.check_not_revoked(tuple(s.key_id for s in sealed.signatures), stated.issued_at)
+        check_not_revoked(chain, sealed, stated.issued_at)
         return sealed
 
     def _unseal_validation(self, envelope: bytes) -> Sealed[Validation]:
         """The validation, signed by a validator who took no other part in the certificate."""
-        stated = decode(unwrap(envelope).payload, Validation)
-        keyring = in_force(self._keyrings.chain(), stated.decided_at)
-        sealed = unseal(envelope, Validation, resolver(keyring, stated.decided_at))
+        chain = self._keyrings.chain()
+        sealed = unseal(envelope, Validation, by_time(chain))
+        stated = sealed.statement
         check_all_signed(sealed, stated.persons)
         check_not_ahead(stated.decided_at, self._ports.now())
-        self._keyrings.check_not_revoked(tuple(s.key_id for s in sealed.signatures), stated.decided_at)
+        check_not_revoked(chain, sealed, stated.decided_at)
         (validator,) = stated.persons
         if validator.role is not Role.VALIDATOR:
             raise Untrusted("signature-wrong-role", person=validator.id, role=validator.role.value)

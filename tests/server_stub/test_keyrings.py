@@ -10,7 +10,7 @@ import pytest
 from certificates.encoding import digest
 from certificates.envelope import seal
 from certificates.errors import Failure, Refused
-from server_stub.keyrings import in_force
+from server_stub.keyrings import cited, in_force
 from server_stub.service import Registry
 from server_stub.store import Store
 from tests.server_stub.world import NOW, Clock, Desk, Published, World, ports_over, signer
@@ -79,4 +79,4 @@ def test_a_version_that_is_not_there_is_not_found(world: World) -> None:
     with pytest.raises(Refused) as refusal:
         world.registry.keyrings.envelope(2)
     assert refusal.value.reason == "registry-unknown"
-    assert world.registry.keyrings.cited(digest(world.desk.keyring()), 1).version == 1
+    assert cited(world.registry.keyrings.chain(), digest(world.desk.keyring()), 1).version == 1

@@ -123,7 +123,7 @@ FLAWS: dict[str, tuple[Callable[[Desk], bytes], str]] = {
         lambda desk: desk.sealed_certificate(binding=desk.binding(supersedes=SOME)),
         "registry-carrier",
     ),
-    "an order instead": (lambda desk: desk.sealed_order(), "field-unknown"),
+    "an order instead": (lambda desk: desk.sealed_order(), "document-wrong-kind"),
     "not JSON": (lambda desk: b"\xff", "document-malformed"),
     "spaces in it": (lambda desk: desk.sealed_certificate().replace(b",", b", ", 1), "document-not-canonical"),
     "too large": (lambda desk: b"x" * ((4 << 20) + 1), "document-too-large"),
