@@ -15,11 +15,13 @@ from functools import cache
 from typing import Any
 
 from certificates import statements
+from certificates.audit import Audit
 from certificates.encoding import fields_of, members_of
 from certificates.statements import MAX_INTEGER, Form, Items
 from certificates.trust import Trust
 
 DOCUMENTS: dict[str, type] = {
+    "audit": Audit,
     "certificate": statements.Certificate,
     "hold": statements.Hold,
     "hold-lift": statements.HoldLift,

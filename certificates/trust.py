@@ -10,7 +10,7 @@ from typing import Annotated
 from certificates.encoding import canonical, decode, parse
 from certificates.errors import Untrusted
 from certificates.notes import COSIGNER_KEY, LOG_KEY, NoteKey
-from certificates.statements import Base64, Digest, Id, Items
+from certificates.statements import Base64, Digest, Items, Origin
 
 MAX_TRUST_FILE = 1 << 20
 # SubjectPublicKeyInfo of an Ed25519 key in DER (RFC 8410, 4): this prefix, then the 32 bytes of the key.
@@ -21,7 +21,7 @@ _ED25519_PREFIX = bytes.fromhex("302a300506032b6570032100")
 class TrustedLog:
     """A registry log, or a witness that cosigns logs."""
 
-    origin: Id
+    origin: Origin
     """Name under which it signs: a log's origin line."""
     key: Base64
     """Ed25519 SubjectPublicKeyInfo in DER."""

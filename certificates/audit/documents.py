@@ -34,6 +34,16 @@ def check_keyrings(case: Dossier) -> Finding:
     return holds("keyring", _RECOMPUTABLE, "keyring-holds", site=current.site, versions=current.version)
 
 
+def check_keyring_used(case: Dossier) -> tuple[Finding, ...]:
+    """The keyring in force at the start was the newest issued by then; a host may not have had a newer one yet."""
+    used, at = case.keyring.version, case.start.statement.started_at
+    newer = [one.statement for one in case.chain.sealed if one.statement.version > used]
+    if all(keyring.issued_at > at for keyring in newer):
+        return ()
+    facts = {"site": case.keyring.site, "used": used}
+    return (unknown("keyring", _RECOMPUTABLE, "keyring-newer", **facts),)
+
+
 def check_start(case: Dossier) -> Finding:
     """The executor named in the order declared the start of this order, on a host that it allows."""
     start, order, carrier = case.start.statement, case.order, case.carrier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -114,6 +115,22 @@ class Report:
         return VERDICTS[self.verdict.value][1 if language == "zh" else 0]
 
 
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An audit of one bundle or many."""
+
+    reports: Annotated[tuple[Report, ...], Items(0, 65536)]
+    """One a bundle."""
+    runs: Annotated[tuple[Finding, ...], Items(0, 4096)]
+    """What many bundles tell together: runs missing, here twice, or in an unbroken chain."""
+    verdict: Verdict
+    """What everything comes to."""
+
+    def tell(self, language: Language = "en") -> str:
+        """Return the verdict as a sentence in `en` or `zh`."""
+        return VERDICTS[self.verdict.value][1 if language == "zh" else 0]
+
+
 def holds(name: str, basis: Basis, code: str, /, **facts: object) -> Finding:
     """Return a finding that leaves everything open."""
     return Finding(name, Sign.HOLDS, basis, code, _facts(facts), Verdict.PROVEN)
@@ -146,4 +163,5 @@ def _facts(facts: dict[str, object]) -> tuple[Fact, ...]:
 
 def _printable(text: str) -> str:
     """Return text from a stranger's document with nothing in it that could steer a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:2000]
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return unicodedata.normalize("NFC", shown)[:2000]

@@ -14,6 +14,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{site}: versions 1 to {versions}, each signed by the keepers before and after, from the trusted root",
         "{site}：第 1 至 {versions} 版，每版均由新旧密钥管理人签署，始于受信任的根",
     ),
+    "keyring-newer": (
+        "{site}: version {used} was in force at the start though a newer one had been issued by then",
+        "{site}：开工时使用第 {used} 版，而当时已签发更新版本",
+    ),
     "start-holds": (
         "executor {person} declared the start at {at}, bound to this order and plan",
         "执行人 {person} 于 {at} 声明开工，与本销毁单及计划绑定",
@@ -107,12 +111,12 @@ SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "not-examined": ("not examined: {check} does not hold", "未核验：{check}不成立"),
     "runs-complete": (
-        "host {host}: runs {first} to {last} are all here",
-        "主机 {host}：第 {first} 至 {last} 次执行齐全",
+        "host {host}: runs 1 to {last} are all here",
+        "主机 {host}：第 1 至 {last} 次执行齐全",
     ),
     "runs-missing": (
-        "host {host}: of runs {first} to {last}, {missing} are not here; ask for their journals",
-        "主机 {host}：第 {first} 至 {last} 次执行中缺少 {missing}；请索取其日志",
+        "host {host}: of runs 1 to {last}, {runs} are not here; ask for their journals",
+        "主机 {host}：第 1 至 {last} 次执行中缺少 {runs}；请索取其日志",
     ),
     "run-twice": (
         "host {host}: run {sequence} appears with different certificates; the host may have been restored from a backup",

@@ -1,4 +1,4 @@
-"""The whole offline verdict on one bundle, and on many together: gaps and duplicates in a host's runs."""
+"""The whole offline verdict on one bundle, and on many together."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from certificates import bundle
 from certificates.audit.documents import (
     check_certificate,
     check_hold_state,
+    check_keyring_used,
     check_keyrings,
     check_order,
     check_registered,
     check_start,
     check_validation,
 )
-from certificates.audit.dossier import Blocked, Dossier, read_journal
-from certificates.audit.findings import Basis, Finding, Report, fails, holds, unknown, worst
+from certificates.audit.dossier import Blocked, Dossier
+from certificates.audit.findings import Audit, Basis, Finding, Report, Verdict, fails, holds, unknown, worst
 from certificates.audit.records import Reread, check_binding, check_claim, check_journal, check_medium
+from certificates.audit.runs import End, compare_runs, read_end
 from certificates.audit.samples import check_samples
 from certificates.encoding import decode
 from certificates.envelope import unwrap
 from certificates.errors import Failure, Untrusted
-from certificates.statements import Certificate, Opened
+from certificates.statements import Certificate
 from certificates.trust import Trust
 
 Check = Callable[[Dossier], Finding | tuple[Finding, ...]]
@@ -30,6 +32,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("keyring", check_keyrings),
     ("start", check_start),
     ("order", check_order),
+    ("keyring", check_keyring_used),
     ("hold", check_hold_state),
     ("certificate", check_certificate),
     ("binding", check_binding),
@@ -69,7 +72,7 @@ def _run(name: str, check: Check, case: Dossier) -> tuple[Finding, ...]:
     try:
         found = check(case)
     except Blocked as blocked:
-        return (unknown(name, Basis.RECOMPUTABLE, "not-examined", check=blocked.name),)
+        return (unknown(name, Basis.RECOMPUTABLE, "not-examined", Verdict.NOT_PROVEN, check=blocked.name),)
     except Failure as error:
         return (fails(name, Basis.RECOMPUTABLE, error),)
     return found if isinstance(found, tuple) else (found,)
@@ -92,71 +95,15 @@ def _report(name: str, entries: Mapping[str, bytes] | None, findings: tuple[Find
     )
 
 
-def audit_runs(
-    reports: Iterable[Report], journals: Iterable[tuple[str, int, str | None, str]] = ()
-) -> tuple[Finding, ...]:
-    """Return what many bundles tell together: for each host, which run numbers are here, missing, or here twice.
-
-    `journals` are (host, sequence, previous, head) of journal files that lie beside the bundles: refused and stopped
-    runs have no certificate, and their journals fill the gap.
-    """
-    seen: dict[str, dict[int, set[str]]] = {}
-    for report in reports:
-        if report.host and report.sequence is not None and report.certificate:
-            seen.setdefault(report.host, {}).setdefault(report.sequence, set()).add(report.certificate)
-    ends: dict[str, dict[int, tuple[str | None, str]]] = {}
-    for host, sequence, previous, head in journals:
-        seen.setdefault(host, {}).setdefault(sequence, set())
-        ends.setdefault(host, {})[sequence] = (previous, head)
-    findings: list[Finding] = []
-    for host, runs in sorted(seen.items()):
-        findings += _sequence(host, runs)
-        findings += _chained(host, ends.get(host, {}))
-    return tuple(findings)
-
-
-def _sequence(host: str, runs: dict[int, set[str]]) -> list[Finding]:
-    short_host = host[7:19]
-    first, last = 1, max(runs)
-    missing = [number for number in range(first, last + 1) if number not in runs]
-    findings = []
-    for number, certificates in sorted(runs.items()):
-        if len(certificates) > 1:
-            error = Untrusted("run-twice", host=short_host, sequence=number)
-            findings.append(fails("runs", Basis.RECOMPUTABLE, error))
-    facts = {"host": short_host, "first": first, "last": last}
-    if missing:
-        listed = ", ".join(_ranges(missing)[:64])
-        return [*findings, unknown("runs", Basis.RECOMPUTABLE, "runs-missing", **facts, missing=listed)]
-    return [*findings, holds("runs", Basis.RECOMPUTABLE, "runs-complete", **facts)]
-
-
-def _chained(host: str, ends: dict[int, tuple[str | None, str]]) -> list[Finding]:
-    """Each journal here opens with the end of the one before, where that one is here too."""
-    pairs = [(number, number + 1) for number in sorted(ends) if number + 1 in ends]
-    for before, after in pairs:
-        if ends[after][0] != ends[before][1]:
-            detail = f"run {after} does not follow the end of run {before}"
-            error = Untrusted("journal-broken", name=f"{after:08d}.jsonl", line=1, detail=detail)
-            return [fails("runs", Basis.RECOMPUTABLE, error)]
-    return [holds("runs", Basis.RECOMPUTABLE, "runs-chained", host=host[7:19], count=len(ends))] if pairs else []
-
-
-def _ranges(numbers: list[int]) -> list[str]:
-    """Return ascending numbers as `3`, `5-9`."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return [str(first) if first == last else f"{first}-{last}" for first, last in found]
-
-
-def read_end(data: bytes, name: str) -> tuple[str, int, str | None, str]:
-    """Return (host, sequence, previous, head) of a journal file whose chain holds; raises Untrusted."""
-    entries = read_journal(data, name)
-    opened = entries[0][0].event
-    if not isinstance(opened, Opened):
-        raise Untrusted("journal-broken", name=name, line=1, detail="it does not begin with an opening")
-    return opened.host, opened.sequence, opened.previous, entries[-1][1]
+def audit_all(reports: tuple[Report, ...], journals: Iterable[tuple[str, bytes]], *, is_complete: bool) -> Audit:
+    """Return the audit of many bundles and of journals beside them; `is_complete`: a gap in a host's runs is told."""
+    ends: list[End] = []
+    broken: list[Finding] = []
+    for name, data in journals:
+        try:
+            ends.append(read_end(data, name))
+        except Untrusted as error:
+            broken.append(fails("runs", Basis.RECOMPUTABLE, error))
+    runs = (*broken, *(compare_runs(reports, tuple(ends)) if is_complete else ()))
+    worst_of_all = worst(tuple(finding for report in reports for finding in report.findings) + runs)
+    return Audit(reports, runs, worst_of_all)

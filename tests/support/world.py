@@ -177,8 +177,8 @@ def seal_keyring(made: Keyring) -> bytes:
 
 def next_keyring(old: Keyring, **changes: Any) -> Keyring:
     """The keyring that follows, a month later."""
-    issued = old.issued_at + timedelta(days=30)
-    return replace(old, version=old.version + 1, previous=digest(old), issued_at=issued, **changes)
+    follows = {"version": old.version + 1, "previous": digest(old), "issued_at": old.issued_at + timedelta(days=30)}
+    return replace(old, **(follows | changes))
 
 
 ASSET = DataAsset(

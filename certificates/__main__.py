@@ -1,0 +1,136 @@
+"""The auditor's command: reads the bundles and the trust file that it is given, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from certificates.render.words import Language
+
+BUNDLE = ".expunge"
+JOURNAL = ".jsonl"
+
+
+class _AuditFirst(click.Group):
+    """A group whose first word is `audit` where it is no command's name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["audit", *args]
+        return super().parse_args(ctx, args)
+
+
+@dataclass(slots=True)
+class Found:
+    """What lies at the paths that an auditor names."""
+
+    bundles: list[Path] = field(default_factory=list)
+    journals: list[Path] = field(default_factory=list)
+    is_folder: bool = False
+    """A folder was named, so that runs can be told to be missing."""
+
+
+def find(paths: tuple[Path, ...]) -> Found:
+    """Return the bundles and journals at the paths; a folder is searched, and everything below it."""
+    found = Found()
+    for path in paths:
+        if path.is_dir():
+            found.is_folder = True
+            found.bundles += sorted(path.rglob("*" + BUNDLE))
+            found.journals += sorted(path.rglob("*" + JOURNAL))
+        else:
+            (found.journals if path.suffix == JOURNAL else found.bundles).append(path)
+    return found
+
+
+def audit_paths(found: Found, trust_file: Path | None, reread: Any = None) -> Any:
+    """Return the audit of everything found; raises Untrusted when no trust anchor was given or it does not hold."""
+    from certificates.audit import audit, audit_all
+    from certificates.errors import Untrusted
+    from certificates.trust import parse_trust
+
+    if trust_file is None:
+        raise Untrusted("trust-missing")
+    trust = parse_trust(trust_file.read_bytes())
+    reports = tuple(audit(data, trust, name, reread) for name, data in _read(found.bundles))
+    journals = tuple(_read(found.journals))
+    return audit_all(reports, journals, is_complete=found.is_folder or len(reports) > 1)
+
+
+def _read(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content; a file too large to be one of ours is cut, so that it fails rather than fills memory."""
+    from certificates.bundle import MAX_SIZE
+
+    for path in paths:
+        with path.open("rb") as file:
+            yield str(path), file.read(MAX_SIZE + 1)
+
+
+def language_of_locale() -> Language:
+    """Return the language that the locale asks for."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return "zh" if next((name for name in names if name), "").lower().startswith("zh") else "en"
+
+
+_existing = click.Path(exists=True, path_type=Path)
+_language = click.option("--lang", type=click.Choice(["en", "zh"]), default=None, help="Language; by default LANG's.")
+
+
+@click.group(cls=_AuditFirst, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name=None, version="0.1.0", prog_name="expunge-audit")
+def main() -> None:
+    """Re-check certificates of destruction offline: `expunge-audit PATH... --trust FILE`."""
+
+
+@main.command("audit")
+@click.argument("paths", nargs=-1, required=True, type=_existing)
+@click.option("--trust", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What you trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+@_language
+def audit_command(paths: tuple[Path, ...], trust: Path | None, as_json: bool, lang: Language | None) -> None:
+    """Give the whole verdict on bundles, or on folders of them.
+
+    Exit: 0 proven; 5 the documents hold, the claim is not proven; 7 a document does not hold, or no trust was given.
+    """
+    from certificates.encoding import encode
+    from certificates.errors import Failure
+    from certificates.render.report import tell_audit
+
+    language = lang or language_of_locale()
+    found = find(paths)
+    if not found.bundles and not found.journals:
+        raise click.UsageError("no bundle there")
+    try:
+        told = audit_paths(found, trust)
+    except Failure as error:
+        click.echo(error.tell(language), err=True)
+        sys.exit(7)
+    click.echo(encode(told).decode() if as_json else tell_audit(told, language), nl=as_json)
+    sys.exit(told.verdict.exit_code)
+
+
+@main.command("show")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_language
+def show_command(file: Path, lang: Language | None) -> None:
+    """Show a bundle's certificate, or what any signed document says; signatures are for `audit` to judge."""
+    from certificates.errors import Failure
+    from certificates.render.documents import show_document
+
+    language = lang or language_of_locale()
+    (_, data), *_ = _read([file])
+    try:
+        click.echo(show_document(data, language), nl=False)
+    except Failure as error:
+        click.echo(error.tell(language), err=True)
+        sys.exit(7)
+
+
+if __name__ == "__main__":
+    cast(Any, main)()

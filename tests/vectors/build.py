@@ -1,0 +1,77 @@
+"""Builds the golden documents and one document per refusal: the same bytes on every machine, for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from certificates import bundle
+from certificates.encoding import encode
+from certificates.statements import Extent, Failure, FilesSelector, Person, PersonKey, Selector
+from tests.support import world
+from tests.support.story import Story, sampled, story, tell
+from tests.support.world import Papers
+from tests.vectors.flaws import FLAWS
+
+
+def build() -> dict[str, bytes]:
+    """Path below this folder -> content."""
+    made = {f"golden/{name}": data for name, data in golden().items()}
+    return made | {f"refused/{flaw}.json": make().write(flaw) for flaw, make in FLAWS.items()}
+
+
+def golden() -> dict[str, bytes]:
+    """Documents that hold, and must hold in every later version."""
+    papers, by_sample, rotated = tell(story()), tell(sampled_story()), rotated_papers()
+    names = {name.replace("keyrings/", "keyring-"): data for name, data in papers.entries.items()}
+    return names | {
+        "nonce.dsse.json": by_sample.entries[bundle.EVIDENCE + "nonce.dsse.json"],
+        "selector.json": encode(selector()),
+        "trust.json": world.trust_file(papers.trust),
+        "full.expunge": papers.packed,
+        "sampled.expunge": by_sample.packed,
+        "rotated.expunge": rotated.packed,
+        "not-proven.expunge": tell(not_proven()).packed,
+    }
+
+
+def sampled_story() -> Story:
+    """Read back by sample, at positions that the registry's nonce fixed."""
+    carrier = world.carrier(verification=sampled())
+    return story(order=world.order(carriers=(carrier,)))
+
+
+def not_proven() -> Story:
+    """Some sectors could be neither written nor read; nobody but the executor signed yet."""
+    lost = (Failure(Extent(0, 512 << 30, 4096), "EIO"),)
+    return story(failures=lost, unread=lost, signers=("P-0230",), registered=False, decision=None)
+
+
+def rotated_papers() -> Papers:
+    """The full story, its chain carried on: every key was replaced, and replaced again."""
+    return tell(story(rings=chain()))
+
+
+def chain() -> tuple[bytes, ...]:
+    """Keyring version 1 and two rotations, in each of which everybody's key is a new one."""
+    rings = [world.keyring()]
+    envelopes = [world.seal_keyring(rings[0])]
+    for before, generation in (("", "second"), ("/second", "third")):
+        issued = world.NOW + timedelta(days=14 * len(rings))
+        new = world.next_keyring(rings[-1], persons=_rekeyed(generation), issued_at=issued)
+        keepers = [named.id for named in new.signers]
+        envelopes.append(world.seal(new, *(k + before for k in keepers), *(f"{k}/{generation}" for k in keepers)))
+        rings.append(new)
+    return tuple(envelopes)
+
+
+def _rekeyed(generation: str) -> tuple[Person, ...]:
+    return tuple(
+        world.person(name, keys=(PersonKey(world.public(world.signer(f"{name}/{generation}")), (role,)),))
+        for name, (_, _, role) in world.PEOPLE.items()
+    )
+
+
+def selector() -> Selector:
+    """The private part of a carrier of files."""
+    selects = FilesSelector("/srv/archive", ("2009", "2010/index.xml"), world.secret("labels").hex())
+    return Selector("C-2", world.secret("salt").hex(), selects)
