@@ -1,0 +1,25 @@
+"""`expunge plan`: exactly what run would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from agent.cli.options import existing_file, shared
+from agent.cli.screen import Screen
+
+
+@click.command("plan")
+@shared
+@click.argument("order", type=existing_file)
+@click.option("--carrier", "carriers", multiple=True, help="Only this carrier of the order; may be repeated.")
+@click.pass_obj
+def command(screen: Screen, order: str, carriers: tuple[str, ...]) -> None:
+    """Show what 'run' would do with ORDER: targets, steps, times expected, what it reaches, and the plan's digest.
+
+    Touches nothing. Takes drafts that nobody has approved yet, and says so. Exit 3 when a carrier cannot be planned.
+    """
+    from agent.cli.planning import show_plan
+
+    click.get_current_context().exit(show_plan(screen, Path(order), carriers))

@@ -1,0 +1,198 @@
+"""Plans for people and programs: what was found, what would be done, what it reaches, and what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.cli import orders
+from agent.cli.catalogue import sentence
+from agent.cli.desk import site_of
+from agent.cli.exits import describe
+from agent.cli.screen import Screen
+from agent.cli.sheets import local, roles, rows, size_text
+from agent.expecting import USUAL, seconds_of_step, size_of_step
+from agent.files import read_file
+from agent.reading import Document, expect
+from agent.site import Site
+from agent.workflow import Chosen, Planned, digest_of, plan
+from certificates.claims import ceiling
+from certificates.encoding import format_time
+from certificates.envelope import MIB
+from certificates.errors import Refused
+from certificates.render.words import number, term
+from certificates.statements import Order, PersonRole, SampledVerification
+from wipers.model import ConfirmKeyGone, FreshKeystream, Overwrite, Plan, ReadBack, Release, Step, Target
+
+
+def read_chosen(order: Path, carriers: tuple[str, ...]) -> Chosen:
+    """Return the order in a file with the selectors beside it."""
+    return Chosen(read_file(order, MIB), orders.read_selectors(order), carriers)
+
+
+def show_plan(screen: Screen, order: Path, carriers: tuple[str, ...]) -> int:
+    """Print the plan of an order; return 3 when a carrier cannot be planned, 0 otherwise."""
+    site = site_of(screen)
+    chosen = read_chosen(order, carriers)
+    document = expect(chosen.envelope, Order)
+    planned = plan(site, chosen)
+    plans = tuple(one.plan for one in planned if one.plan is not None)
+    digest = digest_of(plans) if len(plans) == len(planned) else None
+    missing = orders.missing_on(document, site.documents.chain())
+    lines = [*_head(screen, site, document, missing), *_carriers(screen, planned), "", *_foot(screen, order, digest)]
+    screen.show("\n".join(lines), _tree(document, planned, digest, missing))
+    return 0 if digest is not None else 3
+
+
+def _head(screen: Screen, site: Site, document: Document, missing: list[str]) -> list[str]:
+    order: Order = document.statement
+    until = screen.word("plan.until", at=local(order.expires_at))
+    owners = {key.key.id: person.id for person in site.documents.chain().current.persons for key in person.keys}
+    signed = [owners.get(key_id) for key_id in document.key_ids]
+    speakers = [person for person in order.persons if person.id in signed]
+    lines = [f"{screen.word('order')} {order.id}  {order.unit.name}, {order.approval.number}   {until}"]
+    lines.append(screen.word("plan.signed", who=roles(screen, speakers) or screen.word("signers.nobody")))
+    if missing:
+        lines.append("▲ " + screen.word("plan.not-approved", missing="; ".join(missing)))
+    return [*lines, _holds(screen, site)]
+
+
+def _holds(screen: Screen, site: Site) -> str:
+    """Return how fresh the hold state is."""
+    if not site.config.policy.has_register:
+        return screen.word("plan.no-register")
+    state = site.documents.hold_state(site.documents.chain())
+    if state is None:
+        return screen.word("plan.no-holds-known")
+    return screen.word("plan.holds", count=len(state.statement.holds), at=local(state.statement.as_of))
+
+
+def _carriers(screen: Screen, planned: tuple[Planned, ...]) -> list[str]:
+    lines: list[str] = []
+    for position, one in enumerate(planned, start=1):
+        carrier = one.carrier
+        level = term("level", carrier.level.value, screen.language)
+        head = screen.word("plan.carrier", number=position, count=len(planned), carrier=carrier.id, level=level)
+        lines += ["", head]
+        if one.target is not None and one.plan is not None:
+            lines += carrier_lines(screen, one.target, one.plan)
+        if one.refusal is not None:
+            told = sentence(one.refusal, screen.language)
+            lines += rows([(screen.word("plan.refused"), "▲ " + told)], indent=2)
+    return lines
+
+
+def carrier_lines(screen: Screen, target: Target, made: Plan) -> list[str]:
+    """Return target and steps of one carrier; names of files are never among them."""
+    say, language = screen.word, screen.language
+    reached = ceiling(made.method, made.media)
+    steps = [(str(count), *step) for count, step in enumerate(_steps(screen, made), start=1)]
+    pairs = [
+        (say("plan.found"), _found(screen, target)),
+        (say("target.free"), say("target.nothing")),
+        *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
+        (say("technique.reaches"), term("level", reached.value if reached else "none", language)),
+        (say("plan.digest"), made.digest),
+        *((say("plan.not-shown"), term("residual", one.code, language)) for one in made.residual),
+    ]
+    return rows(pairs, indent=2)
+
+
+def _found(screen: Screen, target: Target) -> str:
+    """Return the target in a line: a device by its node and identity, all else by counts and numbers."""
+    language = screen.language
+    kind = term("kind", target.kind, language)
+    location = target.location if target.location.startswith("/dev/") else kind
+    facts = [fact.value for fact in target.facts if fact.value and fact.name in ("vendor", "model", "serial")]
+    parts = [location, *facts, size_text(target.size), term("media", target.media.value, language)]
+    if target.objects != 1:
+        parts.append(screen.word("selected", count=number(target.objects), size=number(target.size)))
+    return "  ".join(parts)
+
+
+def _steps(screen: Screen, made: Plan) -> list[tuple[str, str]]:
+    """Return (what, how long) of each step."""
+    found = []
+    for step in made.steps:
+        seconds = seconds_of_step(made, step)
+        speed = f"{USUAL[made.media] / 1_000_000:,.0f} MB/s"
+        time = screen.word("plan.about", time=duration(seconds), speed=speed) if size_of_step(made, step) else ""
+        found.append((step_name(screen, step), time))
+    return found
+
+
+def step_name(screen: Screen, step: Step) -> str:
+    """Return what a step does, in words."""
+    match step:
+        case Overwrite(area=area, filling=filling):
+            written = "AES-256-CTR" if isinstance(filling, FreshKeystream) else f"0x{filling.byte}"
+            return screen.word(f"step.overwrite.{area}", what=written)
+        case ReadBack(area=area, verification=verification):
+            is_sampled = isinstance(verification, SampledVerification)
+            return screen.word(f"step.{'sample' if is_sampled else 'read-back'}.{area}")
+        case ConfirmKeyGone():
+            return screen.word("step.key-gone")
+        case Release():
+            return screen.word("step.release")
+
+
+def duration(seconds: int) -> str:
+    """Return seconds as people say them: 3 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _foot(screen: Screen, order: Path, digest: str | None) -> list[str]:
+    if digest is None:
+        return [screen.word("plan.incomplete")]
+    return [screen.word("plan.made", digest=digest), screen.word("plan.next", order=order)]
+
+
+def _tree(
+    document: Document, planned: tuple[Planned, ...], digest: str | None, missing: list[str]
+) -> dict[str, object]:
+    order: Order = document.statement
+    persons: tuple[PersonRole, ...] = order.persons
+    return {
+        "order": {"id": order.id, "version": order.version, "digest": document.digest},
+        "expires_at": format_time(order.expires_at),
+        "persons": [{"id": one.id, "role": one.role.value} for one in persons],
+        "missing": missing,
+        "plan": digest,
+        "carriers": [_carrier_tree(one) for one in planned],
+    }
+
+
+def _carrier_tree(one: Planned) -> dict[str, object]:
+    carrier = one.carrier
+    return {
+        "carrier": carrier.id,
+        "kind": carrier.identity.kind,
+        "level": carrier.level.value,
+        "plan": _plan_tree(one.plan) if one.plan else None,
+        "refusal": describe(one.refusal) if isinstance(one.refusal, Refused) else None,
+    }
+
+
+def _plan_tree(made: Plan) -> dict[str, object]:
+    reached = ceiling(made.method, made.media)
+    return {
+        "digest": made.digest,
+        "technique": made.technique,
+        "media": made.media.value,
+        "size": made.size,
+        "objects": made.objects,
+        "identity": {fact.name: fact.value for fact in made.facts},
+        "steps": [
+            {
+                "number": count,
+                "kind": step.kind,
+                "size": size_of_step(made, step),
+                "seconds_expected": seconds_of_step(made, step),
+            }
+            for count, step in enumerate(made.steps)
+        ],
+        "reaches": reached.value if reached else None,
+        "not_reached": [one.code for one in made.residual],
+    }

@@ -1,0 +1,145 @@
+"""Runs as a person meets them: confirmed object by object, watched, stopped cleanly, and told how they ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from agent.carrying import Hands, Prepared, Result
+from agent.cli.desk import signer_of, site_of
+from agent.cli.exits import code_of, code_of_all, describe, sentence
+from agent.cli.planning import carrier_lines, read_chosen
+from agent.cli.progress import Track, observe
+from agent.cli.screen import Screen
+from agent.cli.sheets import masked
+from agent.resuming import resume
+from agent.site import Site
+from agent.workflow import names_of, run
+from certificates.errors import Refused, Unregistered
+from certificates.render.words import number, term
+from certificates.statements import Outcome
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNS = {Outcome.PROVEN: "●", Outcome.NOT_REACHED: "▲", Outcome.UNKNOWN: "○"}
+
+
+def run_order(screen: Screen, order: Path, key_file: str, carriers: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Run an order; print how each carrier ended; return the exit code. Raises Refused when nothing was touched."""
+    site, signer, chosen = site_of(screen), signer_of(screen, key_file), read_chosen(order, carriers)
+    track = Track()
+
+    def confirm(one: Prepared) -> str:
+        track.expect(one.warrant.carrier.id, one.plan)
+        return ask(screen, one, given["confirmed"])
+
+    with stopping() as stop, observe(screen, track) as observer:
+        hands = Hands(signer, observer, stop)
+        results = run(site, chosen, signer, hands, confirm=confirm, plan_digest=given["digest"])
+    return tell_results(screen, site, results)
+
+
+def resume_runs(screen: Screen, journal: Path | None, key_file: str | None) -> int:
+    """Continue begun runs; print how each ended; return the exit code."""
+    site = site_of(screen)
+    signer = signer_of(screen, key_file) if key_file else None
+    sequence = _sequence(journal)
+    track = Track()
+    for begun in site.journals.begun():
+        if sequence in (None, begun.opened.sequence):
+            track.expect(begun.opened.carrier or "?", site.folder(begun.opened.sequence).plan())
+    with stopping() as stop, observe(screen, track) as observer:
+        results = resume(site, sequence, Hands(signer, observer, stop))
+    return tell_results(screen, site, results)
+
+
+def _sequence(journal: Path | None) -> int | None:
+    """Return the host sequence number in a journal's name; raises Refused where it has none."""
+    if journal is None:
+        return None
+    if not (journal.stem.isdigit() and journal.suffix == ".jsonl"):
+        raise Refused("journal-to-resume-missing")
+    return int(journal.stem)
+
+
+def ask(screen: Screen, one: Prepared, confirmed: Sequence[str]) -> str:
+    """Return what names the object: from `--confirm`, else typed at the terminal; empty where there is neither."""
+    carrier = one.warrant.carrier
+    names = names_of(carrier)
+    given = next((text for text in confirmed if text.strip() in names), None)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        return ""
+    click.echo("\n".join([carrier.id, *carrier_lines(screen, one.target, one.plan)]), err=True)
+    shown = ", ".join(masked(name) for name in names)
+    return str(click.prompt(screen.word("run.confirm", names=shown), err=True, default="", show_default=False))
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C, SIGTERM and SIGHUP set: the run then ends after the chunks in the air."""
+    stop = threading.Event()
+
+    def note(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {one: signal.signal(one, note) for one in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def tell_results(screen: Screen, site: Site, results: Sequence[Result]) -> int:
+    """Print how each carrier ended; return the exit code of all."""
+    code = code_of_all(code_of(result.failure) for result in results)
+    lines = [line for result in results for line in _lines(screen, site, result)]
+    tree = {"results": [_tree(site, result) for result in results], "exit": code}
+    screen.show("\n".join([*lines, f"[exit {code}]"]), tree)
+    return code
+
+
+def _lines(screen: Screen, site: Site, result: Result) -> list[str]:
+    say, language, claim = screen.word, screen.language, result.claim
+    head = f"○ {result.carrier}  {say('run.unfinished')}"
+    if claim is not None:
+        level = term("level", claim.level.value if claim.level else "none", language)
+        head = f"{SIGNS[claim.outcome]} {result.carrier}  {term('outcome', claim.outcome.value, language)}: {level}"
+    lines = [f"{head}  ({say('run.number', number=result.sequence)})"]
+    if claim is not None:
+        why = (term("reason", one.code, language, count=number(one.count or 0)) for one in claim.reasons)
+        lines += [f"  {one}" for one in why]
+    if result.bundle is not None:
+        lines.append(f"  {say('run.bundle', where=result.bundle)}")
+    waiting = site.waiting(result.sequence)
+    if waiting.exists():
+        lines.append(f"  {say('run.waiting', where=waiting)}")
+    return lines + ([f"  {sentence(result.failure, screen)}"] if result.failure else [])
+
+
+def _tree(site: Site, result: Result) -> dict[str, object]:
+    claim, waiting = result.claim, site.waiting(result.sequence)
+    return {
+        "carrier": result.carrier,
+        "sequence": result.sequence,
+        "outcome": claim.outcome.value if claim else None,
+        "level": claim.level.value if claim and claim.level else None,
+        "reasons": [one.code for one in claim.reasons] if claim else [],
+        "bundle": str(result.bundle) if result.bundle else None,
+        "waiting": str(waiting) if waiting.exists() else None,
+        "registered": claim is not None and not waiting.exists() and not isinstance(result.failure, Unregistered),
+        "failure": describe(result.failure) if result.failure else None,
+        "exit": code_of(result.failure),
+    }
