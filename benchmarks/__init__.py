@@ -1,0 +1,1 @@
+"""Measurements against other programs, run by people: ratios of one run, never verdicts."""
