@@ -1,0 +1,269 @@
+"""The rule book: what evidence supports, and that more damage never supports more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certificates import claims
+from certificates.errors import Untrusted
+from certificates.sampling import sample_size
+from certificates.statements import (
+    ConstantPattern,
+    CryptoEraseConditions,
+    Evidence,
+    Extent,
+    Fact,
+    Failure,
+    FullReadBack,
+    KeyGone,
+    KeystreamPattern,
+    KnownCopy,
+    Level,
+    Media,
+    Method,
+    Outcome,
+    OverwriteRecord,
+    ReleaseRecord,
+    SampledReadBack,
+    SamplingSeed,
+)
+from tests.support.world import NOW
+
+SIZE = 1 << 20
+FACTS = (Fact("serial", "S1"),)
+END = NOW + timedelta(minutes=1)
+LATER = NOW + timedelta(minutes=2)
+PASS = OverwriteRecord(0, "whole", ConstantPattern("00"), SIZE, SIZE, (), 0, NOW, END, 0)
+HEADER = replace(PASS, area="header", pattern=KeystreamPattern("ab" * 32), size=4096, written=4096)
+READ = FullReadBack(1, 0, "whole", "device", SIZE, SIZE, (), 0, (), 0, LATER)
+BELOW = replace(READ, place="below-file-system")
+HEADER_READ = replace(READ, area="header", size=4096, matched=4096, step=2)
+GONE = KeyGone(1, 2, 2, 0, 0, "cryptsetup 2.6.1", True, 0, 0, LATER)
+RELEASED = ReleaseRecord(2, 3, LATER)
+SEED = SamplingSeed("sha256:" + "0" * 64, "0" * 64, None)
+SAMPLE = SampledReadBack(
+    1, 0, "whole", "device", SEED, 990_000, 50_000, 4096, 256, 90, "sha256:" + "0" * 64, (), 0, (), 0, LATER
+)
+ENOUGH = sample_size(256, 990_000, 50_000)
+ALL_SEVEN = CryptoEraseConditions(True, True, True, True, True, True, True)
+
+
+def device(**changes: Any) -> Evidence:
+    made = Evidence(
+        kind="device",
+        method=Method.DEVICE_OVERWRITE,
+        technique="zeros-1",
+        media=Media.MAGNETIC,
+        size=SIZE,
+        sector_size=512,
+        objects=1,
+        before=FACTS,
+        after=FACTS,
+        passes=1,
+        records=(PASS,),
+        checks=(READ,),
+        destroy=(),
+        residual=(),
+        copies=(),
+    )
+    return replace(made, **changes)
+
+
+def files(**changes: Any) -> Evidence:
+    plain = {
+        "kind": "files",
+        "method": Method.IN_PLACE_OVERWRITE,
+        "media": Media.OPAQUE,
+        "records": (PASS, RELEASED),
+        "checks": (BELOW,),
+    }
+    return device(**{**plain, **changes})
+
+
+def luks(**changes: Any) -> Evidence:
+    plain = {
+        "kind": "luks",
+        "method": Method.KEY_DESTRUCTION,
+        "records": (HEADER,),
+        "checks": (GONE, HEADER_READ),
+        "crypto_erase": ALL_SEVEN,
+    }
+    return device(**{**plain, **changes})
+
+
+def outcome(evidence: Evidence, ordered: Level = Level.CLEAR) -> tuple[Outcome, Level | None]:
+    claim = claims.claim(evidence, ordered)
+    return claim.outcome, claim.level
+
+
+def reasons(evidence: Evidence, ordered: Level = Level.CLEAR) -> set[str]:
+    return {reason.code for reason in claims.claim(evidence, ordered).reasons}
+
+
+CLEAR = (Outcome.PROVEN, Level.CLEAR)
+
+
+@pytest.mark.parametrize("media", Media)
+def test_a_whole_overwrite_read_back_is_clear_and_never_purge(media: Media) -> None:
+    """On magnetic, flash and opaque alike."""
+    assert outcome(device(media=media)) == CLEAR
+    assert outcome(device(media=media), Level.PURGE) == (Outcome.NOT_REACHED, Level.CLEAR)
+    assert claims.ceiling(Method.DEVICE_OVERWRITE, media) is Level.CLEAR
+
+
+def test_nothing_reaches_destroy() -> None:
+    """Never by software."""
+    assert all(claims.ceiling(method, media) is not Level.DESTROY for method, media in product(Method, Media))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason", "expected"),
+    [
+        (device(checks=()), "not-read-back", Outcome.UNKNOWN),
+        (device(records=()), "passes-missing", Outcome.UNKNOWN),
+        (device(passes=2), "passes-missing", Outcome.UNKNOWN),
+        (device(after=()), "identity-not-reread", Outcome.UNKNOWN),
+        (device(after=(Fact("serial", "S2"),)), "identity-changed", Outcome.NOT_REACHED),
+        (device(records=(replace(PASS, written=SIZE - 512),)), "passes-incomplete", Outcome.UNKNOWN),
+        (device(records=(replace(PASS, written=SIZE - 512, failed_size=512),)), "not-overwritten", Outcome.NOT_REACHED),
+        (device(checks=(replace(READ, matched=SIZE - 512),)), "unread", Outcome.UNKNOWN),
+        (device(checks=(replace(READ, matched=SIZE - 512, unread_size=512),)), "unread", Outcome.UNKNOWN),
+        (
+            device(checks=(replace(READ, matched=SIZE - 512, mismatched_size=512),)),
+            "read-back-differs",
+            Outcome.NOT_REACHED,
+        ),
+        (device(checks=(replace(READ, size=SIZE - 512, matched=SIZE - 512),)), "unread", Outcome.UNKNOWN),
+        (device(checks=(replace(READ, compared_with=7),)), "not-read-back", Outcome.UNKNOWN),
+        (device(checks=(replace(READ, step=0),)), "not-read-back", Outcome.UNKNOWN),
+        (device(checks=(replace(READ, ended_at=NOW),)), "not-read-back", Outcome.UNKNOWN),
+        (device(checks=(replace(SAMPLE, read=ENOUGH - 1),)), "sample-incomplete", Outcome.UNKNOWN),
+        (device(checks=(replace(SAMPLE, unread_blocks=1),)), "sample-incomplete", Outcome.UNKNOWN),
+        (device(checks=(replace(SAMPLE, blocks=128),)), "sample-incomplete", Outcome.UNKNOWN),
+        (device(checks=(replace(SAMPLE, mismatched_blocks=1),)), "sample-differs", Outcome.NOT_REACHED),
+        (device(destroy=("history",)), "history-not-hunted", Outcome.UNKNOWN),
+        (files(destroy=("names",)), "names-not-reached", Outcome.NOT_REACHED),
+        (files(checks=(READ,)), "not-read-below-file-system", Outcome.UNKNOWN),
+        (files(records=(PASS,)), "not-released", Outcome.UNKNOWN),
+        (
+            device(kind="image", before=(Fact("attached", "false"),), after=(Fact("attached", "false"),)),
+            "not-read-below-file-system",
+            Outcome.UNKNOWN,
+        ),
+        (luks(checks=(HEADER_READ,)), "key-not-checked", Outcome.UNKNOWN),
+        (luks(checks=(GONE,)), "not-read-back", Outcome.UNKNOWN),
+        (luks(checks=(replace(GONE, keyslots_after=1), HEADER_READ)), "key-not-gone", Outcome.NOT_REACHED),
+        (luks(checks=(replace(GONE, header_copies_after=1), HEADER_READ)), "key-not-gone", Outcome.NOT_REACHED),
+        (luks(checks=(replace(GONE, opener_refused=False), HEADER_READ)), "key-not-gone", Outcome.NOT_REACHED),
+        (luks(crypto_erase=None), "crypto-erase-conditions-missing", Outcome.NOT_REACHED),
+        (luks(copies=(KnownCopy("escrow"),)), "key-copies-outside-order", Outcome.NOT_REACHED),
+        (luks(checks=(replace(GONE, backups_unreached=1), HEADER_READ)), "key-copies-unreached", Outcome.NOT_REACHED),
+    ],
+)
+def test_whatever_is_missing_or_wrong_denies_the_claim_and_is_named(
+    evidence: Evidence, reason: str, expected: Outcome
+) -> None:
+    """Unknown is never success."""
+    assert outcome(evidence) == (expected, None)
+    assert reason in reasons(evidence)
+
+
+def test_files_read_back_below_the_file_system_are_clear() -> None:
+    """Of what was named, and no more."""
+    assert outcome(files()) == CLEAR
+
+
+def test_a_sufficient_sample_supports_clear() -> None:
+    """With the stated confidence."""
+    assert outcome(device(checks=(replace(SAMPLE, read=ENOUGH),))) == CLEAR
+
+
+def test_destroyed_keys_are_purge_on_magnetic_media_when_all_seven_conditions_hold() -> None:
+    """And clear where old key pages may remain; attested conditions are listed as such."""
+    claim = claims.claim(luks(), Level.PURGE)
+    assert (claim.outcome, claim.level, len(claim.on_order_word)) == (Outcome.PROVEN, Level.PURGE, 7)
+    for media in (Media.FLASH, Media.OPAQUE):
+        assert outcome(luks(media=media), Level.PURGE) == (Outcome.NOT_REACHED, Level.CLEAR)
+        assert outcome(luks(media=media)) == CLEAR
+
+
+def test_without_the_conditions_only_an_overwritten_payload_is_clear() -> None:
+    """The header alone says nothing about keys that lie elsewhere."""
+    payload = replace(PASS, step=1, pattern=KeystreamPattern("cd" * 32))
+    read = replace(READ, compared_with=1, step=3)
+    both = luks(passes=2, records=(HEADER, payload), checks=(GONE, read), crypto_erase=None)
+    assert outcome(both) == CLEAR
+    assert outcome(both, Level.PURGE) == (Outcome.NOT_REACHED, Level.CLEAR)
+
+
+def test_a_rule_book_that_never_was_is_not_believed() -> None:
+    """Published versions stay; others do not exist."""
+    with pytest.raises(Untrusted) as refused:
+        claims.claim(device(), Level.CLEAR, "expunge-rules-0")
+    assert refused.value.reason == "rule-book-unknown"
+
+
+RANK = {None: 0, Level.CLEAR: 1, Level.PURGE: 2, Level.DESTROY: 3}
+BAD = Failure(Extent(0, 0, 512), "EIO")
+
+
+def damage_record(record: Any, size: int) -> Any:
+    if not isinstance(record, OverwriteRecord):
+        return record
+    lost = min(size, record.written)
+    return replace(record, written=record.written - lost, failed_size=record.failed_size + lost, failures=(BAD,))
+
+
+def damage_check(check: Any, size: int, *, is_read: bool) -> Any:
+    match check:
+        case FullReadBack() if is_read:
+            lost = min(size, check.matched)
+            return replace(check, matched=check.matched - lost, mismatched_size=check.mismatched_size + lost)
+        case FullReadBack():
+            lost = min(size, check.matched)
+            return replace(check, matched=check.matched - lost, unread_size=check.unread_size + lost)
+        case SampledReadBack() if is_read:
+            return replace(check, mismatched_blocks=check.mismatched_blocks + 1)
+        case SampledReadBack():
+            return replace(check, unread_blocks=check.unread_blocks + 1)
+        case KeyGone():
+            return replace(check, keyslots_after=check.keyslots_after + 1)
+    return check
+
+
+@given(
+    evidence=st.sampled_from([device(), device(checks=(SAMPLE,)), files(), luks(), luks(media=Media.FLASH)]),
+    ordered=st.sampled_from([Level.CLEAR, Level.PURGE]),
+    harms=st.lists(st.sampled_from(["write", "read", "unread", "drop check", "drop record", "after"]), max_size=4),
+    size=st.integers(1, SIZE),
+)
+def test_more_damage_never_raises_a_claim(evidence: Evidence, ordered: Level, harms: list[str], size: int) -> None:
+    """Invariant (b), step by step along any series of harms."""
+    claim = claims.claim(evidence, ordered)
+    for harm in harms:
+        evidence = harmed(evidence, harm, size)
+        worse = claims.claim(evidence, ordered)
+        assert RANK[worse.level] <= RANK[claim.level]
+        assert not (worse.outcome is Outcome.PROVEN and claim.outcome is not Outcome.PROVEN)
+        claim = worse
+
+
+def harmed(evidence: Evidence, harm: str, size: int) -> Evidence:
+    match harm:
+        case "write":
+            return replace(evidence, records=tuple(damage_record(one, size) for one in evidence.records))
+        case "read" | "unread":
+            checks = tuple(damage_check(one, size, is_read=harm == "read") for one in evidence.checks)
+            return replace(evidence, checks=checks)
+        case "drop check":
+            return replace(evidence, checks=evidence.checks[1:])
+        case "drop record":
+            return replace(evidence, records=evidence.records[1:])
+    return replace(evidence, after=())
