@@ -293,7 +293,7 @@ REASONS: dict[str, Row] = {
     "hold-empty": Row(
         "The hold covers nothing",
         "Name what it covers: --asset, --serial, --order or --everything",
-        "冻结未指明范围",
+        "保全未指明范围",
         "请用 --asset、--serial、--order 或 --everything 指明范围",
     ),
     "hold-state-missing": Row(
@@ -317,7 +317,7 @@ REASONS: dict[str, Row] = {
     "hold-unknown": Row(
         "This site knows no hold {hold}",
         "See 'expunge hold list'",
-        "本站点没有冻结 {hold}",
+        "本站点没有保全 {hold}",
         "请查看 expunge hold list",
     ),
     "identity-changed": Row(

@@ -26,7 +26,7 @@ def audit_paths(screen: Screen, paths: tuple[Path, ...], trust: Path | None, aga
         raise Refused("file-unreadable", where=paths[0], detail="no bundle (*.expunge) lies there")
     told = judge(found, anchor, _reread(found.bundles, against))
     code: int = told.verdict.exit_code
-    screen.show(f"{tell_audit(told, screen.language).rstrip()}    [exit {code}]", wire_tree(told))
+    screen.show(tell_audit(told, screen.language).rstrip(), wire_tree(told))
     return code
 
 

@@ -90,7 +90,7 @@ def carrier_lines(screen: Screen, target: Target, made: Plan) -> list[str]:
         (say("plan.found"), _found(screen, target)),
         (say("target.free"), say("target.nothing")),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
-        (say("technique.reaches"), term("level", reached.value if reached else "none", language)),
+        (say("plan.reaches"), term("level", reached.value if reached else "none", language)),
         (say("plan.digest"), made.digest),
         *((say("plan.not-shown"), term("residual", one.code, language)) for one in made.residual),
     ]

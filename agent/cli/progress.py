@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
 from agent.cli.planning import step_name
 from agent.cli.screen import Screen
 from agent.cli.sheets import size_text
@@ -102,9 +100,17 @@ def observe(screen: Screen, track: Track) -> Iterator[Observer | None]:
 def _display() -> Progress:
     """Return rich's display on stderr; rich itself honours NO_COLOR."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = (
+    columns: tuple[ProgressColumn, ...] = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
@@ -112,4 +118,4 @@ def _display() -> Progress:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(file=click.get_text_stream("stderr")))
+    return Progress(*columns, console=Console(stderr=True))

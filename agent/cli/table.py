@@ -35,11 +35,11 @@ COMMANDS: dict[str, Row] = {
     ),
     "keyring": _group(
         "Make and check keyrings: who may say what.",
-        "生成和核验密钥环：谁有权说什么。",
-        new=Row("keyring_new", "Make the first keyring from TOML.", "由 TOML 生成首版密钥环。"),
-        rotate=Row("keyring_rotate", "Make the next keyring from TOML.", "由 TOML 生成下一版密钥环。"),
-        sign=Row("keyring_sign", "Add a keeper's signature to a keyring.", "为密钥环添加密钥管理人签名。"),
-        check=Row("keyring_check", "Check a chain of keyrings.", "核验密钥环链。"),
+        "生成和核验密钥册：谁有权说什么。",
+        new=Row("keyring_new", "Make the first keyring from TOML.", "由 TOML 生成首版密钥册。"),
+        rotate=Row("keyring_rotate", "Make the next keyring from TOML.", "由 TOML 生成下一版密钥册。"),
+        sign=Row("keyring_sign", "Add a keeper's signature to a keyring.", "为密钥册添加密钥管理人签名。"),
+        check=Row("keyring_check", "Check a chain of keyrings.", "核验密钥册链。"),
     ),
     "show": Row(
         "show", "Show any document: what it says, who signed, what is missing.", "显示任一文件：内容、签名和缺项。"
@@ -51,10 +51,10 @@ COMMANDS: dict[str, Row] = {
         sign=Row("order_sign", "Add a person's signature to an order.", "为销毁单添加签名。"),
     ),
     "fetch": Row(
-        "fetch", "Take orders, holds and keyrings from the registry.", "从登记机构获取销毁单、冻结状态和密钥环。"
+        "fetch", "Take orders, holds and keyrings from the registry.", "从登记机构获取销毁单、保全状态和密钥册。"
     ),
     "import": Row(
-        "take_in", "Take in orders, holds and keyrings from a medium.", "从介质导入销毁单、冻结状态和密钥环。"
+        "take_in", "Take in orders, holds and keyrings from a medium.", "从介质导入销毁单、保全状态和密钥册。"
     ),
     "plan": Row(
         "plan", "Show exactly what run would do; touch nothing.", "显示 run 将执行的全部步骤，不触及任何数据。"
@@ -83,10 +83,10 @@ COMMANDS: dict[str, Row] = {
     ),
     "hold": _group(
         "Set, lift and list holds.",
-        "设置、解除和列出冻结。",
-        add=Row("hold_add", "Set a hold: a signed 'do not destroy'.", "设置冻结：签名的禁止销毁令。"),
-        lift=Row("hold_lift", "Lift a hold; lifting starts nothing.", "解除冻结；解除不会启动任何销毁。"),
-        list=Row("hold_list", "List the holds that this site knows.", "列出本站点已知的冻结。"),
+        "设置、解除和列出保全。",
+        add=Row("hold_add", "Set a hold: a signed 'do not destroy'.", "设置保全：签名的禁止销毁令。"),
+        lift=Row("hold_lift", "Lift a hold; lifting starts nothing.", "解除保全；解除不会启动任何销毁。"),
+        list=Row("hold_list", "List the holds that this site knows.", "列出本站点已知的保全。"),
     ),
 }
 """In the order in which a person meets them."""
