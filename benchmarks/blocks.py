@@ -1,8 +1,8 @@
 """`python -m benchmarks.blocks`: the engine as `run` drives it, on loop devices, beside fio and shred in the same run.
 
-Each figure is the best of several rounds, taken in turns with the peer's. Ours includes the last flush; fio's rate is what
-it states for its writes. fio writes static random buffers, the engine's passes are what they are; zeros stand
-against zeros. Every device is written throughout before the first measurement.
+Each figure is the best of several rounds, taken in turns with the peer's. Ours includes the last flush; fio's rate is
+what it states for its writes, of static random buffers, or of zeros beside our zeros. Every device is written
+throughout before the first measurement.
 """
 
 from __future__ import annotations
