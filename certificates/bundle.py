@@ -143,9 +143,9 @@ def _place(name: str) -> tuple[int, int, int]:
 
 
 def _first_difference(found: bytes, expected: bytes) -> str:
-    shorter = min(len(found), len(expected))
     step = 1 << 16
-    for at in range(0, shorter, step):
-        if found[at : at + step] != expected[at : at + step]:
-            return f"byte {next(i for i in range(at, shorter) if found[i] != expected[i])} is not what its entries give"
+    for at in range(0, min(len(found), len(expected)), step):
+        for offset, (one, other) in enumerate(zip(found[at : at + step], expected[at : at + step], strict=False)):
+            if one != other:
+                return f"byte {at + offset} is not what its entries give"
     return f"it has {len(found)} bytes, its entries give {len(expected)}"
