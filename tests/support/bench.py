@@ -15,6 +15,7 @@ from certificates.claims import claim
 from certificates.statements import (
     Carrier,
     Claim,
+    CryptoEraseConditions,
     DeviceIdentity,
     Evidence,
     FullVerification,
@@ -162,7 +163,7 @@ def image_identity(path: Path) -> ImageIdentity:
 
 
 def carrier_of(identity: ImageIdentity | DeviceIdentity | LuksIdentity, technique: str | None = None) -> Carrier:
-    """An order to clear it and read everything back."""
+    """An order to clear it and read everything back; for a container it attests the conditions of crypto erase."""
     return Carrier(
         id="c1",
         label="LABEL-1",
@@ -173,6 +174,7 @@ def carrier_of(identity: ImageIdentity | DeviceIdentity | LuksIdentity, techniqu
         verification=FullVerification(),
         destination="recycling",
         technique=technique,
+        crypto_erase=CryptoEraseConditions(*[True] * 7) if isinstance(identity, LuksIdentity) else None,
     )
 
 

@@ -103,13 +103,14 @@ class DeviceWriter:
     def facts(self) -> tuple[Fact, ...]:
         if self._storage.is_gone():
             raise Lost("target-lost", where=self._storage.location, detail="it left the machine")
-        if self._loop_now() != self._loop:
+        loop = self._loop_now()
+        if _window(loop) != _window(self._loop):
             raise Lost("target-lost", where=self._storage.location, detail="another file was attached to it")
         device = device_numbered(self._machine, self._device)
         if device is None:
             raise Lost("target-lost", where=self._storage.location, detail="the kernel lists it no longer")
         size = device_geometry(self._storage.descriptor).size
-        return _facts(self._machine, device, self._loop, size)
+        return _facts(self._machine, device, loop, size)
 
     def layout(self, area: Area) -> Iterable[Extent]:
         return (Extent(0, 0, self._storage.size),) if area == "whole" else ()
@@ -154,6 +155,11 @@ class DeviceWriter:
             return loop_behind(self._storage.descriptor, name, path) if path else None
         except OSError as error:
             raise Lost("target-lost", where=self._storage.location, detail=error_name(error)) from error
+
+
+def _window(loop: Loop | None) -> tuple[object, ...]:
+    """Which part of which file a loop device shows; the file's name may change meanwhile."""
+    return () if loop is None else (loop.file, loop.offset, loop.size_limit)
 
 
 def _backing_files(machine: Machine) -> frozenset[FileNumber]:

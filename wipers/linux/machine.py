@@ -43,7 +43,7 @@ def number(path: Path, default: int = 0) -> int:
     return int(text) if text.isascii() and text.isdigit() else default
 
 
-def entries(path: Path) -> list[str]:
+def entries(path: Path | str) -> list[str]:
     """Names in a directory, sorted; none where it cannot be read."""
     try:
         return sorted(os.listdir(path))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wipers.linux.machine import Machine, attribute, entries, processes
@@ -49,42 +50,52 @@ def openers(machine: Machine, files: frozenset[FileNumber] = frozenset()) -> Ope
     for process, folder in processes(machine):
         if process == os.getpid():
             continue
-        for status, is_writer in _open_things(folder, files):
-            opener = Opener(process, attribute(folder / "comm", "?"), is_writer)
-            if stat.S_ISBLK(status.st_mode):
+        for status, may_write in _open_things(str(folder), mapped=bool(files)):
+            is_device = stat.S_ISBLK(status.st_mode)
+            number = (status.st_dev, status.st_ino)
+            if not is_device and number not in files:
+                continue
+            opener = Opener(process, attribute(folder / "comm", "?"), may_write())
+            if is_device:
                 devices[status.st_rdev] = (*devices.get(status.st_rdev, ()), opener)
-            elif (number := (status.st_dev, status.st_ino)) in files:
+            else:
                 found[number] = (*found.get(number, ()), opener)
     return Openers(devices, found)
 
 
-def _open_things(folder: Path, files: frozenset[FileNumber]) -> Iterator[tuple[os.stat_result, bool]]:
-    for name in entries(folder / "fd"):
-        link = folder / "fd" / name
+def _open_things(folder: str, *, mapped: bool) -> Iterator[tuple[os.stat_result, Callable[[], bool]]]:
+    """What a process has open, and mapped, each with the question whether it may write there.
+
+    Thousands of descriptors are looked at for a handful that matter: hence strings, and a question instead of an
+    answer.
+    """
+    for name in entries(f"{folder}/fd"):
+        link = f"{folder}/fd/{name}"
         try:
             if os.readlink(link).startswith(NO_STORAGE):
                 continue
-            status = os.stat(link)
+            yield os.stat(link), partial(_may_write, f"{folder}/fdinfo/{name}")
         except OSError:
             continue
-        yield status, _may_write(folder / "fdinfo" / name)
-    if files:
-        yield from _mapped_files(folder)
+    for name in entries(f"{folder}/map_files") if mapped else ():
+        link = f"{folder}/map_files/{name}"
+        try:
+            yield os.stat(link), partial(_is_mapped_writable, link)
+        except OSError:
+            continue
 
 
-def _may_write(information: Path) -> bool:
+def _may_write(information: str) -> bool:
     """Whether a descriptor was opened for writing; one that cannot be looked at counts as such."""
-    for line in attribute(information).splitlines():
+    for line in attribute(Path(information)).splitlines():
         if line.startswith("flags:"):
             return int(line.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
     return True
 
 
-def _mapped_files(folder: Path) -> Iterator[tuple[os.stat_result, bool]]:
-    """Files mapped into memory, which outlive their descriptors; shared writable ones count as written to."""
-    for name in entries(folder / "map_files"):
-        link = folder / "map_files" / name
-        try:
-            yield os.stat(link), bool(os.lstat(link).st_mode & stat.S_IWUSR)
-        except OSError:
-            continue
+def _is_mapped_writable(link: str) -> bool:
+    """Whether a mapping, which outlives its descriptor, may be written through."""
+    try:
+        return bool(os.lstat(link).st_mode & stat.S_IWUSR)
+    except OSError:
+        return True
