@@ -28,7 +28,9 @@ def named_site(screen: Screen) -> str | None:
 
 
 def site_of(screen: Screen) -> Site:
-    """Return the live site; raises Refused."""
+    """Return the site; raises Refused."""
+    if screen.opener is not None:
+        return screen.opener(screen.site)
     from agent.live import open_site
 
     return open_site(named_site(screen))
@@ -54,6 +56,6 @@ def chain_at_hand(screen: Screen, named: tuple[Path, ...]) -> Chain | None:
     try:
         return site_of(screen).documents.chain()
     except Refused as error:
-        if error.reason == "site-missing" and named_site(screen) is None:
+        if error.reason == "site-missing" and screen.opener is None and named_site(screen) is None:
             return None
         raise

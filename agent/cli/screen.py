@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from agent.site import Site
 
 Language = Literal["en", "zh"]
 
@@ -32,6 +35,8 @@ class Screen:
     """No messages or progress."""
     site: str | None = None
     """Site named by `--site`."""
+    opener: Callable[[str | None], Site] | None = None
+    """Opens the site of that name; none: the live one."""
 
     def word(self, key: str, /, **facts: object) -> str:
         """Return a word or sentence of the table in the reader's language."""

@@ -26,9 +26,25 @@ def vectors() -> Mapping[str, bytes]:
     return {f"tests/vectors/{name}": data for name, data in build().items()}
 
 
+def commands() -> Mapping[str, bytes]:
+    """Every command with its help."""
+    from tests.support.reference import cli_page
+
+    return {"docs/cli.md": cli_page().encode()}
+
+
+def errors() -> Mapping[str, bytes]:
+    """Every exit code and reason."""
+    from tests.support.reference import errors_page
+
+    return {"docs/errors.md": errors_page().encode()}
+
+
 MAKERS: dict[str, tuple[Maker, str]] = {
     "schemas": (schemas, "docs/schemas/*.json"),
     "vectors": (vectors, "tests/vectors/*/*"),
+    "commands": (commands, "docs/cli.md"),
+    "errors": (errors, "docs/errors.md"),
 }
 """Name -> (what makes the files, the pattern of everything that it owns). Add a row to have another page made."""
 

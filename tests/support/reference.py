@@ -1,0 +1,105 @@
+"""Pages made from the code: every command with its help, every reason with what it means and what to do next."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import click
+
+from agent.cli import main
+from agent.cli.exits import EXITS, NAMES, PRECEDENCE
+from agent.cli.groups import TableGroup
+from agent.cli.screen import Screen
+from certificates.reasons import REASONS
+from tests.support.house_rules import dotted, modules
+
+WIDTH = 100
+RAISED_AS = {"Obstacle": "Refused", "Lost": "Interrupted"} | {kind.__name__: kind.__name__ for kind in EXITS}
+"""Call that names a reason -> family in which a person meets it."""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command and group by its full name, in the table's order."""
+    yield "expunge", main
+    yield from _below(main, "expunge")
+
+
+def _below(group: TableGroup, name: str) -> Iterator[tuple[str, click.Command]]:
+    for word, row in group.rows.items():
+        found = group.get_command(click.Context(group), word)
+        assert found is not None
+        yield f"{name} {word}", found
+        if row.below:
+            assert isinstance(found, TableGroup)
+            yield from _below(found, f"{name} {word}")
+
+
+def help_of(name: str, command: click.Command) -> str:
+    """The help page, at a fixed width and in English."""
+    context = click.Context(
+        command,
+        info_name=name,
+        obj=Screen(language="en"),
+        max_content_width=WIDTH,
+        terminal_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    return command.get_help(context)
+
+
+def cli_page() -> str:
+    """docs/cli.md."""
+    parts = [
+        "# The command line\n",
+        "Made from the code by `scripts/generate`. `--json`, `--lang`, `--quiet` and `--site` may stand before or behind a",
+        "command. Results go to stdout, messages and progress to stderr. `NO_COLOR` is honoured. The forms of `--json` are",
+        "in [schemas/cli](schemas/cli). Exit codes are explained in [errors.md](errors.md).\n",
+        "Completion: `eval \"$(_EXPUNGE_COMPLETE=bash_source expunge)\"` (or `zsh_source`, `fish_source`).\n",
+    ]
+    for name, command in commands():
+        parts += [f"## {name}\n", "```text", help_of(name, command), "```\n"]
+    return "\n".join(parts)
+
+
+def families() -> dict[str, list[str]]:
+    """Reason -> families that it is raised in, read from the source."""
+    found: dict[str, set[str]] = {}
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                kind = RAISED_AS.get(dotted(node.func).split(".")[-1])
+                reason = node.args[0].value
+                if kind and isinstance(reason, str) and reason in REASONS:
+                    found.setdefault(reason, set()).add(kind)
+    return {reason: sorted(kinds) for reason, kinds in found.items()}
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    kinds = families()
+    lines = [
+        "# Exit codes and reasons\n",
+        "Made from the code by `scripts/generate`. The family answers the first question: was anything touched?\n",
+        "| exit | family | 类别 | state of the data |",
+        "|---|---|---|---|",
+        "| 0 | | | done, proven, recorded |",
+        "| 1 | unexpected | 意外错误 | a bug; the traceback is in the file that the message names |",
+        "| 2 | usage | 用法错误 | the command line was not understood; nothing was done |",
+    ]
+    lines += [f"| {code} | {kind.__name__} | {NAMES[kind]} | {kind.state} |" for kind, code in EXITS.items()]
+    order = ", ".join(str(code) for code in (*PRECEDENCE, 0))
+    lines += [f"\nOf several carriers the exit is the first of {order} that is present.\n"]
+    lines += ["## Reasons\n", "`--json` gives the reason, its facts and the exit as `error`.\n"]
+    for reason, row in sorted(REASONS.items()):
+        lines += [
+            f"### {reason}\n",
+            "".join(f"{kind}. " for kind in kinds.get(reason, [])) + f"{_shown(row.en)}. {row.next_en}.\n",
+            f"{_shown(row.zh)}。{row.next_zh}。\n",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _shown(sentence: str) -> str:
+    return sentence.replace("{", "‹").replace("}", "›").replace("|", "\\|")
+
