@@ -41,8 +41,18 @@ class Blocked(Exception):
         self.name = name
 
 
+class Broken(Exception):
+    """A document does not hold: told under its own name, whichever check asked for it first."""
+
+    def __init__(self, name: str, error: Untrusted) -> None:
+        """Keep the document's name, and why it does not hold."""
+        super().__init__(name)
+        self.name = name
+        self.error = error
+
+
 class Dossier:
-    """A bundle's documents; asking for one that does not hold raises Untrusted the first time, then Blocked."""
+    """A bundle's documents; asking for one that does not hold raises Broken once, and Blocked from then on."""
 
     def __init__(self, entries: dict[str, bytes], trust: Trust) -> None:
         """Take a bundle's entries and what the auditor trusts."""
@@ -110,9 +120,9 @@ class Dossier:
         if name not in self._read:
             try:
                 self._read[name] = read()
-            except Untrusted:
+            except Untrusted as error:
                 self._failed.add(name)
-                raise
+                raise Broken(name, error) from error
         return cast(T, self._read[name])
 
     def _open_chain(self) -> Chain:

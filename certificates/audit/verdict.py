@@ -15,7 +15,7 @@ from certificates.audit.documents import (
     check_start,
     check_validation,
 )
-from certificates.audit.dossier import Blocked, Dossier
+from certificates.audit.dossier import Blocked, Broken, Dossier
 from certificates.audit.findings import Audit, Basis, Finding, Report, Verdict, fails, holds, unknown, worst
 from certificates.audit.records import Reread, check_binding, check_claim, check_journal, check_medium
 from certificates.audit.runs import End, compare_runs, read_end
@@ -71,11 +71,18 @@ def certificate_of(entries: Mapping[str, bytes]) -> tuple[Certificate, str]:
 def _run(name: str, check: Check, case: Dossier) -> tuple[Finding, ...]:
     try:
         found = check(case)
+    except Broken as broken:
+        told = fails(broken.name, Basis.RECOMPUTABLE, broken.error)
+        return (told,) if broken.name == name else (told, _not_examined(name, broken.name))
     except Blocked as blocked:
-        return (unknown(name, Basis.RECOMPUTABLE, "not-examined", Verdict.NOT_PROVEN, check=blocked.name),)
+        return () if blocked.name == name else (_not_examined(name, blocked.name),)
     except Failure as error:
         return (fails(name, Basis.RECOMPUTABLE, error),)
     return found if isinstance(found, tuple) else (found,)
+
+
+def _not_examined(name: str, because: str) -> Finding:
+    return unknown(name, Basis.RECOMPUTABLE, "not-examined", Verdict.NOT_PROVEN, check=because)
 
 
 def _report(name: str, entries: Mapping[str, bytes] | None, findings: tuple[Finding, ...]) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,6 +67,9 @@ WRITTEN, READ = timedelta(hours=1, minutes=49), timedelta(hours=3, minutes=31)
 RANDOM = KeystreamPattern(hashlib.sha256(b"the key of the only pass").hexdigest())
 
 
+Timed = tuple[datetime, Event]
+
+
 @dataclass(frozen=True)
 class Story:
     """What happened; every part can be told differently."""
@@ -87,6 +90,12 @@ class Story:
     sequence: int = 1
     previous: str | None = None
     pattern: Pattern = RANDOM
+    started: Callable[[Start], Start] = lambda start: start
+    """What a dishonest executor would write instead."""
+    journaled: Callable[[list[Timed]], list[Timed]] = lambda events: events
+    """What a dishonest host would journal instead; its certificate tells the evidence as it was."""
+    certified: Callable[[Certificate], Certificate] = lambda certificate: certificate
+    """What a dishonest host would certify instead."""
 
 
 def story(**changes: Any) -> Story:
@@ -100,9 +109,9 @@ def story(**changes: Any) -> Story:
 def tell(told: Story) -> Papers:
     """The papers that the story leaves behind."""
     state = world.hold_state() if told.held else None
-    start = world.start(told.order, told.ring, state, told.carrier, told.sequence)
+    start = told.started(world.start(told.order, told.ring, state, told.carrier, told.sequence))
     lines, evidence, files = _run(told, start)
-    certificate = certify(told, start, evidence, lines, files)
+    certificate = told.certified(certify(told, start, evidence, lines, files))
     entries = dict(world.keyring_entries(told.rings))
     entries[bundle.ORDER] = seal(told.order, *(person.id for person in told.order.persons))
     if state:
@@ -124,7 +133,7 @@ def journal_bytes(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def chain(events: Iterable[tuple[datetime, Event]]) -> list[bytes]:
+def chain(events: Iterable[Timed]) -> list[bytes]:
     """Events as lines, each naming the one before."""
     lines: list[bytes] = []
     for number, (at, event) in enumerate(events, start=1):
@@ -151,7 +160,7 @@ def _run(told: Story, start: Start) -> tuple[list[bytes], Evidence, dict[str, by
     )
     opened = Opened(start.host, start.sequence, told.previous, world.TOOL, digest(start), start.order, start.carrier)
     keys = (told.pattern.key,) if isinstance(told.pattern, KeystreamPattern) else ()
-    events: list[tuple[datetime, Event]] = [
+    events: list[Timed] = [
         (NOW, opened),
         (NOW, Counted(tuple(sorted(told.order.persons, key=lambda person: person.id)))),
         (NOW + timedelta(seconds=1), Identified(seen)),
@@ -164,7 +173,7 @@ def _run(told: Story, start: Start) -> tuple[list[bytes], Evidence, dict[str, by
     check, files = _read_back(told, record, events)
     done = NOW + READ
     events += [(done, Checked(check)), (done, Concluded(seen))]
-    return chain(events), evidence_of(told, (record,), (check,), seen), files
+    return chain(told.journaled(events)), evidence_of(told, (record,), (check,), seen), files
 
 
 def _barriers(size: int) -> list[tuple[int, int]]:
@@ -198,9 +207,7 @@ def evidence_of(told: Story, records: tuple[Any, ...], checks: tuple[Check, ...]
     )
 
 
-def _read_back(
-    told: Story, record: OverwriteRecord, events: list[tuple[datetime, Event]]
-) -> tuple[Check, dict[str, bytes]]:
+def _read_back(told: Story, record: OverwriteRecord, events: list[Timed]) -> tuple[Check, dict[str, bytes]]:
     at = NOW + READ
     if isinstance(told.carrier.verification, SampledVerification):
         return _sample(told, record, events, told.carrier.verification)
@@ -212,7 +219,7 @@ def _read_back(
 
 
 def _sample(
-    told: Story, record: OverwriteRecord, events: list[tuple[datetime, Event]], ordered: SampledVerification
+    told: Story, record: OverwriteRecord, events: list[Timed], ordered: SampledVerification
 ) -> tuple[Check, dict[str, bytes]]:
     local = world.secret("local seed")
     committed_at, at = NOW + WRITTEN + timedelta(seconds=1), NOW + READ

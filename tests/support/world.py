@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -87,6 +88,7 @@ def secret(name: str) -> bytes:
     return hashlib.sha256(f"a test key, good for nothing: {name}".encode()).digest()
 
 
+@cache
 def signer(name: str) -> KeySigner:
     """The key of a person, or of any other name."""
     if name.split("/", maxsplit=1)[0] in ON_P256:
@@ -146,10 +148,15 @@ def rule(level: Level, grade: Grade, approvers: int = 2, witnesses: int = 2) -> 
 
 def keyring(**changes: Any) -> Keyring:
     """Version 1 of the site's keyring."""
+    return replace(_keyring(), **changes)
+
+
+@cache
+def _keyring() -> Keyring:
     log = log_private().public_key()
     log_public = public(KeySigner(log_private()))
     assert spki_of(log) == base64.b64decode(log_public.spki)
-    made = Keyring(
+    return Keyring(
         site=SITE,
         version=1,
         previous=None,
@@ -162,7 +169,6 @@ def keyring(**changes: Any) -> Keyring:
         keepers=2,
         signers=(role_of("P-0001"), role_of("P-0002")),
     )
-    return replace(made, **changes)
 
 
 def seal(statement: object, *names: str | KeySigner) -> bytes:
@@ -170,6 +176,7 @@ def seal(statement: object, *names: str | KeySigner) -> bytes:
     return envelope.seal(statement, [signer(name) if isinstance(name, str) else name for name in names])
 
 
+@cache
 def seal_keyring(made: Keyring) -> bytes:
     """A keyring sealed by the keepers it names."""
     return seal(made, *(named.id for named in made.signers))
@@ -177,7 +184,11 @@ def seal_keyring(made: Keyring) -> bytes:
 
 def next_keyring(old: Keyring, **changes: Any) -> Keyring:
     """The keyring that follows, a month later."""
-    follows = {"version": old.version + 1, "previous": digest(old), "issued_at": old.issued_at + timedelta(days=30)}
+    follows: dict[str, Any] = {
+        "version": old.version + 1,
+        "previous": digest(old),
+        "issued_at": old.issued_at + timedelta(days=30),
+    }
     return replace(old, **(follows | changes))
 
 
