@@ -95,6 +95,10 @@ def state_of(carrier: Carrier, machine: Machine) -> StateFile:
     return StateFile(machine.runs, carrier)
 
 
+_LOCKED: dict[tuple[int, int], dict[str, int]] = {}
+"""By directory and by what is selected there: descriptors of the directory's lock, all of one open file."""
+
+
 @contextmanager
 def open(  # noqa: A001 - the name of the port
     target: Target, carrier: Carrier, selector: Selector | None, resuming: bool, machine: Machine = THIS_MACHINE
@@ -105,7 +109,7 @@ def open(  # noqa: A001 - the name of the port
         raise Refused("selector-missing", carrier=carrier.id)
     state = state_of(carrier, machine)
     with ExitStack() as held:
-        root = hold_root(target.location, held)
+        root = hold_root(target.location, carrier, held)
         check_unchanged(target.location, target.facts, facts_of(root, machine))
         begun = state.load() if resuming else None
         is_saved = begun is not None
@@ -118,18 +122,35 @@ def open(  # noqa: A001 - the name of the port
     state.forget_released()
 
 
-def hold_root(where: str, held: ExitStack) -> int:
+def hold_root(where: str, carrier: Carrier, held: ExitStack) -> int:
     """Return a descriptor of the directory, locked against another run of this program; raises Refused."""
     try:
         root = open_root(where)
     except OSError as error:
         raise Refused("open-failed", where=where, error=error_name(error)) from error
     held.callback(os.close, root)
-    try:
-        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise Refused("in-use", where=where, by="another run") from error
+    held.enter_context(_lock(where, root, carrier.selector.commitment if carrier.selector else ""))
     return root
+
+
+@contextmanager
+def _lock(where: str, root: int, selected: str) -> Iterator[None]:
+    """Hold a directory's lock; carriers of one run that select different things in it share the lock."""
+    number = (os.fstat(root).st_dev, os.fstat(root).st_ino)
+    sharing = _LOCKED.setdefault(number, {})
+    if selected in sharing:
+        raise Refused("in-use", where=where, by="another run")
+    descriptor = os.dup(next(iter(sharing.values()), root))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise Refused("in-use", where=where, by="another run") from error
+    sharing[selected] = descriptor
+    try:
+        yield
+    finally:
+        os.close(sharing.pop(selected))
 
 
 def writer_of(

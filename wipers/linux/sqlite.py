@@ -132,7 +132,7 @@ def open(  # noqa: A001 - the name of the port
     state = state_of(carrier, machine)
     with ExitStack() as held:
         check_free(system_refusals(where, machine))
-        root = hold_root(os.path.dirname(where), held)
+        root = hold_root(os.path.dirname(where), carrier, held)
         files = _opened(root, base, WRITING, held)
         _lock(where, files)
         begun = state.load() if resuming else None
