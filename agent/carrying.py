@@ -9,7 +9,7 @@ from pathlib import Path
 from agent import submission
 from agent.attest import Run, attest
 from agent.journal import Journal, JournalFile
-from agent.runs import PLAN, SELECTOR, RunFolder
+from agent.runs import DISCLOSED, PLAN, SELECTOR, RunFolder
 from agent.site import Site
 from agent.version import TOOL_ID, VERSION
 from certificates import bundle
@@ -125,16 +125,23 @@ def _file_selector(folder: RunFolder, warrant: Warrant) -> None:
     if warrant.selector is not None:
         folder.write(SELECTOR, encode(warrant.selector))
         if warrant.carrier.disclosure == "names":
-            folder.write("disclosed-" + SELECTOR, encode(warrant.selector))
+            folder.write(DISCLOSED, encode(warrant.selector))
 
 
 def conclude(site: Site, folder: RunFolder, journal: JournalFile, warrant: Warrant, executor: Signer | None) -> Result:
-    """Return the result of a run whose last check is journaled: certificate fixed once, sealed, handed in.
+    """Return the result of a run whose last check is journaled: certificate fixed once, sealed, handed in."""
+    certificate = folder.fixed() or _fix(site, folder, journal.read(), warrant)
+    return finish(site, folder, journal, certificate, executor)
+
+
+def finish(
+    site: Site, folder: RunFolder, journal: JournalFile, certificate: Certificate, executor: Signer | None
+) -> Result:
+    """Return the result of a run whose certificate is fixed: sealed, handed in.
 
     The order of effects is what keeps a crash from making two certificates: content fixed, envelope in the outbox,
     names forgotten, and only then the journal's last entry.
     """
-    certificate = folder.fixed() or _fix(site, folder, journal.read(), warrant)
     waiting = site.waiting(folder.sequence)
     if not waiting.exists():
         submission.put(site, folder.sequence, seal(certificate, (site.signer,)))

@@ -106,8 +106,11 @@ class Journals:
         self._clock = clock
 
     def names(self) -> list[Path]:
-        """Return the journal files in order of their sequence numbers."""
-        return sorted(self.directory.glob("[0-9]" * 8 + ".jsonl"))
+        """Return the journal files in order of their sequence numbers; not one that a crash left without an entry."""
+        names = sorted(self.directory.glob("[0-9]" * 8 + ".jsonl"))
+        while names and not read_lines(names[-1]):
+            names.pop()
+        return names
 
     def read(self, sequence: int) -> Journal:
         """Return the journal of a run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from agent.authorize import reauthorize
-from agent.carrying import Hands, Result, conclude, repair_ledger
+from agent.carrying import Hands, Result, conclude, finish, repair_ledger
 from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.site import Site
@@ -35,6 +35,9 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
     try:
         start, order = _documents(site, folder)
         repair_ledger(site)
+        if (certificate := folder.fixed()) is not None:
+            # Nothing is left to be destroyed, and the selector that a warrant needs may be forgotten already.
+            return finish(site, folder, site.journals.take_up(folder.sequence), certificate, hands.executor)
         around = site.circumstances()
         warrant = reauthorize(order, start, folder.selector(), around)
         begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))

@@ -19,6 +19,7 @@ PLAN = "plan.json"
 PAYLOAD = "certificate.json"
 SELECTOR = "selector.json"
 WHERE = "where.json"
+DISCLOSED = "disclosed-" + SELECTOR
 
 
 class RunFolder:
@@ -34,8 +35,12 @@ class RunFolder:
         return int(self.path.name)
 
     def make(self) -> None:
-        """Create the folder, closed to others."""
-        (self.path / "evidence").mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Create the folder, closed to others; nothing stays in it of a run that a crash ended before it began."""
+        for path in (self.path, self.path / "evidence"):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.forget_names()
+        for name in (DISCLOSED, bundle.HOLD_STATE):
+            (self.path / name).unlink(missing_ok=True)
 
     def write(self, name: str, data: bytes) -> None:
         """File a document."""
@@ -110,7 +115,7 @@ class RunFolder:
         entries |= {bundle.keyring_name(s.statement.version): s.envelope for s in chain.sealed}
         files = (self.path / "evidence").iterdir()
         entries |= {bundle.EVIDENCE + file.name: file.read_bytes() for file in files}
-        disclosed = self.read("disclosed-" + SELECTOR)
+        disclosed = self.read(DISCLOSED)
         return bundle.pack(entries | _present({bundle.SELECTOR: disclosed}))
 
 
