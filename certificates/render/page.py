@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from certificates import bundle, claims, notes
-from certificates.audit.dossier import Dossier
+from certificates.audit.dossier import Broken, Dossier
 from certificates.encoding import digest
 from certificates.envelope import Sealed, unwrap
 from certificates.errors import Untrusted
@@ -57,7 +57,13 @@ def page_of(entries: Mapping[str, bytes]) -> Page:
     No anchor is asked for: the documents agree; whether anyone should trust them is for `audit` to say.
     """
     root = unwrap(entries[bundle.keyring_name(1)], 4 << 20).digest
-    case = Dossier(dict(entries), Trust((root,), ()))
+    try:
+        return _read(Dossier(dict(entries), Trust((root,), ())))
+    except Broken as broken:
+        raise broken.error from broken
+
+
+def _read(case: Dossier) -> Page:
     sealed = case.certificate
     told = sealed.statement
     if told.binding.order != case.order.digest:
@@ -71,7 +77,7 @@ def page_of(entries: Mapping[str, bytes]) -> Page:
         certificate=sealed,
         order=case.order.statement,
         validation=case.validation.statement if case.validation else None,
-        entry=_entry(entries),
+        entry=_entry(case.entries),
         journal=tuple(entry for entry, _ in case.journal),
     )
 

@@ -39,10 +39,10 @@ def refusal(data: bytes) -> str:
     return str(caught.value)
 
 
-def zipped(names: list[str], **settings: int) -> bytes:
+def zipped(names: list[str]) -> bytes:
     """What an ordinary zip program would write."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", **settings) as file:
+    with zipfile.ZipFile(buffer, "w") as file:
         for name in names:
             file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), SMALL.get(name, b"x"))
     return buffer.getvalue()
