@@ -152,7 +152,8 @@ class FileInPlace:
             self._spans = map_extents(self._storage.descriptor).spans
         except OSError as error:
             raise Lost("target-lost", where=self._found.path, detail=error_name(error)) from error
-        settle_below(self._machine, self._found.file_system.device)
+        if self._below is not None:
+            settle_below(self._machine, self._found.file_system.device)
 
     def extent_lines(self) -> Iterable[str]:
         """The file's extents as the last `settle` found them, numbers only, a JSON line each."""

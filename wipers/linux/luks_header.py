@@ -65,7 +65,8 @@ def _header(read: Read, size: int, offset: int, binary: bytes) -> Header:
     whole = binary + read(offset + BINARY_SIZE, length - BINARY_SIZE)
     is_intact = stated == offset and _text(algorithm) == "sha256" and _checksum(whole) == binary[CHECKSUM][:32]
     described = _described(whole[BINARY_SIZE:])
-    return Header(offset, 2, _text(uuid), is_intact, len(_objects(described, "keyslots")), _end(described, length))
+    end = min(_end(described, length), size)
+    return Header(offset, 2, _text(uuid).lower(), is_intact, len(_objects(described, "keyslots")), end)
 
 
 def _checksum(whole: bytes) -> bytes:

@@ -38,7 +38,7 @@ def found(medium: bytes):
 
 def test_both_copies_are_found_with_what_they_hold() -> None:
     """Two keyslots, and a header area that ends where the payload begins."""
-    first, second = found(header() + header(SIZE) + bytes(1 << 20))
+    first, second = found(header() + header(SIZE) + bytes(1 << 24))
     assert (first.offset, second.offset) == (0, SIZE)
     assert {(one.uuid, one.is_intact, one.keyslots, one.end) for one in (first, second)} == {(UUID, True, 2, 16777216)}
 
@@ -80,8 +80,14 @@ def test_keyslots_behind_a_payload_offset_of_zero_belong_to_the_header() -> None
 @pytest.mark.parametrize("described", [[], {"keyslots": 7, "segments": []}, {"keyslots": {"0": {"area": None}}}, "x"])
 def test_a_header_with_a_strange_description_still_counts(described: object) -> None:
     """What we cannot read, somebody's tool may."""
-    (only,) = found(header(described=described))
+    (only,) = found(header(described=described) + bytes(SIZE))
     assert (only.uuid, only.end) == (UUID, 2 * SIZE)
+
+
+def test_a_header_area_ends_with_the_medium() -> None:
+    """A container that was cut short must not make anybody write behind its end."""
+    (first, *_) = found(header() + bytes(1 << 20))
+    assert first.end == SIZE + (1 << 20)
 
 
 @given(st.binary(max_size=0x5000), st.sampled_from([b"", PRIMARY, PRIMARY + b"\0\2", PRIMARY + b"\0\1"]))
