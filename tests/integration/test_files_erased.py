@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 from collections.abc import Iterator
@@ -165,6 +166,35 @@ def test_holes_stay_holes(disk: Mounted) -> None:
     assert victim.stat().st_blocks == blocks
     disk.sync()
     assert total_found(disk.image, [needle(3)]) == 0
+
+
+def test_a_file_in_many_pieces_is_overwritten_whole(disk: Mounted) -> None:
+    """The kernel tells extents in batches; those of a later batch hold content too."""
+    victim = disk.root / "in" / "pieces.txt"
+    victim.parent.mkdir()
+    with victim.open("wb") as file:
+        for number in range(100):
+            file.seek(number * 8192)
+            file.write(content(2, 4096))
+    ordered = order(disk, "pieces.txt")
+    assert ordered.target().size == 100 * 4096
+    erased = erase(ordered)
+    assert (erased.readback.matched, len(erased.extents.splitlines())) == (100 * 4096, 100)
+    disk.sync()
+    assert total_found(disk.image, [needle(2)]) == 0
+
+
+def test_the_first_write_makes_a_file_as_long_as_its_blocks(disk: Mounted) -> None:
+    """Blocks behind a file's end are otherwise out of reach for whoever writes them first."""
+    victim = disk.root / "in" / "reserved.txt"
+    victim.parent.mkdir()
+    victim.write_bytes(content(1, 5000))
+    run("fallocate", "--keep-size", "--length", "1MiB", victim)
+    ordered = order(disk, "reserved.txt")
+    with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
+        assert victim.stat().st_size == 5000
+        writer.write(0, 0, memoryview(mmap.mmap(-1, 4096)))
+        assert victim.stat().st_size == 1 << 20
 
 
 def test_hard_links_inside_the_order_are_one_file(disk: Mounted) -> None:
