@@ -146,18 +146,24 @@ class Form:
         return [self._check(item, hint, _item(where, number, item)) for number, item in enumerate(tree)]
 
     def _check_leaf(self, tree: Any, hint: Any, where: str) -> Any:
-        if isinstance(tree, datetime):
-            if tree.tzinfo is None:
+        if isinstance(tree, date):
+            wire = _written_date(tree, hint)
+            if wire is None:
                 self.fault(where, f"must be {expected_of(hint)}")
                 return tree
-            tree = format_time(tree)
-        elif isinstance(tree, date):
-            tree = tree.isoformat()
+            tree = wire
         try:
             read_field(tree, hint, where)
         except Untrusted:
             self.fault(where, f"must be {expected_of(hint)}")
         return tree
+
+
+def _written_date(value: date, hint: Any) -> str | None:
+    """Return the wire form of a TOML day or instant where the field takes one; none where it does not."""
+    if isinstance(value, datetime):
+        return format_time(value) if _bare(hint)[0] is datetime and value.tzinfo is not None else None
+    return value.isoformat() if hint == Date else None
 
 
 def expected_of(hint: Any) -> str:

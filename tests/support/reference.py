@@ -52,10 +52,10 @@ def cli_page() -> str:
     """docs/cli.md."""
     parts = [
         "# The command line\n",
-        "Made from the code by `scripts/generate`. `--json`, `--lang`, `--quiet` and `--site` may stand before or behind a",
-        "command. Results go to stdout, messages and progress to stderr. `NO_COLOR` is honoured. The forms of `--json` are",
-        "in [schemas/cli](schemas/cli). Exit codes are explained in [errors.md](errors.md).\n",
-        "Completion: `eval \"$(_EXPUNGE_COMPLETE=bash_source expunge)\"` (or `zsh_source`, `fish_source`).\n",
+        "Made from the code by `scripts/generate`. `--json`, `--lang`, `--quiet` and `--site` may stand before or",
+        "behind a command. Results go to stdout, messages and progress to stderr. `NO_COLOR` is honoured. The forms of",
+        "`--json` are in [schemas/cli](schemas/cli). Exit codes are explained in [errors.md](errors.md).\n",
+        'Completion: `eval "$(_EXPUNGE_COMPLETE=bash_source expunge)"` (or `zsh_source`, `fish_source`).\n',
     ]
     for name, command in commands():
         parts += [f"## {name}\n", "```text", help_of(name, command), "```\n"]
@@ -102,4 +102,3 @@ def errors_page() -> str:
 
 def _shown(sentence: str) -> str:
     return sentence.replace("{", "‹").replace("}", "›").replace("|", "\\|")
-
