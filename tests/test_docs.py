@@ -24,6 +24,8 @@ COMMANDS: dict[str, click.Command] = {
     "expunge-registry": registry_command,
     "expunge-audit": audit_command,
 }
+TAKEN_FOR_GRANTED = {"expunge-audit": "audit"}
+"""Commands whose first word may be left out."""
 PLACES = (*ROOMS, "docs", "scripts", "tests", "packaging", "requirements")
 
 
@@ -73,7 +75,8 @@ def fault_of(words: list[str]) -> str | None:
             if word.split("=")[0] not in known:
                 return f"{name} has no option {word}"
         elif isinstance(command, click.Group):
-            below = command.get_command(click.Context(command), word)
+            context = click.Context(command)
+            below = command.get_command(context, word) or command.get_command(context, TAKEN_FOR_GRANTED.get(name, ""))
             if below is None:
                 return f"{name} has no command {word}"
             name, command = f"{name} {word}", below
