@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from certificates.errors import Refused
 from certificates.statements import Carrier
 from tests.support.bench import (
     MIB,
+    OPENER,
     Bench,
     RealRun,
     bench_in,
@@ -127,6 +130,17 @@ def test_a_process_that_has_the_device_open_is_named(bench: Bench, device: Path)
     with bench.opened_elsewhere(device, "O_RDONLY") as process:
         assert f"process {process} (python" in str(refusal(bench, carrier_of(identity)))
     RealRun(bench.host, carrier_of(identity))
+
+
+def test_a_visitor_that_leaves_at_once_is_waited_for(bench: Bench, device: Path) -> None:
+    """udev looks into every device that appears or was written to; a plan must not fail for that."""
+    identity = identity_of(bench.listed(device))
+    command = [sys.executable, "-c", OPENER.format("O_RDONLY").replace("600", "0.3"), str(device)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as visitor:
+        assert visitor.stdout is not None
+        visitor.stdout.readline()
+        assert bench.reasons(device) == ["in-use"]
+        RealRun(bench.host, carrier_of(identity))
 
 
 def test_a_device_that_somebody_holds_is_refused_when_opened(bench: Bench, image: Path, device: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,10 @@ from wipers.model import KeyState, Lost, Obstacle, Target
 
 BlockIdentity = DeviceIdentity | ImageIdentity
 
+VISITS = (0.1, 0.2, 0.3, 0.4, 0.0)
+"""Seconds between looks at a device that processes have open: udev opens each one for a moment when it appears and
+when a writer has closed it."""
+
 
 def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
     """Every device with the carrier's facts; none for an identity of another kind."""
@@ -33,8 +38,14 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
 def find_devices(identity: BlockIdentity, machine: Machine) -> tuple[Target, ...]:
     """Every device with the identity's facts, tried for whether it can be held; reads only."""
     wanted = facts_of(identity)
-    found = (target for target in list_targets(machine) if target.kind == identity.kind and target.facts == wanted)
-    return tuple(_tried(target) for target in found if is_named(target))
+    found: tuple[Target, ...] = ()
+    for wait in VISITS:
+        listed = (target for target in list_targets(machine) if target.kind == identity.kind)
+        found = tuple(target for target in listed if target.facts == wanted and is_named(target))
+        if not any(is_visited(target.obstacles) for target in found):
+            break
+        time.sleep(wait)
+    return tuple(_tried(target) for target in found)
 
 
 def list_targets(machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
@@ -46,6 +57,12 @@ def list_targets(machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
 def is_named(target: Target) -> bool:
     """Whether the device says anything that tells it from its neighbour: a serial number or WWN, or a backing file."""
     return target.kind == "image" or any(fact.value for fact in target.facts if fact.name in {"serial", "wwn"})
+
+
+def is_visited(obstacles: tuple[Obstacle, ...]) -> bool:
+    """Whether nothing but processes that have it open stands in the way."""
+    by = [dict(obstacle.facts).get("by", "") for obstacle in obstacles]
+    return bool(by) and all(user.startswith("process ") for user in by)
 
 
 @contextmanager
@@ -275,9 +292,13 @@ def _check_still_it(target: Target, writer: DeviceWriter) -> None:
 
 
 def _obstacles_now(machine: Machine, location: str, number: int) -> tuple[Obstacle, ...]:
-    device = device_numbered(machine, number)
-    if device is None:
-        return (Obstacle("open-failed", (("error", "ENODEV"), ("where", location))),)
-    loop = loop_named(machine, device.name)
-    files = frozenset({loop.file}) if loop is not None and loop.file is not None else frozenset()
-    return device_obstacles(machine, device, observe(machine, files))
+    found: tuple[Obstacle, ...] = ()
+    for wait in VISITS:
+        device = device_numbered(machine, number)
+        if device is None:
+            return (Obstacle("open-failed", (("error", "ENODEV"), ("where", location))),)
+        found = device_obstacles(machine, device, observe(machine, _backing_files(machine)))
+        if not is_visited(found):
+            break
+        time.sleep(wait)
+    return found
