@@ -81,12 +81,11 @@ sign_order() { # people's ids
 }
 
 accept_certificates() {
-    local bundle grounds="$work/grounds.toml"
-    printf 'unreached_or_errors = false\nwrong_technique = false\nunqualified = false\n' >"$grounds"
-    printf 'below_minimum = false\nscope_too_narrow = false\nreason = "%s"\n' "Read back; people and method fit" >>"$grounds"
+    local bundle
     [ "$run_ends" = 6 ] || return 0
     for bundle in "$work"/site/certificates/*/*.expunge; do
-        expunge certificate validate "$bundle" --key "$work/keys/P-0150.pem" --decision accept --grounds "$grounds"
+        expunge --quiet certificate validate "$bundle" --key "$work/keys/P-0150.pem" --decision accept \
+            --grounds docs/examples/grounds.toml
     done
 }
 
