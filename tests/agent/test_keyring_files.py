@@ -103,16 +103,8 @@ def test_a_rotation_needs_old_and_new_keepers(tmp_path: Path) -> None:
         "keyring.toml", ('key = "P-0902.pub"\nroles = ["keeper"]', 'key = "P-0902.pub"\nroles = ["auditor"]')
     )
     with path.open("a") as file:
-        file.write('
-[[persons]]
-id = "P-0903"
-name = "N"
-title = "T"
-unit = "U"
-')
-        file.write('key = "P-0903.pub"
-roles = ["keeper"]
-')
+        file.write('\n[[persons]]\nid = "P-0903"\nname = "N"\ntitle = "T"\nunit = "U"\n')
+        file.write('key = "P-0903.pub"\nroles = ["keeper"]\n')
     assert invoke("key", "new", tmp_path / "P-0903").exit_code == 0
     keys = ("--key", tmp_path / "P-0901", "--key", tmp_path / "P-0903")
     told = tree("keyring", "rotate", path, "--after", made.keyring, "-o", tmp_path / "2.dsse.json", *keys)
