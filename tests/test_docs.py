@@ -172,7 +172,7 @@ def test_tests_that_are_named_exist() -> None:
 
 
 def test_every_decision_is_listed_and_says_what_lost() -> None:
-    """Numbers without gaps, one line each in the list, and the losing option named: that is what makes it a decision."""
+    """Numbers without gaps, a line each in the list, and the losing option named: that makes it a decision."""
     folder = ROOT / "docs" / "adr"
     decisions = sorted(folder.glob("[0-9]*.md"))
     assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
