@@ -56,6 +56,6 @@ def chain_at_hand(screen: Screen, named: tuple[Path, ...]) -> Chain | None:
     try:
         return site_of(screen).documents.chain()
     except Refused as error:
-        if error.reason == "site-missing" and screen.opener is None and named_site(screen) is None:
+        if error.reason == "site-missing" and named_site(screen) is None:
             return None
         raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import signing
-from agent.cli.desk import chain_at_hand, named_site, now, signer_of, site_of
+from agent.cli.desk import chain_at_hand, now, signer_of, site_of
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, rows
 from agent.files import check_absent, read_file, write_new
@@ -107,22 +107,19 @@ def validate(screen: Screen, file: Path, key_file: str, judged: tuple[str, Path]
     screen.tell("\n".join(_sheet(screen, file, certificate)) + "\n")
     signer = signer_of(screen, key_file)
     grounds, reason = read_grounds(judged[1], judged[0])
-    site = None if output is not None and named_site(screen) is None and not _has_site(screen) else site_of(screen)
+    site = site_of(screen) if output is None or chain_at_hand(screen, ()) is not None else None
     validator = PersonRole(_validator(file, certificate), Role.VALIDATOR)
     decision: Any = judged[0]
-    statement = Validation(str(document.digest), decision, grounds, reason, now(), (validator,))
+    at = site.clock() if site is not None else now()
+    statement = Validation(str(document.digest), decision, grounds, reason, at, (validator,))
     if site is not None:
-        signing.check_speaker(statement, signer.key_id, site.documents.chain().current, now())
+        signing.check_speaker(statement, signer.key_id, site.documents.chain().current, at)
     envelope = seal(statement, (signer,))
     if output is not None:
         write_new(output, envelope)
     filed = _file(site, certificate, document, envelope) if site is not None else None
     told = {"certificate": document.digest, "decision": decision, "bundle": filed}
     screen.show(screen.word("validated", **told), told)
-
-
-def _has_site(screen: Screen) -> bool:
-    return chain_at_hand(screen, ()) is not None
 
 
 def _certificate(file: Path) -> Document:
