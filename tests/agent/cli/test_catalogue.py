@@ -1,0 +1,61 @@
+"""Techniques and targets are listed with what they reach and why not more."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from agent.cli.catalogue import target_sheet, target_trees
+from agent.cli.screen import Language, Screen
+from certificates.statements import Fact, Media, Residual
+from tests.support.screens import SCHEMAS, invoke, tree
+from wipers.model import Obstacle, Target
+from wipers.techniques import TECHNIQUES
+
+DISK = Target(
+    kind="device",
+    location="/dev/sdz",
+    facts=(Fact("model", "ST1000"), Fact("serial", "S1"), Fact("wwn", ""), Fact("size", "1000")),
+    unit="S1",
+    media=Media.MAGNETIC,
+    size=1_000_204_886_016,
+    header_size=0,
+    sector_size=512,
+    objects=1,
+    obstacles=(Obstacle("system-disk", (("where", "/dev/sdz"),)),),
+    residual=(Residual("remapped-sectors"),),
+    description=(Fact("bus", "sata"),),
+)
+
+
+@pytest.mark.parametrize("row", TECHNIQUES, ids=lambda row: row.id)
+def test_every_technique_is_listed_with_its_citation(row: object) -> None:
+    """An order names one of them."""
+    page = invoke("techniques").stdout
+    assert row.id in page  # type: ignore[attr-defined]
+    assert row.citation in page  # type: ignore[attr-defined]
+
+
+def test_no_technique_says_purge_for_an_overwrite() -> None:
+    """The rule book decides, and the list repeats it."""
+    for told in tree("techniques"):
+        if not told["id"].startswith("luks2"):
+            assert {level for levels in told["reaches"].values() for level in levels.values()} == {"clear"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_target_tells_what_stands_in_its_way(language: Language) -> None:
+    """Three questions: what is it, is it safe, what can be reached."""
+    page = "\n".join(target_sheet(Screen(language=language), (DISK,)))
+    for part in ("/dev/sdz", "S1", "1 TB", "▲", "clear"):
+        assert part in page
+    assert target_sheet(Screen(language=language), ()) != []
+
+
+def test_targets_in_json_have_their_published_form() -> None:
+    """Scripts choose by identity and obstacles."""
+    told = target_trees((DISK,))
+    jsonschema.validate(told, json.loads((SCHEMAS / "targets.schema.json").read_text()))
+    assert told[0]["obstacles"] == [{"reason": "system-disk", "facts": {"where": "/dev/sdz"}}]

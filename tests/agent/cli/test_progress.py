@@ -1,0 +1,113 @@
+"""People see how far it is; signals end a run where the journal knows."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from agent.cli.progress import Bars, Lines, Track, observe
+from agent.cli.running import SIGNALS, stopping
+from agent.cli.screen import Screen
+from agent.cli.sheets import masked, size_text
+from certificates.statements import Fact, FullVerification, Level, Media, Method
+from wipers.model import ConstantByte, Overwrite, Plan, ReadBack
+
+PLAN = Plan(
+    order="sha256:" + "0" * 64,
+    carrier="C-1",
+    kind="device",
+    level=Level.CLEAR,
+    technique="zeros-1",
+    method=Method.DEVICE_OVERWRITE,
+    media=Media.MAGNETIC,
+    size=1_000_000,
+    header_size=0,
+    sector_size=512,
+    objects=1,
+    facts=(Fact("serial", "S"),),
+    steps=(Overwrite("whole", ConstantByte("00")), ReadBack("whole", 0, FullVerification())),
+    residual=(),
+)
+
+
+class Ticking:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_terminal_there_is_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log of a night's run stays readable."""
+    clock, track = Ticking(), Track()
+    track.expect("C-1", PLAN)
+    lines = Lines(Screen(language="en"), track, clock)
+    for second in range(150):
+        clock.now = float(second)
+        lines.progressed(0, second * 1000, 1_000_000)
+    lines.progressed(0, 1_000_000, 1_000_000)
+    lines.progressed(1, 0, 1_000_000)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 5
+    assert "C-1  2 read everything back  0 %" in told.err
+
+
+def test_carriers_are_told_apart_when_steps_begin_anew() -> None:
+    """One observer watches them one after another."""
+    track = Track()
+    for name in ("C-1", "C-2"):
+        track.expect(name, PLAN)
+    screen = Screen(language="en")
+    assert [track.name(screen, step)[:3] for step in (0, 0, 1, 0, 1)] == ["C-1", "C-1", "C-1", "C-2", "C-2"]
+    assert track.name(screen, 0) == "step 1"
+
+
+def test_bars_are_drawn_a_step_each() -> None:
+    """On a terminal."""
+    from rich.progress import Progress
+
+    track = Track()
+    track.expect("C-1", PLAN)
+    display = Progress(disable=True)
+    bars = Bars(Screen(language="en"), track, display)
+    for step, done in ((0, 10), (0, 1_000_000), (1, 5)):
+        bars.progressed(step, done, 1_000_000)
+    assert [(task.completed, task.total) for task in display.tasks] == [(1_000_000, 1_000_000), (5, 1_000_000)]
+
+
+def test_quiet_has_no_observer() -> None:
+    """Nothing is drawn for a script."""
+    with observe(Screen(language="en", is_quiet=True), Track()) as observer:
+        assert observer is None
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
+def test_a_signal_asks_the_run_to_end_and_kills_nothing(sent: signal.Signals) -> None:
+    """The chunks in the air are finished and journaled; afterwards signals mean what they meant before."""
+    before = signal.getsignal(sent)
+    with stopping() as stop:
+        os.kill(os.getpid(), sent)
+        assert stop.wait(5)
+    assert signal.getsignal(sent) is before
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("ZC-2019-00431", "•••••••••••31"), ("ABC", "•••"), ("ABCDEF", "••••EF"), ("", "")]
+)
+def test_a_label_is_shown_masked(text: str, shown: str) -> None:
+    """It is to be read from the object, not from the screen."""
+    assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_020_000_000_000, "1.02 TB"), (67_108_864, "67.1 MB")],
+)
+def test_sizes_are_told_as_people_say_them(size: int, text: str) -> None:
+    """With units."""
+    assert size_text(size) == text

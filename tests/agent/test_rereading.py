@@ -1,0 +1,71 @@
+"""An audit reads the medium again, and sees every byte that differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.rereading import final_pass, reread_from
+from certificates.errors import Refused
+from certificates.statements import ConstantPattern, OverwriteRecord
+from tests.support import world
+
+SIZE = 1 << 20
+
+
+class Told:
+    """As much of a certificate as reading again needs."""
+
+    def __init__(self, kind: str = "image", size: int = SIZE) -> None:
+        record = OverwriteRecord(
+            0, "whole", ConstantPattern("5a"), size, size, (), 0, started_at=world.NOW, ended_at=world.NOW, resumed=0
+        )
+        self.evidence: Any = type("Evidence", (), {"kind": kind, "records": (record,)})()
+
+
+def read(path: Path, told: Any) -> Any:
+    return reread_from(path, lambda: world.NOW)(told)
+
+
+def test_an_untouched_medium_matches(tmp_path: Path) -> None:
+    """Byte for byte."""
+    (tmp_path / "image").write_bytes(b"\x5a" * SIZE)
+    found = read(tmp_path / "image", Told())
+    assert (found.matched, found.mismatched_size, found.unread_size) == (SIZE, 0, 0)
+
+
+@pytest.mark.parametrize("at", [0, 4095, SIZE // 2, SIZE - 1])
+def test_one_byte_that_differs_is_found(tmp_path: Path, at: int) -> None:
+    """Wherever it stands."""
+    data = bytearray(b"\x5a" * SIZE)
+    data[at] ^= 1
+    (tmp_path / "image").write_bytes(data)
+    found = read(tmp_path / "image", Told())
+    assert found.mismatched_size > 0
+    assert found.mismatched[0].offset <= at < found.mismatched[0].offset + found.mismatched[0].length
+
+
+def test_what_a_medium_is_too_short_for_counts_as_unread(tmp_path: Path) -> None:
+    """Another, smaller medium must not pass."""
+    (tmp_path / "image").write_bytes(b"\x5a" * (SIZE // 2))
+    found = read(tmp_path / "image", Told())
+    assert (found.size, found.matched, found.unread_size) == (SIZE, SIZE // 2, SIZE // 2)
+
+
+def test_files_have_no_path_any_more() -> None:
+    """Their names are gone; saying so beats a wrong verdict."""
+    told: Any = Told("files")
+    with pytest.raises(Refused) as caught:
+        final_pass(told)
+    assert caught.value.reason == "medium-not-rereadable"
+
+
+def test_the_last_pass_is_the_one_that_counts() -> None:
+    """An earlier one is covered by it."""
+    told: Any = Told()
+    first = told.evidence.records[0]
+    told.evidence.records = (first, replace(first, step=1, pattern=ConstantPattern("00")))
+    assert final_pass(told).step == 1
