@@ -95,9 +95,8 @@ def test_a_receipt_holds_for_one_payload_in_one_envelope(payload: str, envelope:
 @pytest.mark.parametrize("salt", [b"", bytes(31), bytes(33)])
 def test_a_salt_of_another_size_is_refused(salt: bytes) -> None:
     """A salt of free length could shift bytes between itself and the digests."""
-    with pytest.raises(Untrusted) as refusal:
+    with pytest.raises(Untrusted, match="a salt of"):
         receipts.check_receipt(receipt(HISTORY, salt), PAYLOAD, ENVELOPE, [LOG])
-    assert refusal.value.reason == "receipt-wrong"
 
 
 ODD_DIGESTS = ["", "sha256:", "sha256:" + "g" * 64, "sha256:" + "A" * 64, "sha3:" + "0" * 64, "0" * 64]

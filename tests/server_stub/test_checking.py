@@ -76,6 +76,12 @@ DAMAGE: dict[str, tuple[str, Callable[[World], sa.Executable]]] = {
         "checkpoints",
         lambda _: sa.update(tables.CHECKPOINTS).where(tables.CHECKPOINTS.c.size == 3).values(note=forged_note()),
     ),
+    "a checkpoint over another tree": (
+        "checkpoints",
+        lambda world: (
+            sa.update(tables.CHECKPOINTS).where(tables.CHECKPOINTS.c.size == 3).values(note=equivocation(world))
+        ),
+    ),
     "a certificate exchanged": (
         "documents",
         lambda world: (
@@ -104,6 +110,12 @@ def forged_note() -> str:
     key = notes.NoteKey("registry.example/expunge", thief.spki[-32:])
     text = notes.checkpoint_text(Checkpoint(key.name, 3, bytes(32)))
     return notes.encode_note(notes.sign_note(text, key, thief.sign))
+
+
+def equivocation(world: World) -> str:
+    """Another tree of size 3, signed by the log itself."""
+    text = notes.checkpoint_text(Checkpoint(world.log_key.name, 3, bytes(32)))
+    return notes.encode_note(notes.sign_note(text, world.log_key, world.ports.log.sign))
 
 
 @pytest.mark.parametrize(("where", "make"), DAMAGE.values(), ids=DAMAGE.keys())

@@ -62,13 +62,7 @@ def test_a_row_that_refers_to_nothing_is_refused(store: Store) -> None:
 
 def test_writers_take_turns(store: Store) -> None:
     """A decision rests on what was read in the same transaction, so nobody may write in between."""
-
-    def add() -> None:
-        with store.write() as connection:
-            seen = connection.execute(sa.select(sa.func.count()).select_from(HOLDS)).scalar_one()
-            connection.execute(sa.insert(HOLDS).values(ROW | {"digest": f"sha256:{seen:064x}"}))
-
-    threads = [threading.Thread(target=add) for _ in range(16)]
+    threads = [threading.Thread(target=add_after_looking, args=(store, 1)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -87,14 +81,24 @@ def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
 
 
 def test_two_processes_write_to_one_file(tmp_path: Path) -> None:
-    """`import` runs beside `serve`; each sees what the other committed."""
-    first, second = (Store(f"sqlite:///{tmp_path / 'registry.sqlite'}") for _ in range(2))
-    for number, store in enumerate((first, second, first)):
+    """`import` runs beside `serve`: what one decides on still holds when it commits, whatever the other does."""
+    stores = [Store(f"sqlite:///{tmp_path / 'registry.sqlite'}") for _ in range(2)]
+    threads = [threading.Thread(target=add_after_looking, args=(store, 10)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [count(store) for store in stores] == [20, 20]
+    for store in stores:
+        store.close()
+
+
+def add_after_looking(store: Store, times: int) -> None:
+    """Rows whose key follows from what was read in the same transaction: two writers at once would collide."""
+    for _ in range(times):
         with store.write() as connection:
-            connection.execute(sa.insert(HOLDS).values(ROW | {"digest": f"sha256:{number:064x}"}))
-    assert count(first) == count(second) == 3
-    first.close()
-    second.close()
+            seen = connection.execute(sa.select(sa.func.count()).select_from(HOLDS)).scalar_one()
+            connection.execute(sa.insert(HOLDS).values(ROW | {"digest": f"sha256:{seen:064x}"}))
 
 
 def test_readers_are_not_held_up_by_a_writer(tmp_path: Path) -> None:
