@@ -15,7 +15,7 @@ from certificates.encoding import decode, digest
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Failure, Unregistered, Untrusted
 from certificates.keyring import Chain, resolver
-from certificates.notes import NoteKey, check_checkpoint, encode_note, parse_note, parse_proof
+from certificates.notes import Checkpoint, NoteKey, check_checkpoint, encode_note, parse_note, parse_proof
 from certificates.receipts import check_consistency_text, check_receipt
 from certificates.signers import raw_ed25519
 from certificates.statements import Certificate, Keyring, PersonRole
@@ -103,7 +103,8 @@ def _remember(site: Site, note: str, keys: Sequence[NoteKey]) -> None:
     if seen.checkpoint is not None:
         old = check_checkpoint(parse_note(base64.b64decode(seen.checkpoint).decode()), keys)
         if new.size < old.size:
-            raise Untrusted("log-rolled-back", found=new.size, known=old.size)
+            _check_within(site, new, old, keys)
+            return
         if new.size == old.size and new.root != old.root:
             raise Untrusted("log-inconsistent", detail="two trees of one size")
         if new.size > old.size and old.size > 0 and site.registry is not None:
@@ -111,3 +112,17 @@ def _remember(site: Site, note: str, keys: Sequence[NoteKey]) -> None:
             if (proven.size, proven.root) != (new.size, new.root):
                 raise Untrusted("log-inconsistent", detail="the proof ends in another tree than the receipt")
     site.documents.remember(replace(seen, checkpoint=base64.b64encode(note.encode()).decode()))
+
+
+def _check_within(site: Site, older: Checkpoint, seen: Checkpoint, keys: Sequence[NoteKey]) -> None:
+    """The log seen since extends the tree of an older receipt, which is what a certificate handed in twice gets."""
+    if site.registry is None:
+        raise Untrusted("log-rolled-back", found=older.size, known=seen.size)
+    try:
+        proven = check_consistency_text(site.registry.prove_consistency(older.size, seen.size), older, keys)
+    except Unregistered as error:
+        if error.reason == "registry-unreachable":
+            raise
+        raise Untrusted("log-rolled-back", found=older.size, known=seen.size) from error
+    if (proven.size, proven.root) != (seen.size, seen.root):
+        raise Untrusted("log-inconsistent", detail="the receipt's tree does not lead to the one seen before")
