@@ -17,6 +17,7 @@ system_programs() {
     cat <<-'PROGRAMS'
 		openssl:openssl
 		jq:jq
+		unzip:unzip
 		cryptsetup:cryptsetup-bin
 		mkfs.ext4:e2fsprogs
 		debugfs:e2fsprogs
