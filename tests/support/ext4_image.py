@@ -58,6 +58,7 @@ def mounted(image: Path, root: Path, options: str = "") -> Iterator[Mounted]:
         try:
             yield Mounted(image, Path(device), root)
         finally:
-            run("umount", root)
+            # By the device: a folder may have been moved meanwhile.
+            run("umount", device)
     finally:
         run("losetup", "--detach", device)
