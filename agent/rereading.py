@@ -11,6 +11,8 @@ from certificates.audit.records import Reread
 from certificates.errors import Refused
 from certificates.statements import Area, Certificate, Extent, Fact, FullReadBack, OverwriteRecord, Time
 from wipers.linux.direct import Storage, device_geometry, open_descriptor
+from wipers.linux.loops import settle_below
+from wipers.linux.machine import THIS_MACHINE
 from wipers.model import KeyState, Lost
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import read_back_all
@@ -41,6 +43,8 @@ class Medium:
 
     def settle(self) -> None:
         self.storage.settle()
+        if self.storage.is_device:
+            settle_below(THIS_MACHINE, os.fstat(self.storage.descriptor).st_rdev)
 
     def physical_extents(self) -> bytes | None:
         return None

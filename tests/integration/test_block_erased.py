@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.rereading import Medium
 from certificates.statements import Extent, FullReadBack, KeystreamPattern, Outcome, OverwriteRecord
 from tests.support.bench import (
     MIB,
@@ -23,7 +24,7 @@ from tests.support.bench import (
 )
 from tests.support.ext4_image import run
 from wipers.linux import blocks
-from wipers.linux.direct import Storage, page_aligned
+from wipers.linux.direct import Storage, open_descriptor, page_aligned
 from wipers.linux.loops import cached_pages
 from wipers.linux.machine import THIS_MACHINE
 from wipers.model import MediumError
@@ -124,6 +125,24 @@ def test_the_page_cache_cannot_answer_for_the_medium(bench: Bench) -> None:
         assert bytes(buffer) == mark, "the cache has to hold what was written, or this test shows nothing"
         writer.settle()
         writer.read(0, MIB, buffer)
+        assert bytes(buffer[:8]) == b"\x5aROTTEN."
+
+
+def test_an_audit_reads_the_medium_again_and_no_cache(bench: Bench) -> None:
+    """`audit --against` opens the device without holding it, but reads it the same way."""
+    medium, inner, device = nested(bench)
+    mark, buffer = b"\xa5WRITTEN" * 512, page_aligned(4096)
+    with inner.open("r+b") as file:
+        file.write(mark)
+        os.fsync(file.fileno())
+    with Storage(open_descriptor(str(device), os.O_RDONLY), str(device), 4 * MIB, 512) as storage:
+        storage.read(0, buffer)
+        damage(medium, mark)
+        storage.read(0, buffer)
+        assert bytes(buffer) == mark, "the cache has to hold what was written, or this test shows nothing"
+        again = Medium(storage, 4 * MIB)
+        again.settle()
+        again.read(0, 0, buffer)
         assert bytes(buffer[:8]) == b"\x5aROTTEN."
 
 
