@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -38,13 +39,21 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            click.echo(f"{type(failure).__name__}: {failure.tell()}", err=True)
+            click.echo(f"{type(failure).__name__}: {failure.tell(_language())}", err=True)
             ctx.exit(EXITS[type(failure)])
+
+
+def _language() -> str:
+    """Language of messages: what --lang says, otherwise what the environment's locale names."""
+    chosen = click.get_current_context().find_root().params.get("lang")
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return chosen or ("zh" if next((name for name in names if name), "").startswith("zh") else "en")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="expunge", prog_name="expunge-registry")
-def main() -> None:
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Language of messages; by default LANG's.")
+def main(lang: str | None) -> None:
     """The central registry: delivers orders, stops them, and remembers what was destroyed. It can start nothing."""
 
 

@@ -17,7 +17,6 @@ from server_stub.ports import Ports, current_time
 from server_stub.service import Registry
 from server_stub.store import Store
 
-DEFAULT_BIND = "127.0.0.1:8470"
 GRACE_SECONDS = 5
 """How long a stop waits for requests that are being answered."""
 MOST_AT_ONCE = 256

@@ -19,7 +19,9 @@ from tests.server_stub.world import ORIGIN, Desk
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    return CliRunner(env={"LC_ALL": "C"}).invoke(
+        main, [str(argument) for argument in arguments], catch_exceptions=False
+    )
 
 
 @pytest.fixture
