@@ -37,6 +37,12 @@ FORBIDDING_FLAGS = {
 """Inode flags (linux/fs.h FS_*_FL) under which writing in place is refused, or does not replace what is stored."""
 
 
+NO_JOURNAL = "no journal"
+"""Data mode of an ext4 that was made without a journal: it lists none."""
+KEEPS_NO_CONTENT = frozenset({"ordered", NO_JOURNAL})
+"""Data modes in which contents written in place go to their own blocks and nowhere else."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileSystem:
     """The file system that a descriptor was opened on."""
@@ -89,7 +95,7 @@ def refusals(found: FileSystem, where: str) -> tuple[Obstacle, ...]:
     refused: list[Obstacle] = []
     what = found.kind
     if found.kind == "ext4":
-        mode = "" if found.data_mode == "ordered" else f"ext4 with data={found.data_mode or 'unknown'}"
+        mode = "" if found.data_mode in KEEPS_NO_CONTENT else f"ext4 with data={found.data_mode or 'unknown'}"
         what = "ext4 with bigalloc" if found.has_clusters else mode
     if what:
         refused.append(Obstacle("file-system-not-supported", (("where", where), ("what", what))))
@@ -213,4 +219,6 @@ def _data_mode(machine: Machine, folder: Path | None) -> str:
         return ""
     options = attribute(machine.proc / "fs" / "ext4" / folder.name / "options")
     modes = [line.removeprefix("data=") for line in options.splitlines() if line.startswith("data=")]
+    if options and not modes:
+        return NO_JOURNAL
     return modes[0] if len(modes) == 1 else ""
