@@ -30,6 +30,7 @@ from certificates.statements import (
     ImageIdentity,
     KeyGone,
     KeystreamPattern,
+    LuksIdentity,
     Opened,
     Outcome,
     OverwriteRecord,
@@ -194,12 +195,14 @@ def _check_keys(entries: tuple[Entry, ...], evidence: Evidence) -> None:
 def _check_scope(case: Dossier, evidence: Evidence) -> None:
     """A device or image was addressed whole, by every pass that says `whole`; identity is the ordered one."""
     identity = case.carrier.identity
+    identity = identity.container if isinstance(identity, LuksIdentity) else identity
     ordered = {field.name.replace("_", "-"): getattr(identity, field.name) for field in fields(identity)}
     for fact in evidence.before:
         wanted = ordered.get(fact.name)
         if wanted is not None and fact.value != _as_fact(wanted):
             raise Untrusted("identity-changed", where="-", fact=fact.name, found=fact.value, expected=_as_fact(wanted))
-    if isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
+    is_whole = evidence.kind in ("device", "image")
+    if is_whole and isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
         raise Untrusted("evidence-scope", found=number(evidence.size), expected=number(identity.size))
     for record in evidence.records:
         if isinstance(record, OverwriteRecord) and record.area == "whole" and record.size < evidence.size:
