@@ -117,6 +117,6 @@ def test_no_name_of_what_was_destroyed_stands_in_the_bundle_or_on_its_page(tmp_p
 
 def test_a_device_that_drops_writes_is_not_titled_a_certificate(tmp_path: Path) -> None:
     """What the host could not show, no page may claim."""
-    desk, data = run(tmp_path, "device", FullVerification(), Lies(drops_writes=frozenset({(0, 4096)})))
+    desk, data = run(tmp_path, "device", FullVerification(), Lies(drops_writes=frozenset({(0, 5)})))
     assert judged(desk, data).verdict.exit_code == 5
     assert render_text(page_of(bundle.unpack(data))).startswith("Record of disposal (not proven)")
