@@ -420,7 +420,7 @@ REASONS: dict[str, Row] = {
         "Level {level} cannot be reached on {media} media by {technique}",
         "Order another level or technique, or the fallback",
         "在 {media} 介质上无法用 {technique} 达到 {level} 级",
-        "请更改级别或方法，或采用备用方案",
+        "请更改级别或技术，或采用备用方案",
     ),
     "limit-bytes": Row(
         "This host may destroy {most} bytes a day; {used} are used",
@@ -456,12 +456,12 @@ REASONS: dict[str, Row] = {
         "{where} holds no intact LUKS2 header",
         "Check which container is meant; have the order name another level or technique",
         "{where} 没有完整的 LUKS2 头部",
-        "请核对容器，或在销毁单中改用其他级别或方法",
+        "请核对容器，或在销毁单中改用其他级别或技术",
     ),
     "luks-version": Row(
         "{where} is a LUKS1 container; only LUKS2 headers are destroyed by this technique",
         "Order the whole device to be overwritten",
-        "{where} 是 LUKS1 容器，本方法仅支持 LUKS2",
+        "{where} 是 LUKS1 容器，本技术仅支持 LUKS2",
         "请改为覆写整个设备",
     ),
     "medium-not-rereadable": Row(
@@ -767,7 +767,7 @@ REASONS: dict[str, Row] = {
     "technique-unknown": Row(
         "There is no technique {technique} for this kind of carrier",
         "See 'expunge techniques'",
-        "该类载体没有方法 {technique}",
+        "该类载体没有技术 {technique}",
         "请查看 expunge techniques",
     ),
     "trust-missing": Row(

@@ -26,7 +26,7 @@ def _group(en: str, zh: str, **below: Row) -> Row:
 COMMANDS: dict[str, Row] = {
     "targets": Row("targets", "List what this host has that can be destroyed.", "列出本机可销毁的对象。"),
     "techniques": Row(
-        "techniques", "List the techniques with their steps and citations.", "列出销毁方法及其步骤和依据。"
+        "techniques", "List the techniques with their steps and citations.", "列出销毁技术及其步骤和依据。"
     ),
     "key": _group(
         "Make signing keys.",
