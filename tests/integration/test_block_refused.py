@@ -306,6 +306,19 @@ class TestImageFile:
         assert refusal(bench, carrier, plain).reason == "carrier-not-found"
         assert digest_of(plain) == before
 
+    def test_another_file_put_there_since_the_plan_is_refused_at_open(self, bench: Bench, plain: Path) -> None:
+        """Found again by its path, known again by its inode."""
+        planned = RealRun(bench.host, carrier_of(image_identity(plain)), path_selector(plain))
+        target = planned.host.find(planned.carrier, planned.selector)[0]
+        other = plain.with_name("other")
+        shutil.copyfile(plain, other)
+        before = digest_of(other)
+        other.rename(plain)
+        with pytest.raises(Refused) as caught, planned.host.open(target, planned.carrier, planned.selector, False):
+            pass
+        assert (caught.value.reason, caught.value.facts["fact"]) == ("identity-changed", "inode")
+        assert digest_of(plain) == before
+
     def test_one_in_memory_is_refused(self, bench: Bench) -> None:
         """tmpfs has no storage below it to read back from."""
         point = bench.folder / "memory"
