@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from certificates import endpoints
 from certificates.errors import Unregistered
@@ -70,7 +71,10 @@ class RegistryClient:
     def fetch_orders(self, host: str) -> tuple[bytes, ...]:
         """Return the envelopes of the orders that name this host."""
         listed = self._get(endpoints.HOST_ORDERS.format(host=host))
-        return tuple(base64.b64decode(item) for item in json.loads(listed.body)["orders"])
+        try:
+            return tuple(base64.b64decode(item, validate=True) for item in json.loads(listed.body)["orders"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable() from error
 
     def fetch_hold_state(self) -> Answer:
         """Return the newest hold state's envelope, and the registry's clock."""
@@ -78,7 +82,7 @@ class RegistryClient:
 
     def submit_certificate(self, envelope: bytes) -> str:
         """Return the receipt of a certificate; the registry is idempotent by digest."""
-        return self._post(endpoints.CERTIFICATES, envelope, endpoints.ENVELOPE).body.decode()
+        return _text(self._post(endpoints.CERTIFICATES, envelope, endpoints.ENVELOPE))
 
     def submit_document(self, path: str, envelope: bytes) -> bytes:
         """Hand in an order, hold, lift or validation; return what the registry answered."""
@@ -86,7 +90,7 @@ class RegistryClient:
 
     def prove_consistency(self, old: int, new: int) -> str:
         """Return the consistency proof between two sizes of the log."""
-        return self._get(f"{endpoints.LOG_CONSISTENCY}?from={old}&to={new}").body.decode()
+        return _text(self._get(f"{endpoints.LOG_CONSISTENCY}?from={old}&to={new}"))
 
     def challenge(self, request: dict[str, str]) -> bytes:
         """Return the registry's signed nonce, bound to a commitment and a journal head."""
@@ -106,13 +110,28 @@ class RegistryClient:
             ) as response:
                 content = response.raw.read(MOST + 1, decode_content=False)
                 answer = Answer(response.status_code, content, _clock_of(response))
-        except (requests.RequestException, OSError) as error:
+                promised = response.headers.get("Content-Length")
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise Unregistered("registry-unreachable", detail=type(error).__name__) from error
         if len(content) > MOST:
             raise Unregistered("registry-refused", detail="its answer is too long")
+        if promised is not None and promised != str(len(content)):
+            raise Unregistered("registry-unreachable", detail="its answer was cut short")
         if answer.status not in (200, 201):
             raise Unregistered("registry-refused", detail=_problem(answer))
         return answer
+
+
+def _text(answer: Answer) -> str:
+    """Return the answer as text; raises Unregistered where it is none."""
+    try:
+        return answer.body.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> Unregistered:
+    return Unregistered("registry-refused", detail="its answer cannot be read")
 
 
 def _problem(answer: Answer) -> str:

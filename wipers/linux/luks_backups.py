@@ -22,12 +22,21 @@ BEYOND_REACH = frozenset({"file-system-not-supported", "extents-not-provable"})
 """Obstacles that make a backup unreached, to be said so, rather than the whole run impossible."""
 
 
+FileMark = tuple[str, int]
+"""What a file is known by after a restart: UUID of its file system, and inode."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A header backup that can be overwritten in place and read back."""
 
     found: FoundFile
     """The file."""
+
+    @property
+    def mark(self) -> FileMark:
+        """What a run knows it by when it is taken up again."""
+        return self.found.file_system.uuid or "", self.found.number[1]
 
 
 @contextmanager
@@ -55,13 +64,14 @@ def find_backups(
         found = find_file(path, machine)
         if found is None or not found.file_system.is_raw_readable or _is_beyond_reach(found):
             continue
-        is_begun = begun is not None and found.number in begun.backups
+        backup = Backup(found)
+        is_begun = begun is not None and backup.mark in begun.backups
         if found.number in seen or not (is_begun or _is_backup(path, uuid)):
             obstacles.append(Obstacle("header-backup-wrong", (("where", path),)))
             continue
         seen.add(found.number)
         obstacles += found.obstacles
-        backups.append(Backup(found))
+        backups.append(backup)
     return tuple(backups), tuple(obstacles)
 
 

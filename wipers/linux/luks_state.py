@@ -11,8 +11,7 @@ from pathlib import Path
 from certificates.encoding import digest
 from certificates.errors import Refused
 from certificates.statements import LuksIdentity
-from wipers.linux.luks_backups import Backup
-from wipers.linux.openers import FileNumber
+from wipers.linux.luks_backups import Backup, FileMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,8 @@ class Begun:
 
     header_size: int
     """Bytes of the container's own header area."""
-    backups: frozenset[FileNumber]
-    """Device and inode of each header backup that it took up."""
+    backups: frozenset[FileMark]
+    """File system and inode of each header backup that it took up: device numbers change when a machine restarts."""
 
 
 class StateFile:
@@ -36,7 +35,7 @@ class StateFile:
         """The run that began, or none; raises Refused where its note cannot be read."""
         try:
             told = json.loads(self._path.read_text("ascii"))
-            backups = frozenset((int(device), int(inode)) for device, inode in told["backups"])
+            backups = frozenset((str(uuid), int(inode)) for uuid, inode in told["backups"])
             return Begun(int(told["header_size"]), backups)
         except FileNotFoundError:
             return None
@@ -45,7 +44,7 @@ class StateFile:
 
     def save(self, header_size: int, backups: Iterable[Backup]) -> None:
         """The note is durable before anything is written; raises Refused where it cannot be."""
-        told = {"header_size": header_size, "backups": sorted(backup.found.number for backup in backups)}
+        told = {"header_size": header_size, "backups": sorted(backup.mark for backup in backups)}
         try:
             self._write(json.dumps(told))
         except OSError as error:
