@@ -98,7 +98,7 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
         count, size = found.count if count is None else count, found.size if size is None else size
     if not has_selector:
         return None
-    count, size = count or _count_of(identity, selects), size if size is not None else _size_of(identity)
+    count, size = count or _count_of(identity, selects), size or _size_of(identity)
     if size is None:
         form.fault(f"{where}.selects.size", "is missing: the bytes selected (or measure on the host with --measure)")
     selector = _selector(form, table, where, _private_part(form, where, identity, selects, means), means)

@@ -134,6 +134,7 @@ def target_lines(screen: Screen, target: Target) -> list[str]:
         *((say("target.obstacle"), "▲ " + tell(one, language)) for one in target.obstacles),
         (say("target.free"), "" if target.obstacles else "● " + say("target.nothing")),
         (say("target.reaches"), ", ".join(term("level", level, language) for level in _levels(target))),
+        (say("target.why"), say("target.ceiling")),
         *((say("target.residual"), term("residual", one.code, language)) for one in target.residual),
     ]
     return [f"{target.location}  {WIPERS[target.kind].summary}", *rows(pairs, indent=2)]

@@ -23,6 +23,9 @@ from certificates.render.words import number, term
 from certificates.statements import Order, PersonRole, SampledVerification
 from wipers.model import ConfirmKeyGone, FreshKeystream, Overwrite, Plan, ReadBack, Release, Step, Target
 
+NODES = ("device", "image", "luks")
+"""Kinds that may lie at a device node, which is no secret; the path of anything else may tell what is in it."""
+
 
 def read_chosen(order: Path, carriers: tuple[str, ...]) -> Chosen:
     """Return the order in a file with the selectors beside it."""
@@ -101,7 +104,8 @@ def _found(screen: Screen, target: Target) -> str:
     """Return the target in a line: a device by its node and identity, all else by counts and numbers."""
     language = screen.language
     kind = term("kind", target.kind, language)
-    location = target.location if target.location.startswith("/dev/") else kind
+    is_node = target.kind in NODES and target.location.startswith("/dev/")
+    location = target.location if is_node else kind
     facts = [fact.value for fact in target.facts if fact.value and fact.name in ("vendor", "model", "serial")]
     parts = [location, *facts, size_text(target.size), term("media", target.media.value, language)]
     if target.objects != 1:

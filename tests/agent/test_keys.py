@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
@@ -60,7 +61,8 @@ def test_a_locked_key_opens_with_its_passphrase_only(tmp_path: Path) -> None:
 
 def test_keys_of_other_kinds_are_refused(tmp_path: Path) -> None:
     """Only what every auditor can check."""
-    for number, key in enumerate((ec.generate_private_key(ec.SECP384R1()), ed448.Ed448PrivateKey.generate())):
+    others: tuple[Any, ...] = (ec.generate_private_key(ec.SECP384R1()), ed448.Ed448PrivateKey.generate())
+    for number, key in enumerate(others):
         path = tmp_path / str(number)
         path.touch(0o600)
         path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

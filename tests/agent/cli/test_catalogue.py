@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
 
 from agent.cli.catalogue import target_sheet, target_trees
+from agent.cli.planning import carrier_lines
 from agent.cli.screen import Language, Screen
 from certificates.statements import Fact, Media, Residual
 from tests.support.screens import SCHEMAS, invoke, tree
@@ -59,3 +61,16 @@ def test_targets_in_json_have_their_published_form() -> None:
     told = target_trees((DISK,))
     jsonschema.validate(told, json.loads((SCHEMAS / "targets.schema.json").read_text()))
     assert told[0]["obstacles"] == [{"reason": "system-disk", "facts": {"where": "/dev/sdz"}}]
+
+
+def test_a_plan_never_prints_where_files_lie() -> None:
+    """A path may tell what was in it; approvers and colleagues see counts."""
+    from tests.agent.cli.test_progress import PLAN
+
+    secret = "/dev/shm/case 4711 witness list"
+    for kind in ("files", "database"):
+        found = replace(DISK, kind=kind, location=secret, objects=3, obstacles=())
+        page = "\n".join(carrier_lines(Screen(language="en"), found, PLAN))
+        assert "4711" not in page
+        assert "3 objects" in page
+    assert "/dev/sdz" in "\n".join(carrier_lines(Screen(language="en"), DISK, PLAN))
