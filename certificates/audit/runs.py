@@ -22,7 +22,8 @@ class End:
     sequence: int
     previous: str | None
     """Last entry of the journal before, as the first entry names it."""
-    head: str
+    entries: frozenset[str]
+    """Digest of each of its entries: the next run may have begun while this one was still going."""
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ def read_end(data: bytes, name: str) -> End:
     opened = entries[0][0].event
     if not isinstance(opened, Opened):
         raise Untrusted("journal-broken", name=name, line=1, detail="it does not begin with an opening")
-    return End(opened.host, opened.sequence, opened.previous, entries[-1][1])
+    return End(opened.host, opened.sequence, opened.previous, frozenset(digest for _, digest in entries))
 
 
 def compare_runs(reports: Sequence[Report], ends: Sequence[End] = ()) -> tuple[Finding, ...]:
@@ -77,11 +78,11 @@ def _of_host(name: str, host: _Host) -> list[Finding]:
 
 
 def _chained(name: str, ends: dict[int, End]) -> list[Finding]:
-    """Each journal opens with the end of the one before, where that one is here too."""
+    """Each journal opens with an entry of the one before, as that stood then, where that one is here too."""
     pairs = [(before, after) for before, after in pairwise(sorted(ends)) if after == before + 1]
     for before, after in pairs:
-        if ends[after].previous != ends[before].head:
-            detail = f"run {after} does not follow the end of run {before}"
+        if ends[after].previous not in ends[before].entries:
+            detail = f"run {after} does not follow run {before}"
             error = Untrusted("journal-broken", name=f"{after:08d}.jsonl", line=1, detail=detail)
             return [fails("runs", _RECOMPUTABLE, error)]
     return [holds("runs", _RECOMPUTABLE, "runs-chained", host=name, count=len(ends))] if pairs else []
