@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.erasing import ZEROS, Ordered, erase, order_files
+from tests.support.erasing import ZEROS, Ordered, erase, order_files, write_all
 from tests.support.ext4_image import Mounted, ext4_image, run
 from tests.support.scanner import total_found
 
@@ -270,6 +270,23 @@ def test_the_physical_extents_are_those_of_filefrag(disk: Mounted) -> None:
     told = [(int(row[1]), int(row[3]), int(row[5])) for row in rows if row and row[0].isdigit()]
     assert [(line["logical"], line["physical"], line["length"]) for line in lines] == told
     assert {key for line in lines for key in line} == {"stream", "logical", "physical", "length"}
+
+
+def test_the_read_back_is_not_answered_by_a_cache(disk: Mounted) -> None:
+    """Below a loop device the image file has a cache of its own, which would repeat what was written."""
+    fill(disk.root / "in", (300_000,))
+    ordered = order(disk, "secret-0.txt")
+    with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
+        write_all(writer)
+        writer.flush()
+        assert cached(disk.image) >= 300_000
+        writer.settle()
+        assert cached(disk.image) == 0
+
+
+def cached(image: Path) -> int:
+    """Bytes of a file that are in memory, as another program tells."""
+    return int(run("fincore", "--bytes", "--noheadings", "--output", "RES", image))
 
 
 def test_many_small_files_share_one_barrier(disk: Mounted) -> None:
