@@ -1,4 +1,4 @@
-"""Checks of what the host recorded: binding, journal, evidence, samples, and the claim that follows from them."""
+"""Checks of what the host recorded: the journal, the evidence, and the claim that follows from it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from certificates import bundle, claims
-from certificates.audit.documents import signers_of
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
 from certificates.audit.telling import code_reasons, code_seen
-from certificates.encoding import decode, digest
 from certificates.errors import Untrusted
-from certificates.keyring import highest_grade
 from certificates.render.words import number
-from certificates.selectors import commitment
 from certificates.statements import (
     Certificate,
     Check,
@@ -36,53 +32,10 @@ from certificates.statements import (
     OverwriteRecord,
     Recorded,
     SampledReadBack,
-    Selector,
 )
 
 Reread = Callable[[Certificate], FullReadBack | SampledReadBack]
 """Reads the medium again and compares it with what the certificate says it holds."""
-
-
-def check_binding(case: Dossier) -> Finding:
-    """Every digest in the certificate is that of the document in the bundle, and it repeats the order truly."""
-    sealed, order, carrier = case.certificate, case.order, case.carrier
-    told, start = sealed.statement, case.start.statement
-    expected: dict[str, tuple[object, object]] = {
-        "order": (told.binding.order, order.digest),
-        "order_id": (told.binding.order_id, order.statement.id),
-        "order_version": (told.binding.order_version, order.statement.version),
-        "selector": (told.binding.selector, start.selector),
-        "keyring": (told.binding.keyring, start.keyring),
-        "keyring_version": (told.binding.keyring_version, start.keyring_version),
-        "hold_state": (told.binding.hold_state, start.hold_state),
-        "start": (told.binding.start, case.start.digest),
-        "plan": (told.binding.plan, start.plan),
-        "journal_sequence": (told.binding.journal_sequence, start.sequence),
-        "host": (told.host, start.host),
-        "carrier": (told.carrier, carrier.id),
-        "carrier_label": (told.carrier_label, carrier.label),
-        "unit": (told.unit, order.statement.unit),
-        "assets": (set(told.assets), {a for a in order.statement.assets if a.card in carrier.assets}),
-        "grade": (told.grade, highest_grade(order.statement, carrier)),
-        "level": (told.applied.level, carrier.level),
-        "claim.ordered": (told.claim.ordered, carrier.level),
-        "verification": (told.applied.verification, carrier.verification),
-        "destination": (told.destination, carrier.destination),
-        "otherwise": (told.otherwise, carrier.otherwise),
-        "approved_by": (set(told.approved_by), set(signers_of(order))),
-        "evidence.kind": (told.evidence.kind, carrier.identity.kind),
-        "evidence.destroy": (told.evidence.destroy, carrier.destroy),
-        "evidence.copies": (told.evidence.copies, carrier.copies),
-        "evidence.crypto_erase": (told.evidence.crypto_erase, carrier.crypto_erase),
-        "evidence.technique": (told.evidence.technique, carrier.technique or told.evidence.technique),
-        "started_at": (told.started_at <= told.ended_at <= told.issued_at, True),
-    }
-    for field, (found, wanted) in expected.items():
-        if found != wanted:
-            raise Untrusted("binding-broken", document="certificate", field=field)
-    _check_files(case, told)
-    _check_selector(case)
-    return holds("binding", Basis.RECOMPUTABLE, "binding-holds", files=len(told.binding.evidence_files))
 
 
 def check_journal(case: Dossier) -> Finding:
@@ -97,6 +50,8 @@ def check_journal(case: Dossier) -> Finding:
     found = (opened.host, opened.sequence, opened.start, opened.order, opened.carrier)
     if found != (told.host, binding.journal_sequence, binding.start, binding.order, told.carrier):
         raise _broken(1, "it opens another run")
+    if not case.start.statement.started_at <= entries[0][0].at <= entries[-1][0].at <= told.issued_at:
+        raise _broken(1, "its times are not between start and certificate")
     rebuilt = _rebuild(tuple(entry for entry, _ in entries))
     if rebuilt != (evidence.before, evidence.after, evidence.records, evidence.checks):
         raise _broken(len(entries), "its records are not the certificate's evidence")
@@ -144,29 +99,6 @@ def basis_of(evidence: Evidence) -> Basis:
     if not evidence.checks or any(isinstance(check, KeyGone) for check in evidence.checks):
         return Basis.ATTESTED
     return Basis.RE_RUNNABLE
-
-
-def _check_files(case: Dossier, told: Certificate) -> None:
-    found = {name: (digest(data), len(data)) for name, data in bundle.evidence(case.entries).items()}
-    if found != {file.name: (file.digest, file.size) for file in told.binding.evidence_files}:
-        raise Untrusted("binding-broken", document="certificate", field="evidence_files")
-    digests = {file.digest for file in told.binding.evidence_files}
-    for check in told.evidence.checks:
-        extents = getattr(check, "extents", None)
-        if extents is not None and extents not in digests:
-            raise Untrusted("binding-broken", document="evidence", field="extents")
-
-
-def _check_selector(case: Dossier) -> None:
-    data = case.entries.get(bundle.SELECTOR)
-    if data is None:
-        return
-    bound = case.carrier.selector
-    if case.carrier.disclosure != "names" or bound is None:
-        raise Untrusted("binding-broken", document="selector", field="disclosure")
-    selector = decode(data, Selector)
-    if selector.carrier != case.carrier.id or commitment(selector) != bound.commitment:
-        raise Untrusted("selector-mismatch", carrier=case.carrier.id)
 
 
 def _rebuild(entries: tuple[Entry, ...]) -> tuple[object, object, object, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from certificates import bundle
+from certificates.audit.binding import check_binding
 from certificates.audit.documents import (
     check_certificate,
     check_hold_state,
@@ -17,7 +18,7 @@ from certificates.audit.documents import (
 )
 from certificates.audit.dossier import Blocked, Broken, Dossier
 from certificates.audit.findings import Audit, Basis, Finding, Report, Verdict, fails, holds, unknown, worst
-from certificates.audit.records import Reread, check_binding, check_claim, check_journal, check_medium
+from certificates.audit.records import Reread, check_claim, check_journal, check_medium
 from certificates.audit.runs import End, compare_runs, read_end
 from certificates.audit.samples import check_samples
 from certificates.encoding import decode

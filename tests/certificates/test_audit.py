@@ -89,6 +89,10 @@ def evidence(**changes: Any) -> Papers:
     return tell(story(certified=lie))
 
 
+def honest_certificate() -> Certificate:
+    return certificate_of(honest().entries)[0]
+
+
 # ------------------------------------------------------------------------------------------------------- honest
 
 
@@ -267,6 +271,12 @@ def test_a_certificate_that_binds_something_else_does_not_hold(changes: dict[str
         {"destination": "recycling"},
         {"approved_by": ()},
         {"unit": replace(world.order().unit, name="另一单位")},
+        {"keep_until": "2066-12-31"},
+        {"medium": replace(honest_certificate().medium, serial="WD-OTHER")},
+        {"medium": replace(honest_certificate().medium, host_name="arch-08")},
+        {"applied": replace(honest_certificate().applied, technique="seven-passes")},
+        {"participants": (replace(honest_certificate().participants[0], name="别人"),)},
+        {"started_at": NOW - timedelta(days=1)},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -347,7 +357,7 @@ def test_another_target_than_ordered_does_not_hold() -> None:
 
 
 def honest_evidence() -> Any:
-    return certificate_of(honest().entries)[0].evidence
+    return honest_certificate().evidence
 
 
 # --------------------------------------------------------------------------------------------------- samples
@@ -572,7 +582,7 @@ def test_journals_that_do_not_chain_are_found() -> None:
 
 def test_one_run_with_two_certificates_is_an_incident() -> None:
     """A host that was restored from a backup does what it did before, differently."""
-    other = report(lying(keep_until="2066-12-31"))
+    other = report(lying(limits=("none",)))
     told = audit_all((*reports(1), other), (), is_complete=True)
     assert (told.runs[0].code, told.verdict.exit_code) == ("run-twice", 7)
 
