@@ -7,8 +7,8 @@ from agent.runs import RunFolder
 from certificates.encoding import decode
 from certificates.envelope import unseal, unwrap
 from certificates.errors import Unregistered, Untrusted
-from certificates.keyring import Keyring, resolver
-from certificates.statements import Nonce
+from certificates.keyring import resolver
+from certificates.statements import Keyring, Nonce
 
 NONCE = "nonce.dsse.json"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ SECRET = Selector("C-1", "11" * 32, PathSelector("/secret/name", "22" * 32))
 SELECTORS = {"C-1": SECRET}
 
 
-def hidden(**changes: object) -> Carrier:
+def hidden(**changes: Any) -> Carrier:
     """A carrier whose path stands in a selector alone."""
     identity = ImageIdentity("01234567-89ab-cdef-0123-456789abcdef", 12, 65536, attached=False)
     return carrier(identity=identity, selector=SelectorCommitment(commitment(SECRET), 1, 65536), **changes)

@@ -13,7 +13,7 @@ from agent.journal import JournalFile, Journals, replay
 from agent.lines import append_line, read_lines
 from certificates.encoding import digest, encode
 from certificates.errors import Interrupted, Refused
-from certificates.statements import Advanced, Began, Certified, Entry, Noted, Opened, RefusedRun
+from certificates.statements import Advanced, Began, Certified, Entry, Event, Noted, Opened, RefusedRun
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOST = digest(b"host")
@@ -89,7 +89,8 @@ def _head_or_reason(lines: list[bytes]) -> str | None:
 
 def _three_lines() -> list[bytes]:
     lines: list[bytes] = []
-    for number, event in enumerate((opened(1), Began(0), Advanced(0, 9)), start=1):
+    events: tuple[Event, ...] = (opened(1), Began(0), Advanced(0, 9))
+    for number, event in enumerate(events, start=1):
         lines.append(encode(Entry(number, digest(lines[-1]) if lines else None, NOW, event)))
     return lines
 

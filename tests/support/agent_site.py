@@ -76,7 +76,8 @@ class Line:
     def submit_document(self, path: str, envelope: bytes) -> bytes:
         if path in (endpoints.HOLDS, endpoints.HOLD_LIFTS):
             accept = self.registry.holds.accept if path == endpoints.HOLDS else self.registry.holds.lift
-            return self._answer("document", lambda: accept(envelope)[0].encode())  # type: ignore[no-any-return]
+            accepted, _ = self._answer("document", partial(accept, envelope))
+            return accepted.encode()  # type: ignore[no-any-return]
         if path != endpoints.VALIDATIONS:
             raise KeyError(path)
         accepted = self._answer("document", partial(self.registry.records.accept_validation, envelope))
