@@ -43,21 +43,30 @@ def open_certificate(envelope: bytes, chain: Chain) -> Sealed[Certificate]:
 
 def submit(site: Site, folder: RunFolder) -> Path:
     """Return the bundle of a run once its certificate has a receipt; raises Unregistered while it has not."""
-    chain = site.documents.chain()
-    envelope = site.waiting(folder.sequence).read_bytes()
-    sealed = open_certificate(envelope, chain)
-    if missing := awaited(sealed.statement, sealed):
-        who = ", ".join(f"{person.id} ({person.role.value})" for person in missing)
-        raise Unregistered("awaiting-signatures", carrier=sealed.statement.carrier, who=who)
+    sealed = _complete(site, folder)
     if site.registry is None:
         raise Unregistered("registry-unreachable", detail="this site names no registry")
-    receipt = site.registry.submit_certificate(envelope)
-    _check(site, chain, sealed, receipt)
-    folder.write(bundle.CERTIFICATE, envelope)
+    return file_receipt(site, folder, site.registry.submit_certificate(sealed.envelope))
+
+
+def file_receipt(site: Site, folder: RunFolder, receipt: str) -> Path:
+    """Return the bundle with a receipt that came from the registry, over the line or on a medium, and that holds."""
+    sealed = _complete(site, folder)
+    _check(site, site.documents.chain(), sealed, receipt)
+    folder.write(bundle.CERTIFICATE, sealed.envelope)
     folder.write(bundle.RECEIPT, receipt.encode())
     path = write_bundle(site, folder)
     site.waiting(folder.sequence).unlink()
     return path
+
+
+def _complete(site: Site, folder: RunFolder) -> Sealed[Certificate]:
+    """Return the certificate that waits, with every signature that it needs; raises Unregistered while one lacks."""
+    sealed = open_certificate(site.waiting(folder.sequence).read_bytes(), site.documents.chain())
+    if missing := awaited(sealed.statement, sealed):
+        who = ", ".join(f"{person.id} ({person.role.value})" for person in missing)
+        raise Unregistered("awaiting-signatures", carrier=sealed.statement.carrier, who=who)
+    return sealed
 
 
 def write_bundle(site: Site, folder: RunFolder) -> Path:

@@ -590,6 +590,12 @@ REASONS: dict[str, Row] = {
         "{where} 为只读",
         "请解除写保护后重新运行 expunge plan",
     ),
+    "receipt-unclaimed": Row(
+        "No certificate that waits here is the one of this receipt",
+        "Take it to the site that exported the certificate",
+        "待送箱中没有与此回执对应的证书",
+        "请交给导出该证书的站点",
+    ),
     "receipt-wrong": Row(
         "The receipt does not hold: {detail}",
         "Call the security officer: the registry's log may be forked",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent import intake
+from agent import intake, submission
 from agent.cli.desk import site_of
 from agent.cli.exits import code_of, code_of_all, describe, sentence
 from agent.cli.screen import Screen
@@ -13,11 +13,11 @@ from agent.intake import Taken
 from agent.reading import read_envelope
 from agent.runs import RunFolder
 from agent.site import Site
-from agent.submission import submit as submit_one
-from agent.submission import write_bundle
-from certificates.errors import Failure, Unregistered
+from certificates.errors import Failure, Refused, Unregistered
 
 LARGEST = 4 << 20
+PROOF = b"c2sp.org/tlog-proof"
+"""How a receipt begins (C2SP tlog-proof)."""
 
 
 def waiting(site: Site) -> tuple[RunFolder, ...]:
@@ -42,7 +42,7 @@ def submit(screen: Screen) -> int:
 
 def _submit(site: Site, folder: RunFolder) -> tuple[int, Path | None, Failure | None]:
     try:
-        return folder.sequence, submit_one(site, folder), None
+        return folder.sequence, submission.submit(site, folder), None
     except Unregistered as error:
         return folder.sequence, None, error
 
@@ -61,7 +61,7 @@ def export(screen: Screen, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     for folder, path in zip(folders, paths, strict=True):
         folder.write("certificate.dsse.json", site.waiting(folder.sequence).read_bytes())
-        write_new(path, write_bundle(site, folder).read_bytes())
+        write_new(path, submission.write_bundle(site, folder).read_bytes())
     code = 0 if site.config.offline or not paths else 6
     lines = [str(path) for path in paths] or [screen.word("outbox.empty")]
     screen.show("\n".join(lines), {"exported": [str(path) for path in paths], "exit": code})
@@ -74,14 +74,32 @@ def fetch_all(screen: Screen) -> None:
 
 
 def take_in_files(screen: Screen, files: tuple[Path, ...]) -> None:
-    """Take documents in, keyrings first; raises Refused at the first that must not be taken."""
+    """Take documents in, keyrings first, receipts last; raises Refused at the first that must not be taken."""
     site = site_of(screen)
-    documents = [read_file(file, LARGEST) for file in files]
-    _tell(screen, tuple(intake.take_in(site, data) for data in sorted(documents, key=_rank)))
+    documents = sorted((read_file(file, LARGEST) for file in files), key=_rank)
+    _tell(screen, tuple(_take_in(site, data) for data in documents))
+
+
+def _take_in(site: Site, data: bytes) -> Taken:
+    return file_receipt(site, data) if data.startswith(PROOF) else intake.take_in(site, data)
+
+
+def file_receipt(site: Site, data: bytes) -> Taken:
+    """File a receipt, carried back on a medium, with the certificate that waits for it; raises Refused for none."""
+    text = data.decode("utf-8", "replace")
+    for folder in waiting(site):
+        try:
+            submission.file_receipt(site, folder, text)
+        except Unregistered:
+            continue
+        return Taken("receipt", f"run {folder.sequence}")
+    raise Refused("receipt-unclaimed")
 
 
 def _rank(data: bytes) -> tuple[int, int]:
     """Return where a document stands among those taken in together: keyrings by version, then all else."""
+    if data.startswith(PROOF):
+        return (2, 0)
     try:
         document = read_envelope(data)
     except Failure:

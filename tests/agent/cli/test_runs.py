@@ -12,6 +12,7 @@ import pytest
 
 from agent.authorize import Policy
 from agent.config import Config
+from certificates import bundle
 from certificates.encoding import digest
 from tests.support import agent_site, world
 from tests.support.agent_site import Agent, approved, carrier, order
@@ -177,6 +178,24 @@ def test_an_air_gapped_site_exports_what_waits(tmp_path: Path, is_offline: bool,
     assert invoke("submit", "--export", tmp_path / "out", site=host.site).exit_code == 3, "never written over"
 
 
+def test_a_receipt_comes_back_on_a_medium(tmp_path: Path) -> None:
+    """The registry took the exported bundle in; what waited is then registered, and the receipt fits nothing else."""
+    host = agent_site.agent(tmp_path / "site")
+    host.site.refresh()
+    host.site = replace(host.site, registry=None)
+    run(host, charge(tmp_path), "--confirm", "LABEL-C-1")
+    (exported,) = tree("submit", "--export", tmp_path / "out", site=host.site)["exported"]
+    envelope = bundle.unpack(Path(exported).read_bytes())[bundle.CERTIFICATE]
+    receipt = host.line.registry.records.accept_certificate(envelope).receipt
+    (tmp_path / "forged.tlog-proof").write_text(receipt.replace("index 0", "index 1"))
+    assert invoke("import", tmp_path / "forged.tlog-proof", site=host.site).exit_code == 3
+    (tmp_path / "true.tlog-proof").write_text(receipt)
+    assert tree("import", tmp_path / "true.tlog-proof", site=host.site) == [{"kind": "receipt", "what": "run 1"}]
+    assert status(host) == []
+    assert bundle.RECEIPT in bundle.unpack(host.site.bundle(1, "C-1").read_bytes())
+    assert invoke("import", tmp_path / "true.tlog-proof", site=host.site).exit_code == 3
+
+
 def test_a_power_cut_is_shown_and_resumed(tmp_path: Path) -> None:
     """Somebody comes back and finds out how far it came."""
     host = agent_site.agent(tmp_path / "site", plug=Plug())
@@ -219,7 +238,7 @@ def test_the_kill_switch_is_the_first_line(host: Agent, tmp_path: Path) -> None:
 
 def test_a_result_is_validated_shown_exported_and_audited(host: Agent, tmp_path: Path) -> None:
     """What follows a run, on the same bundle."""
-    bundle = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
+    packed = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
     grounds = tmp_path / "grounds.toml"
     answers = "\n".join(
         f"{name} = false"
@@ -227,29 +246,29 @@ def test_a_result_is_validated_shown_exported_and_audited(host: Agent, tmp_path:
     )
     grounds.write_text(f'reason = "read it"\n[grounds]\n{answers}\n')
     key = key_file(tmp_path, "P-0640")
-    judge = ("certificate", "validate", bundle, "--key", key, "--grounds", grounds, "--decision")
-    assert tree(*judge, "accept", site=host.site)["bundle"] == bundle
-    assert "Destroyed to clear" in invoke("show", bundle, site=host.site).stdout
+    judge = ("certificate", "validate", packed, "--key", key, "--grounds", grounds, "--decision")
+    assert tree(*judge, "accept", site=host.site)["bundle"] == packed
+    assert "Destroyed to clear" in invoke("show", packed, site=host.site).stdout
     for form in ("text", "html", "json"):
-        assert invoke("certificate", "export", bundle, "--format", form).exit_code == 0
+        assert invoke("certificate", "export", packed, "--format", form).exit_code == 0
     trust = tmp_path / "trust.json"
     ring = digest(host.ring)
     log = {"origin": world.ORIGIN, "key": host.ring.logs[0].key.spki}
     trust.write_text(json.dumps({"keyrings": [ring], "logs": [log]}))
-    assert invoke("audit", bundle, "--trust", trust).exit_code == 0
-    assert tree("audit", bundle, "--trust", trust)["verdict"] == "proven"
+    assert invoke("audit", packed, "--trust", trust).exit_code == 0
+    assert tree("audit", packed, "--trust", trust)["verdict"] == "proven"
 
 
 def test_doubt_is_not_accepted(host: Agent, tmp_path: Path) -> None:
     """NIST SP 800-88 r2, 4.5.2: a ground for doubt speaks against acceptance."""
-    bundle = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
+    packed = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
     grounds = tmp_path / "grounds.toml"
     names = ("unreached_or_errors", "wrong_technique", "unqualified", "below_minimum", "scope_too_narrow")
     grounds.write_text(
         'reason = "x"\n[grounds]\n' + "".join(f"{name} = {str(name == 'unqualified').lower()}\n" for name in names)
     )
     key = key_file(tmp_path, "P-0640")
-    judge = ("certificate", "validate", bundle, "--key", key, "--grounds", grounds, "--decision")
+    judge = ("certificate", "validate", packed, "--key", key, "--grounds", grounds, "--decision")
     result = invoke(*judge, "accept", site=host.site)
     assert result.exit_code == 3
     assert "unqualified" in result.stderr
@@ -257,9 +276,9 @@ def test_doubt_is_not_accepted(host: Agent, tmp_path: Path) -> None:
 
 
 def test_an_audit_without_trust_is_exit_7(host: Agent, tmp_path: Path) -> None:
-    """Trust comes from somewhere else than the bundle, or not at all."""
-    bundle = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
-    result = invoke("--site", tmp_path / "nowhere", "audit", bundle)
+    """Trust comes from somewhere else than the packed, or not at all."""
+    packed = run(host, charge(tmp_path), "--confirm", "LABEL-C-1")["results"][0]["bundle"]
+    result = invoke("--site", tmp_path / "nowhere", "audit", packed)
     assert result.exit_code == 7
 
 
