@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from certificates import bundle, claims, notes
+from certificates.audit.binding import check_binding
 from certificates.audit.dossier import Broken, Dossier
 from certificates.encoding import digest
 from certificates.envelope import Sealed, unwrap
@@ -66,8 +67,7 @@ def page_of(entries: Mapping[str, bytes]) -> Page:
 def _read(case: Dossier) -> Page:
     sealed = case.certificate
     told = sealed.statement
-    if told.binding.order != case.order.digest:
-        raise Untrusted("binding-broken", document="certificate", field="order")
+    check_binding(case)
     if not any(signature.signer == HOST for signature in sealed.signatures):
         raise Untrusted("signature-missing", who="host")
     derived = claims.claim(told.evidence, told.claim.ordered, told.claim.rule_book)

@@ -56,7 +56,7 @@ figure { margin: 0; text-align: center }
 figcaption { font-size: 6.4pt; margin-top: .6mm; overflow-wrap: anywhere }
 footer { text-align: center; font-size: 7pt; color: #56606b; border-top: .2mm solid #15181c; padding-top: .8mm }
 .raw dl { grid-template-columns: 48mm 1fr }
-.raw pre { margin: 0; font-size: 6.4pt }
+.raw pre { margin: 0; font-size: 6.2pt; columns: 2; column-gap: 6mm }
 @media print {
   html, body { background: none; padding: 0 }
   .sheet { box-shadow: none; margin: 0; padding: 0; width: auto; min-height: 0; break-after: page }

@@ -23,13 +23,18 @@ from certificates.render.text import pad, render_text, width
 from certificates.render.words import WORDS, Language, share
 from certificates.statements import (
     Certificate,
+    Chassis,
     ConstantPattern,
+    DeviceIdentity,
     Extent,
+    Fact,
     Failure,
     Grade,
+    HostKey,
     Level,
     Media,
     Method,
+    Otherwise,
     Outcome,
     OverwriteRecord,
     ResidualCode,
@@ -239,24 +244,28 @@ def test_columns_count_wide_characters_twice() -> None:
 def nasty() -> str:
     """A certificate whose every free text tries to break out."""
     text = EVIL[:64]
-    asset = replace(world.ASSET, name=text)
+    people = tuple(replace(one, name=text, title=text, unit=text) for one in world.keyring().persons)
+    ring = world.keyring(persons=people, hosts=(HostKey(text, world.public(world.host())),))
+    identity = DeviceIdentity(text, text, text, None, 1 << 20)
     made = world.order(
         reason=text,
         unit=replace(world.order().unit, name=text, superior=text),
         place=text,
-        assets=(asset,),
+        assets=(replace(world.ASSET, name=text),),
         approval=replace(world.order().approval, number=text, organ=text),
         decision=replace(world.order().decision, meeting=text, organ=text),
+        carriers=(
+            world.carrier(identity=identity, chassis=Chassis(text, text), otherwise=Otherwise("hand-over", text)),
+        ),
     )
 
     def certified(told: Certificate) -> Certificate:
-        people = tuple(replace(p, name=text, title=text, unit=text, contact=text) for p in told.participants)
-        medium = replace(told.medium, manufacturer=text, model=text, serial=text, host_name=text)
-        return replace(
-            told, participants=people, medium=medium, limits=(text,), applied=replace(told.applied, name=text)
-        )
+        parts = tuple(replace(one, name=text, title=text, unit=text, contact=text) for one in told.participants)
+        medium = replace(told.medium, host_name=text, facts=(Fact("bus", text),))
+        applied = replace(told.applied, name=text, citation=text, tool=text, tool_version=text)
+        return replace(told, participants=parts, medium=medium, limits=(text,), applied=applied, paper=text)
 
-    return render_html(page(order=made, certified=certified))
+    return render_html(page(ring=ring, order=made, certified=certified))
 
 
 def test_no_text_in_a_document_becomes_markup() -> None:
