@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from certificates.statements import Extent
 from wipers.linux.direct import Storage, device_geometry
@@ -29,6 +29,8 @@ NOT_PROVABLE = {
     0x2000: "shared",
 }
 """Flags of an extent whose address does not say where the file's bytes lie alone (linux/fiemap.h)."""
+
+DOUBTFUL = sum(NOT_PROVABLE)
 
 _HEAD = struct.Struct("=QQIIII")
 _BODY = struct.Struct("=QQQQQIIII")
@@ -63,8 +65,9 @@ def map_extents(descriptor: int) -> Mapping:
     position = 0
     while True:
         found = _mapped(descriptor, position)
-        for logical, physical, length, flags in found:
-            doubts.update(dict.fromkeys(name for flag, name in NOT_PROVABLE.items() if flags & flag))
+        for logical, physical, length, marks in found:
+            if marks & DOUBTFUL:
+                doubts.update(dict.fromkeys(name for flag, name in NOT_PROVABLE.items() if marks & flag))
             spans.append(Span(logical, physical, length))
         if not found or found[-1][3] & LAST:
             return Mapping(coalesced(spans), tuple(doubts))
@@ -127,7 +130,15 @@ def open_below(found: FileSystem) -> Storage | None:
     return Storage(descriptor, str(found.node), geometry.size, geometry.sector_size)
 
 
-def read_below(storage: Storage | None, stream: int, spans: Iterable[Span], offset: int, buffer: memoryview) -> None:
+class Below(Protocol):
+    """What reads the storage below a file system."""
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fill the page-aligned buffer from the medium; raises MediumError, Lost."""
+        ...
+
+
+def read_below(storage: Below | None, stream: int, spans: Iterable[Span], offset: int, buffer: memoryview) -> None:
     """Fill the buffer with the file's bytes from the storage below; raises MediumError for the part that failed, Lost.
 
     `spans` are where those bytes lay when they were mapped; a byte without one cannot be read.

@@ -21,6 +21,7 @@ from wipers.linux.machine import Machine
 from wipers.linux.release import remove_names
 from wipers.linux.runstate import Begun, StateFile
 from wipers.linux.streams import READING, Streams, open_stream
+from wipers.linux.windows import Windows
 from wipers.model import KeyState, Lost, MediumError
 
 MOST_OPEN = 64
@@ -129,6 +130,7 @@ class FilesWriter:
         self._root = root
         self._file_system = found
         self._storage = storage
+        self._windows = Windows(storage) if storage is not None else None
         self._begun = begun
         self._state = state
         self._is_saved = is_saved
@@ -166,7 +168,8 @@ class FilesWriter:
                 yield Extent(stream, offset, length)
 
     def write(self, stream: int, offset: int, buffer: memoryview) -> None:
-        self._begin()
+        if not self._is_saved:
+            self._begin()
         extent = Extent(stream, offset, len(buffer))
         if stream in self._lost:
             raise MediumError(self._lost[stream], extent)
@@ -191,6 +194,8 @@ class FilesWriter:
         if self._storage is not None:
             self._storage.settle()
             settle_below(self._machine, self._file_system.device)
+        if self._windows is not None:
+            self._windows.forget()
         self._moved = dict(self._find_moved())
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
@@ -198,7 +203,7 @@ class FilesWriter:
             first, end = max(begin, offset), min(begin + length, offset + len(buffer))
             if first < end:
                 raise MediumError("ESTALE", Extent(stream, first, end - first))
-        read_below(self._storage, stream, self._streams.spans(stream), offset, buffer)
+        read_below(self._windows, stream, self._streams.spans(stream), offset, buffer)
 
     def physical_extents(self) -> bytes | None:
         return b"".join(self._extent_lines())

@@ -78,14 +78,12 @@ def _remove_file(folders: _Folders, streams: Streams, stream: int, name: str, pa
     inode = streams.tree.inodes[stream]
     try:
         folder, last = folders.of(name)
-        if _inode(folder, passing) != inode:
-            found = _inode(folder, last)
-            if found is None:
-                return True
-            if found != inode:
-                return False
+        found = _inode(folder, last)
+        if found == inode:
             _truncate(folder, last, inode)
             os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
+        elif _inode(folder, passing) != inode:
+            return found is None
         if _inode(folder, passing) != inode:
             os.rename(passing, last, src_dir_fd=folder, dst_dir_fd=folder)
             return False
