@@ -9,7 +9,7 @@ from typing import Literal
 
 from certificates.audit.records import Reread
 from certificates.errors import Refused
-from certificates.statements import Area, Certificate, Extent, Fact, FullReadBack, OverwriteRecord, Time
+from certificates.statements import Area, Certificate, Extent, Fact, FullReadBack, KeyGone, OverwriteRecord, Time
 from wipers.linux.direct import Storage, device_geometry, open_descriptor
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import THIS_MACHINE
@@ -70,6 +70,9 @@ def final_pass(certificate: Certificate) -> OverwriteRecord:
     passes = [record for record in evidence.records if isinstance(record, OverwriteRecord)]
     if evidence.kind not in AT_HAND or not passes:
         raise Refused("medium-not-rereadable", kind=evidence.kind)
+    if passes[-1].area == "header" and any(isinstance(c, KeyGone) and c.backups_destroyed for c in evidence.checks):
+        # One record covers the header and files elsewhere; how many of its bytes lie on this medium is not in it.
+        raise Refused("medium-not-rereadable", kind="luks header with header backups")
     return passes[-1]
 
 
