@@ -31,6 +31,7 @@ from certificates.statements import (
     Outcome,
     OverwriteRecord,
     Recorded,
+    ReleaseRecord,
     SampledReadBack,
 )
 
@@ -79,9 +80,11 @@ def check_claim(case: Dossier) -> Finding:
 
 def check_medium(case: Dossier, reread: Reread | None) -> Finding:
     """The medium, read again where it is at hand, still holds what the certificate says."""
+    told = case.certificate.statement
     if reread is None:
-        return unknown("medium", Basis.RE_RUNNABLE, "medium-not-read")
-    seen = reread(case.certificate.statement)
+        is_released = any(isinstance(record, ReleaseRecord) for record in told.evidence.records)
+        return unknown("medium", Basis.RE_RUNNABLE, "medium-released" if is_released else "medium-not-read")
+    seen = reread(told)
     if isinstance(seen, SampledReadBack):
         bad, unread = seen.mismatched_blocks, seen.unread_blocks
         size, matched = seen.read + unread, seen.read - bad

@@ -76,7 +76,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "共 {blocks} 块抽取 {read} 块，分布于 {objects} 个对象；布局不在证据包内",
     ),
     "receipt-holds": (
-        "entry {number} of {origin}, {size} entries; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
+        "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
         "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",
     ),
     "receipt-none": ("not registered: the bundle has no receipt", "未登记：证据包内没有回执"),
@@ -108,6 +108,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "medium-not-read": (
         "not re-read (give --against TARGET to do so)",
         "未重新读取（可用 --against 指定载体）",
+    ),
+    "medium-released": (
+        "cannot be read again: its blocks were released, and belong to others now",
+        "无法重新读取：所占数据块已释放，现归他用",
     ),
     "not-examined": ("not examined: {check} does not hold", "未核验：{check}不成立"),
     "runs-complete": (

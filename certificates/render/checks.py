@@ -47,6 +47,23 @@ def tell_check(check: Check, language: Language) -> str:
             assert_never(check)
 
 
+def tell_seen(evidence: Evidence, language: Language) -> str:
+    """Return what all checks saw, short enough for a verdict."""
+    told = []
+    for check in evidence.checks:
+        match check:
+            case FullReadBack():
+                counts = {"read": number(check.matched), "size": number(check.size)}
+                told.append(say("verdict.full", language, **counts))
+            case SampledReadBack():
+                counts = {"read": number(check.read), "blocks": number(check.blocks)}
+                told.append(say("verdict.sampled", language, **counts))
+            case KeyGone():
+                counts = {"slots": number(check.keyslots_before), "headers": number(check.header_copies_before)}
+                told.append(say("verdict.keys", language, **counts))
+    return ("；" if language == "zh" else "; ").join(told) or say("verdict.nothing", language)
+
+
 def command(evidence: Evidence) -> str | None:
     """Return the shell command that compares the medium with what the last pass left; none below a file system."""
     if evidence.kind in ("files", "database"):
@@ -87,8 +104,8 @@ def _tell_sampled(check: SampledReadBack, language: Language) -> str:
         "fraction": share(check.fraction_ppm),
         "bytes": number(check.blocks * check.block_size * check.fraction_ppm // 1_000_000),
     }
-    origin = say("seed.nonce" if check.seed.nonce else "seed.local", language)
-    return say("check.sampled-read-back", language, **facts) + ("" if language == "zh" else " ") + origin
+    facts["origin"] = say("seed.nonce" if check.seed.nonce else "seed.local", language)
+    return say("check.sampled-read-back", language, **facts)
 
 
 def _tell_key_gone(check: KeyGone, language: Language) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from certificates.render.checks import command, tell_check, tell_record
+from certificates.render.checks import command, tell_check, tell_record, tell_seen
 from certificates.render.page import Page
 from certificates.render.words import Language, number, say, share, term
 from certificates.statements import (
     Claim,
     DataAsset,
-    FullReadBack,
     Outcome,
     OverwriteRecord,
-    SampledReadBack,
     SampledVerification,
     Verification,
 )
@@ -78,13 +76,7 @@ def verdict(page: Page, language: Language) -> str:
     level = term("level", claim.ordered.value, language)
     if claim.outcome is not Outcome.PROVEN:
         return say(f"verdict.{claim.outcome.value}", language, level=level, why=_why(claim, language))
-    full = [check for check in evidence.checks if isinstance(check, FullReadBack)]
-    sampled = [check for check in evidence.checks if isinstance(check, SampledReadBack)]
-    if full or not sampled:
-        size, read = sum(check.size for check in full), sum(check.matched for check in full)
-        return say("verdict.proven", language, level=level, read=number(read), size=number(size))
-    blocks, some = sum(check.blocks for check in sampled), sum(check.read for check in sampled)
-    return say("verdict.proven.sampled", language, level=level, read=number(some), blocks=number(blocks))
+    return say("verdict.proven", language, level=level, seen=tell_seen(evidence, language))
 
 
 def show_time(at: datetime, zone: tzinfo) -> str:
@@ -256,7 +248,9 @@ def _people(page: Page, language: Language) -> Section:
 
 def _check(page: Page, language: Language) -> Section:
     again = command(page.told.evidence)
-    two = say("check.two", language, command=again) if again else say("check.two.none", language)
+    is_released = page.told.evidence.kind in ("files", "database")
+    two = say("check.two.released" if is_released else "check.two.none", language)
+    two = say("check.two", language, command=again) if again else two
     three = say("check.three", language, digest=page.certificate.digest)
     lines = (("", say("check.one", language)), ("", two), ("", three))
     return Section("check", say("label.check", language), lines)

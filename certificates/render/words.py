@@ -14,14 +14,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "outcome.proven": ("proven", "已证实"),
     "outcome.not-reached": ("not reached", "未达到"),
     "outcome.unknown": ("unknown", "未知"),
-    "verdict.proven": (
-        "Destroyed to {level}; {read} of {size} bytes read back; proven.",
-        "已按{level}销毁；共 {size} 字节，已回读 {read} 字节；已证实。",
+    "verdict.proven": ("Destroyed to {level}; {seen}; proven.", "已按{level}销毁；{seen}；已证实。"),
+    "verdict.full": ("{read} of {size} bytes read back", "共 {size} 字节，已回读 {read} 字节"),
+    "verdict.sampled": (
+        "{read} of {blocks} blocks read back at random positions",
+        "共 {blocks} 块，在随机位置回读 {read} 块",
     ),
-    "verdict.proven.sampled": (
-        "Destroyed to {level}; {read} of {blocks} blocks read back at random positions; proven.",
-        "已按{level}销毁；共 {blocks} 块，在随机位置回读 {read} 块；已证实。",
+    "verdict.keys": (
+        "all {slots} keyslots and {headers} header copies gone",
+        "{slots} 个密钥槽和 {headers} 份头部副本均已销毁",
     ),
+    "verdict.nothing": ("nothing read back", "未回读"),
     "verdict.not-reached": ("Not proven: {level} was not reached. {why}", "未证实：未达到{level}。{why}"),
     "verdict.unknown": (
         "Not proven: whether {level} was reached is unknown. {why}",
@@ -154,8 +157,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "全部回读（{place}）：共 {size} 字节，{matched} 字节相符，{mismatched} 字节不符，{unread} 字节未能读取。",
     ),
     "check.sampled-read-back": (
-        "{read} of {blocks} blocks of {block_size} bytes read {place}, {matched} matched: with confidence {confidence} at most a fraction {fraction} (about {bytes} bytes) of the readable area differs, for residue placed independently of the positions.",
-        "共 {blocks} 块（每块 {block_size} 字节），{place}抽取 {read} 块，{matched} 块相符：在残留与抽样位置无关的前提下，以 {confidence} 的置信度，可读范围内不符的比例不超过 {fraction}（约 {bytes} 字节）。",
+        "{read} of {blocks} blocks of {block_size} bytes read {place}, {matched} matched: with confidence {confidence} at most a fraction {fraction} (about {bytes} bytes) of the readable area differs, for residue placed independently of the positions; {origin}.",
+        "共 {blocks} 块（每块 {block_size} 字节），{place}抽取 {read} 块，{matched} 块相符：在残留与抽样位置无关的前提下，以 {confidence} 的置信度，可读范围内不符的比例不超过 {fraction}（约 {bytes} 字节）；{origin}。",
     ),
     "check.key-gone": (
         "Keyslots {slots_before} before, {slots_after} after; header copies {headers_before} before, {headers_after} after; {opener} {answer}.",
@@ -277,6 +280,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "check.two.none": (
         "2. With the medium at hand: `expunge audit FILE.expunge --trust trust.json --against TARGET`",
         "2. 持有载体时：`expunge audit 文件.expunge --trust trust.json --against 载体`",
+    ),
+    "check.two.released": (
+        "2. The medium cannot be read again: its blocks were released, and belong to others now",
+        "2. 载体无法重新读取：所占数据块已释放，现归他用",
     ),
     "check.three": (
         "3. With openssl and jq alone: docs/certificate-format.md; the certificate is {digest}",
