@@ -74,6 +74,22 @@ def test_an_inode_flag_that_forbids_is_refused(disk: Mounted, flag: str, reason:
         run("chattr", f"-{flag}", disk.root / "in" / "a.txt")
 
 
+@pytest.mark.parametrize(("flag", "reason"), [("i", "file-immutable"), ("a", "file-append-only")])
+@pytest.mark.parametrize("names", [("a.txt",), ("all",)])
+def test_a_directory_that_lets_no_name_go_is_refused(
+    disk: Mounted, flag: str, reason: str, names: tuple[str, ...]
+) -> None:
+    """The contents could be overwritten and the run would never end."""
+    (disk.root / "in" / "all").mkdir()
+    (disk.root / "in" / "all" / "c.txt").write_bytes(CONTENT)
+    folder = disk.root / "in" / ("all" if names == ("all",) else ".")
+    run("chattr", f"+{flag}", folder)
+    try:
+        assert order(disk, *names).reasons() == {reason}
+    finally:
+        run("chattr", f"-{flag}", folder)
+
+
 def test_a_file_whose_contents_are_journaled_is_refused(disk: Mounted) -> None:
     """Its old contents stay in the journal whatever is written over the file. (chattr +j needs more than root here.)"""
     run("umount", disk.root)

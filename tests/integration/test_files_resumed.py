@@ -169,6 +169,22 @@ def test_a_run_cut_after_the_release_still_finds_what_it_was(case: Case) -> None
     assert case.kept() == []
 
 
+def test_a_list_that_outlived_its_release_is_destroyed(case: Case) -> None:
+    """A crash between the mark of the release and the end of the list must not leave names on the host."""
+    with cut_short(case) as writer:
+        write_all(writer)
+        writer.settle()
+        (live,) = case.state.iterdir()
+        content = live.read_bytes()
+        writer.release()
+    for left in (live, live.with_name(live.name + ".new")):
+        left.write_bytes(content)
+    again = case.ordered.target()
+    with case.ordered.host.open(again, case.ordered.carrier, case.ordered.selector, resuming=True) as writer:
+        assert writer.release() == COUNT + 1
+    assert case.kept() == []
+
+
 def test_a_list_that_was_damaged_is_refused(case: Case) -> None:
     """Guessing the numbers anew could release files that were never overwritten."""
     write_some(case, 3)

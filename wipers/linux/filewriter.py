@@ -210,6 +210,8 @@ class FilesWriter:
 
     def release(self) -> int:
         if self._begun.streams is None:
+            # Again, since a crash may have come between the mark and the end of the list.
+            self._state.mark_released(self._begun)
             return self._begun.names
         self._begin()
         self.flush()

@@ -70,14 +70,7 @@ class StateFile:
         """Keep numbers alone and destroy the list of names; raises OSError."""
         self._write(self._released, (_head(begun, released=True),))
         _destroy(self._live)
-        self._sync()
-
-    def forget(self) -> None:
-        """Nothing of the run is kept; raises OSError."""
-        if not self._directory.is_dir():
-            return
-        _destroy(self._live)
-        self._released.unlink(missing_ok=True)
+        _destroy(_new(self._live))
         self._sync()
 
     def forget_released(self) -> None:
@@ -88,8 +81,8 @@ class StateFile:
 
     def _write(self, path: Path, lines: Iterator[str] | tuple[str, ...]) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_suffix(path.suffix + ".new")
-        new.unlink(missing_ok=True)
+        new = _new(path)
+        _destroy(new)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -104,6 +97,11 @@ class StateFile:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _new(path: Path) -> Path:
+    """Return where a file is written before it takes its name; a crash may leave it there."""
+    return path.with_suffix(path.suffix + ".new")
 
 
 def _destroy(path: Path) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wipers.linux.beneath import open_beneath
+from wipers.linux.filesystems import forbidding_flags
 
+KEEPS_NAMES = frozenset({"file-immutable", "file-append-only"})
+"""Inode flags under which no name can be taken out of a directory."""
 AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -91,8 +94,7 @@ def _visit_named(root: int, device: int, name: str, tree: Tree) -> None:
         above = open_beneath(root, folder or ".", AS_FOLDER)
         try:
             found = os.stat(last, dir_fd=above, follow_symlinks=False)
-            if not may_write(above):
-                tree.note("files-not-accessible")
+            _check_folder(above, tree)
         finally:
             os.close(above)
     except OSError as error:
@@ -124,13 +126,25 @@ def _visit_folder(root: int, device: int, top: str, tree: Tree) -> None:
 def _entries(root: int, folder: str, tree: Tree) -> list[tuple[str, os.stat_result]]:
     opened = open_beneath(root, folder, AS_FOLDER)
     try:
-        if not may_write(opened):
-            tree.note("files-not-accessible")
+        _check_folder(opened, tree)
         with os.scandir(opened) as entries:
             found = [(f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)) for entry in entries]
     finally:
         os.close(opened)
     return sorted(found, key=lambda one: os.fsencode(one[0]))
+
+
+def _check_folder(descriptor: int, tree: Tree) -> None:
+    """Note what keeps names from being removed out of a directory."""
+    if not may_write(descriptor):
+        tree.note("files-not-accessible")
+    try:
+        flags = forbidding_flags(descriptor)
+    except OSError:
+        # A file system without inode flags; it is refused for what it is.
+        return
+    for reason in KEEPS_NAMES.intersection(flags):
+        tree.note(reason)
 
 
 def may_write(descriptor: int) -> bool:
