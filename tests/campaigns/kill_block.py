@@ -1,4 +1,4 @@
-"""Runs on loop devices of 64 to 192 MiB, killed and resumed; the device may come back under another name."""
+"""Runs on loop devices of 64 to 256 MiB, killed and resumed; the device may come back under another name."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ FULL = 24
 SLICE = 2
 NEEDS_ROOT = True
 SECTOR = 512
+LARGEST = 256 << 20
 NEEDLE = b"NEEDLE-OF-KILLED-RUNS-"
 OPTIONS: tuple[tuple[str, ...], ...] = ((), ("--direct-io=on",), ("--sector-size", "4096"))
 
 
 @functools.cache
 def content() -> bytes:
-    """192 MiB, in each sector of which a needle stands: a sector that was not overwritten shows."""
-    return b"".join((NEEDLE + b"%09d" % number).ljust(SECTOR, b".") for number in range((192 << 20) // SECTOR))
+    """256 MiB, in each sector of which a needle stands: a sector that was not overwritten shows."""
+    return b"".join((NEEDLE + b"%09d" % number).ljust(SECTOR, b".") for number in range(LARGEST // SECTOR))
 
 
 @dataclass
@@ -73,7 +74,7 @@ class LoopDevice:
 def loop_device(folder: Path, chance: Random) -> Iterator[LoopDevice]:
     """A device full of needles, given back whatever happens."""
     found = LoopDevice(folder / "image", chance.choice(OPTIONS))
-    size = chance.randrange(64 << 20, 192 << 20, 4096)
+    size = chance.randrange(64 << 20, LARGEST, 4096)
     found.image.write_bytes(memoryview(content())[:size])
     found.attach()
     try:

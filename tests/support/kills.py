@@ -182,10 +182,10 @@ def kill_at(process: subprocess.Popen[str], watch: Watch, moment: Moment) -> boo
 def draw(chance: Random, rhythm: Rhythm, here: int, *, by_time: bool) -> Moment:
     """A moment from the mark `here` on; by time, none before the run has work to do."""
     if by_time and here == 0:
-        return Moment(1, chance.uniform(0, rhythm.at[-1] - rhythm.at[1]))
+        return Moment(1, chance.uniform(0, rhythm.at[-2] - rhythm.at[1]))
     if by_time:
-        return Moment(here, chance.uniform(rhythm.at[1] / 2, rhythm.at[-1]))
-    mark = chance.randint(min(here, rhythm.last - 1), rhythm.last - 1)
+        return Moment(here, chance.uniform(rhythm.at[1] / 2, rhythm.at[-2]))
+    mark = chance.randint(min(here, rhythm.last - 2), rhythm.last - 2)
     return Moment(mark, chance.uniform(0, rhythm.pause_after(mark)))
 
 
@@ -205,7 +205,10 @@ class Campaign:
         """A line of results; raises AssertionError with the number of the trial that failed."""
         self._trial("trial 0, not killed", self._learn)
         for number in range(1, trials + 1):
-            self._trial(f"trial {number}", functools.partial(self._kill, number))
+            before = self.kills.total()
+            while self.kills.total() == before:
+                # A moment may come when the run has ended; such a trial shows nothing and is made again.
+                self._trial(f"trial {number}", functools.partial(self._kill, number))
         told = ", ".join(f"{name} {count}" for name, count in self.kills.most_common())
         return (
             f"{trials} runs killed {self.kills.total()} times ({told}), {self.again} of them more than once: no "

@@ -1,0 +1,110 @@
+"""Real runs, killed or stopped in the middle, and what may happen to their targets before somebody takes them up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.campaigns.kill_block import LoopDevice, content
+from tests.campaigns.kill_luks import container
+from tests.support.kills import Moment, Victim, Watch, check_end, kill_at, watched
+from tests.support.real_site import RealSite, ended
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+WRITING, READING = 5, 7
+"""Marks at which a plain run begins to write, and to read back."""
+SIZE = 64 << 20
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> RealSite:
+    return RealSite(tmp_path / "site")
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[LoopDevice]:
+    found = LoopDevice(tmp_path / "image", ())
+    found.image.write_bytes(memoryview(content())[:SIZE])
+    found.attach()
+    try:
+        yield found
+    finally:
+        found.detach()
+
+
+def killed(site: RealSite, victim: Victim, mark: int) -> Watch:
+    """A run of the victim, killed as soon as it has reached the mark."""
+    watch = Watch(site)
+    process = site.start_run(victim.charge(site))
+    assert kill_at(process, watch, Moment(mark, 0.0)), ended(process).stdout
+    ended(process)
+    return watch
+
+
+def test_a_luks_run_knows_its_header_backups_again_after_a_restart(tmp_path: Path, site: RealSite) -> None:
+    """They hold no header by then, and the device they lie on has another number."""
+    with container(tmp_path, Random(3)) as victim:
+        watch = killed(site, victim, READING)
+        assert watch.stage == "read-back"
+        victim.jolt()
+        resumed = site.resume()
+        assert resumed.returncode == 6, resumed.stdout
+        check_end(site, victim)
+
+
+def test_a_run_that_is_told_to_stop_rests_and_is_completed(site: RealSite, device: LoopDevice) -> None:
+    """SIGTERM comes with every shutdown: the chunks in the air end, and the exit says that there is more to do."""
+    watch = Watch(site)
+    process = site.start_run(device.charge(site))
+    next(mark for mark in watched(process, watch) if mark >= WRITING)
+    process.send_signal(signal.SIGTERM)
+    stopped = ended(process)
+    assert stopped.returncode == 4, stopped.stdout
+    assert watch.events()[-1] == {"kind": "interrupted", "reason": "stopped"}
+    assert not watch.has_certificate
+    resumed = site.resume()
+    assert resumed.returncode == 6, resumed.stdout
+    check_end(site, device)
+
+
+def test_a_device_that_is_away_is_waited_for(site: RealSite, device: LoopDevice) -> None:
+    """The run stays begun; nothing is certified meanwhile, and nothing else is taken for it."""
+    watch = killed(site, device, WRITING)
+    device.detach()
+    away = site.resume()
+    assert away.returncode == 4, away.stdout
+    assert not watch.has_certificate
+    device.attach()
+    resumed = site.resume()
+    assert resumed.returncode == 6, resumed.stdout
+    check_end(site, device)
+
+
+def test_the_kill_switch_stops_a_resume_until_it_is_lifted(site: RealSite, device: LoopDevice) -> None:
+    """Expiry does not stop what has begun; this does."""
+    watch = killed(site, device, WRITING)
+    switch = site.folder / "kill-switch"
+    switch.touch()
+    left = device.left()
+    stopped = site.resume()
+    assert stopped.returncode == 4, stopped.stdout
+    assert device.left() == left
+    assert not watch.has_certificate
+    switch.unlink()
+    assert site.resume().returncode == 6
+    check_end(site, device)
+
+
+def test_two_resumes_at_once_make_one_certificate(site: RealSite, device: LoopDevice) -> None:
+    """A person and a timer may both think of it; one holds the device, and the other is told so or finds it done."""
+    killed(site, device, WRITING)
+    both = [site.start_resume(), site.start_resume()]
+    exits = sorted(ended(process).returncode for process in both)
+    assert 6 in exits, exits
+    assert set(exits) <= {3, 4, 6}
+    check_end(site, device)
