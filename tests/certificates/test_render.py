@@ -315,7 +315,7 @@ def test_the_map_shows_where_something_was_not_reached() -> None:
     assert all(f'class="m-{kind}"' in made for kind in kinds)
 
 
-def test_amounts_are_drawn_where_many_objects_have_no_common_place() -> None:
+def test_amounts_are_drawn_where_many_objects_share_no_place() -> None:
     """Files lie anywhere; the bar then shows shares."""
     evidence = replace(not_proven().told.evidence, objects=7)
     assert sum(mark.length for mark in marks_of(evidence)) == pytest.approx(2**30 / 1_000_204_886_016, rel=0.01)
