@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 
 from certificates import bundle, claims
 from certificates.audit import Finding, Report, Sign, Verdict, audit, audit_all, certificate_of
-from certificates.encoding import digest, encode
+from certificates.encoding import decode, digest, encode
 from certificates.envelope import unwrap
+from certificates.selectors import commitment
 from certificates.statements import (
+    Advanced,
     Certificate,
     Checked,
     Claim,
+    Committed,
     ConstantPattern,
     Drew,
+    Entry,
     EvidenceFile,
     Extent,
     Failure,
@@ -32,10 +36,13 @@ from certificates.statements import (
     Level,
     Outcome,
     OverwriteRecord,
+    PathSelector,
     PersonKey,
     Recorded,
     Role,
     SampledReadBack,
+    Selector,
+    SelectorCommitment,
     Start,
 )
 from certificates.trust import Trust
@@ -345,6 +352,24 @@ def test_a_removed_line_breaks_the_chain() -> None:
     assert ("journal", "journal-broken") in failing(honest().changed(journal=b"".join(lines[:5] + lines[6:])))
 
 
+def test_an_edited_line_breaks_the_chain() -> None:
+    """Also where number and head are as they were."""
+    lines = honest().entries[bundle.JOURNAL].splitlines(keepends=True)
+    told = decode(lines[3].rstrip(), Entry)
+    lines[3] = encode(replace(told, event=Drew(("0" * 64,)))) + b"\n"
+    assert ("journal", "journal-broken") in failing(honest().changed(journal=b"".join(lines)))
+
+
+def test_another_journal_of_the_same_story_does_not_hold() -> None:
+    """Chained anew in full, with other times: the certificate binds one head."""
+
+    def later(events: list[Timed]) -> list[Timed]:
+        return [(at + timedelta(seconds=1) if isinstance(e, Advanced) else at, e) for at, e in events]
+
+    other = tell(story(journaled=later)).entries[bundle.JOURNAL]
+    assert failing(honest().changed(journal=other)) == [("journal", "journal-broken")]
+
+
 def test_a_smaller_target_than_ordered_does_not_hold() -> None:
     """Read back whole, of a tenth of the drive."""
     assert ("evidence", "evidence-scope") in failing(evidence(size=4096))
@@ -418,6 +443,37 @@ def test_a_nonce_for_another_commitment_does_not_hold() -> None:
     assert ("samples", "samples-wrong") in failing(tell(story(order=order, certified=lie)))
 
 
+def by_sample_with(**changes: Any) -> Papers:
+    order = world.order(carriers=(world.carrier(verification=sampled()),))
+    return tell(story(order=order, **changes))
+
+
+@pytest.mark.parametrize("changes", [{"commitment": "sha256:" + "0" * 64}, {"journal_head": "sha256:" + "0" * 64}])
+def test_a_nonce_that_answers_something_else_does_not_hold(changes: dict[str, str]) -> None:
+    """It is bound to this host's commitment, and to the journal that held it."""
+    papers = by_sample_with(answered=lambda nonce: replace(nonce, **changes))
+    assert failing(papers) == [("samples", "binding-broken")]
+
+
+def test_a_commitment_to_another_seed_does_not_hold() -> None:
+    """Or a host could commit to anything and choose its seed when it knows the nonce."""
+    other = "sha256:" + "0" * 64
+
+    def journaled(events: list[Timed]) -> list[Timed]:
+        made = [(at, replace(e, commitment=other) if isinstance(e, Committed) else e) for at, e in events]
+        return [(at, Checked(lie(e.check)) if isinstance(e, Checked) else e) for at, e in made]
+
+    def lie(check: Any) -> Any:
+        return replace(check, seed=replace(check.seed, commitment=other))
+
+    def certified(told: Certificate) -> Certificate:
+        return replace(told, evidence=replace(told.evidence, checks=tuple(map(lie, told.evidence.checks))))
+
+    answered = {"answered": lambda nonce: replace(nonce, commitment=other)}
+    papers = by_sample_with(journaled=journaled, certified=certified, **answered)
+    assert failing(papers) == [("samples", "samples-wrong")]
+
+
 def test_a_pass_after_the_commitment_does_not_hold() -> None:
     """Who knows the positions must not write any more."""
 
@@ -460,6 +516,55 @@ def test_a_signature_short_does_not_hold() -> None:
     """Being named is not having signed."""
     order = seal(world.order(), "P-0101", "P-0417", "P-0102")
     assert ("order", "rule-not-met") in failing(honest().changed(order=order))
+
+
+def test_a_certificate_without_the_hosts_signature_does_not_hold() -> None:
+    """People saw it; the host did it."""
+    told = certificate_of(honest().entries)[0]
+    certificate = seal(told, "P-0230", "P-0311", "P-0729")
+    assert ("certificate", "signature-missing") in failing(honest().changed(certificate=certificate))
+
+
+def test_a_certificate_that_leaves_a_witness_out_does_not_hold() -> None:
+    """The order says who signs, not the host."""
+    papers = tell(story(signers=("P-0230", "P-0311"), certified=lambda told: replace(told, persons=told.persons[:2])))
+    assert ("certificate", "binding-broken") in failing(papers)
+
+
+def test_a_hold_state_from_after_the_start_does_not_hold() -> None:
+    """Looked up when it was too late."""
+    state = world.hold_state(as_of=NOW + timedelta(seconds=1))
+    papers = tell(story(started=lambda start: replace(start, hold_state=digest(state))))
+    assert ("hold", "binding-broken") in failing(papers.changed(hold_state=seal(state, world.registry())))
+
+
+SELECTOR = Selector("C-1", "5" * 64, PathSelector("/srv/names.sqlite", "6" * 64))
+
+
+def disclosed(disclosure: str, selector: Selector) -> Papers:
+    """A run whose order binds `SELECTOR`; its bundle holds `selector`."""
+    bound = SelectorCommitment(commitment(SELECTOR), 1, 4096)
+    carrier = world.carrier(selector=bound, disclosure=disclosure)
+    papers = tell(story(order=world.order(carriers=(carrier,))))
+    return replace(papers, entries={**papers.entries, bundle.SELECTOR: encode(selector)})
+
+
+def test_a_selector_is_there_only_where_the_order_discloses_names() -> None:
+    """Evidence must not leak what was destroyed."""
+    assert report(disclosed("names", SELECTOR)).verdict.exit_code == 0
+    assert failing(disclosed("none", SELECTOR)) == [("binding", "binding-broken")]
+
+
+@pytest.mark.parametrize("changes", [{"salt": "7" * 64}, {"carrier": "C-2"}], ids=["salt", "carrier"])
+def test_another_selector_than_the_approvers_saw_does_not_hold(changes: dict[str, Any]) -> None:
+    """The order commits to one."""
+    assert failing(disclosed("names", replace(SELECTOR, **changes))) == [("binding", "selector-mismatch")]
+
+
+def test_a_start_that_opened_another_selector_does_not_hold() -> None:
+    """What was destroyed is what was selected."""
+    papers = tell(story(started=lambda start: replace(start, selector="sha256:" + "0" * 64)))
+    assert ("start", "binding-broken") in failing(papers)
 
 
 def test_another_executors_start_does_not_hold() -> None:

@@ -94,6 +94,8 @@ class Story:
     """What a dishonest executor would write instead."""
     journaled: Callable[[list[Timed]], list[Timed]] = lambda events: events
     """What a dishonest host would journal instead; its certificate tells the evidence as it was."""
+    answered: Callable[[Nonce], Nonce] = lambda nonce: nonce
+    """What a registry would answer to something else."""
     certified: Callable[[Certificate], Certificate] = lambda certificate: certificate
     """What a dishonest host would certify instead."""
 
@@ -228,7 +230,7 @@ def _sample(
     nonce = document = None
     if told.nonce:
         nonce = world.secret("nonce").hex()
-        answer = Nonce(digest(local), digest(chain(events)[-1]), nonce, committed_at)
+        answer = told.answered(Nonce(digest(local), digest(chain(events)[-1]), nonce, committed_at))
         files["nonce.dsse.json"], document = seal(answer, world.registry()), digest(answer)
     blocks = blocks_of(record.size)
     count = sample_size(blocks, ordered.confidence_ppm, ordered.fraction_ppm)
