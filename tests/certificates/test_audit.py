@@ -34,6 +34,7 @@ from certificates.statements import (
     Hold,
     HoldScope,
     Level,
+    Noted,
     Outcome,
     OverwriteRecord,
     PathSelector,
