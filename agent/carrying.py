@@ -130,7 +130,8 @@ def _file_selector(folder: RunFolder, warrant: Warrant) -> None:
 
 def conclude(site: Site, folder: RunFolder, journal: JournalFile, warrant: Warrant, executor: Signer | None) -> Result:
     """Return the result of a run whose last check is journaled: certificate fixed once, sealed, handed in."""
-    certificate = folder.fixed() or _fix(site, folder, journal.read(), warrant)
+    with site.locked():
+        certificate = folder.fixed() or _fix(site, folder, journal.read(), warrant)
     return finish(site, folder, journal, certificate, executor)
 
 
@@ -142,24 +143,30 @@ def finish(
     The order of effects is what keeps a crash from making two certificates: content fixed, envelope in the outbox,
     names forgotten, and only then the journal's last entry.
     """
+    with site.locked():
+        if not journal.read().is_ended:
+            _file(site, folder, certificate, executor)
+            site.journals.take_up(folder.sequence).write(Certified(digest(certificate)))
+    return hand_in(site, folder, certificate, site.bundle(folder.sequence, certificate.carrier))
+
+
+def _file(site: Site, folder: RunFolder, certificate: Certificate, executor: Signer | None) -> None:
     waiting = site.waiting(folder.sequence)
     if not waiting.exists():
         submission.put(site, folder.sequence, seal(certificate, (site.signer,)))
     if executor is not None:
         _sign(site, folder.sequence, executor)
     folder.write(bundle.CERTIFICATE, waiting.read_bytes())
-    path = submission.write_bundle(site, folder)
+    submission.write_bundle(site, folder)
     folder.forget_names()
-    if not journal.read().is_ended:
-        journal.write(Certified(digest(certificate)))
-    return hand_in(site, folder, certificate, path)
 
 
 def hand_in(site: Site, folder: RunFolder, certificate: Certificate, path: Path) -> Result:
     """Return the result after trying to have the certificate registered; what fails here waits in the outbox."""
     failure: Failure | None = None
     try:
-        path = submission.submit(site, folder)
+        if site.waiting(folder.sequence).exists():
+            path = submission.submit(site, folder)
     except Unregistered as error:
         failure = error
     claim = certificate.claim

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from agent.lines import write_durably
+from agent.lines import locked, write_durably
 from certificates.encoding import decode, encode
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Refused, Untrusted
@@ -49,9 +49,10 @@ class Documents:
             return Seen()
 
     def remember(self, seen: Seen) -> None:
-        """Make `seen` what this host has seen, durably."""
+        """Make `seen` what this host has seen, durably; what another process saw meanwhile is not forgotten."""
         if seen != self.seen:
-            write_durably(self._state / "seen.json", encode(seen))
+            with locked(self._state / "seen.lock"):
+                write_durably(self._state / "seen.json", encode(_highest(self.seen, seen)))
 
     def chain(self) -> Chain:
         """Return the keyring chain; raises Refused when it is older than, or not the one, this host has seen."""
@@ -138,6 +139,18 @@ class Documents:
             return unseal(envelope, Hold, resolver(chain.current, told.set_at))
         except Untrusted as error:
             raise Refused(error.reason, **error.facts) from error
+
+
+def _highest(known: Seen, seen: Seen) -> Seen:
+    """Return the higher of each."""
+    newest = max((seen, known), key=lambda one: one.keyring_version)
+    return Seen(
+        newest.keyring_version,
+        newest.keyring,
+        max(known.hold_sequence, seen.hold_sequence),
+        later(known.at, seen.at),
+        seen.checkpoint or known.checkpoint,
+    )
 
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -40,6 +42,20 @@ def write_durably(path: Path, data: bytes) -> None:
         os.close(descriptor)
     os.replace(beside, path)
     sync_directory(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process that asks for the same lock waiting; the system lifts it however this process ends.
+
+    Not to be nested: closing the inner one would let go of the outer one (POSIX record locks).
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.lockf(descriptor, os.F_LOCK, 0)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:

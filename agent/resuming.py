@@ -34,16 +34,18 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
     carrier = journal.opened.carrier or "?"
     try:
         start, order = _documents(site, folder)
-        repair_ledger(site)
+        with site.locked():
+            repair_ledger(site)
         if (certificate := folder.fixed()) is not None:
             # Nothing is left to be destroyed, and the selector that a warrant needs may be forgotten already.
             return finish(site, folder, site.journals.take_up(folder.sequence), certificate, hands.executor)
         around = site.circumstances()
         warrant = reauthorize(order, start, folder.selector(), around)
-        begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
         if replay(journal.entries).is_concluded:
-            return conclude(site, folder, begun.journal, warrant, hands.executor)
+            return conclude(site, folder, site.journals.take_up(folder.sequence), warrant, hands.executor)
         with _open_again(site, warrant, folder) as writer:
+            # Taken up only now: until the target was free, another process may have written to the journal.
+            begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
             return carry_out(site, begun, writer, hands)
     except Interrupted as error:
         return Result(carrier, folder.sequence, None, None, error)

@@ -39,7 +39,7 @@ class RunFolder:
         for path in (self.path, self.path / "evidence"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.forget_names()
-        for name in (DISCLOSED, bundle.HOLD_STATE):
+        for name in (DISCLOSED, f"{DISCLOSED}.new", bundle.HOLD_STATE):
             (self.path / name).unlink(missing_ok=True)
 
     def write(self, name: str, data: bytes) -> None:
@@ -86,7 +86,7 @@ class RunFolder:
 
     def forget_names(self) -> None:
         """Overwrite and remove what holds names of the destroyed: they are not evidence."""
-        for name in (SELECTOR, WHERE):
+        for name in (SELECTOR, WHERE, f"{SELECTOR}.new", f"{WHERE}.new"):
             path = self.path / name
             if path.exists():
                 with path.open("r+b") as file:

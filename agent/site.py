@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from agent.config import Config
 from agent.documents import Documents, later
 from agent.journal import Journals
 from agent.ledger import LedgerFile
+from agent.lines import locked
 from agent.registry import Registry
 from agent.runs import RunFolder
 from certificates.encoding import format_time
@@ -86,6 +88,10 @@ class Site:
         if self.config.policy.has_register:
             self.documents.take_hold_state(answer.body, self.documents.chain())
         return None
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from beginning or ending a run meanwhile: they share journals' numbers and ledger."""
+        return locked(self.state / "lock")
 
     def folder(self, sequence: int) -> RunFolder:
         """Return the folder of a run."""

@@ -54,14 +54,18 @@ def run(
 ) -> tuple[Result, ...]:
     """Return how each carrier ended; raises Refused when nothing, of any carrier, was touched."""
     with _recording_refusals(site, chosen.envelope), ExitStack() as held:
-        repair_ledger(site)
+        with site.locked():
+            repair_ledger(site)
         site.refresh()
-        warrants = authorize(chosen.envelope, chosen.selectors, chosen.carriers, executor.key_id, site.circumstances())
+        warrants = _authorize(site, chosen, executor)
         prepared = tuple(prepare(site, warrant) for warrant in warrants)
         check_plans(prepared, plan_digest)
         check_confirmed(prepared, confirm)
-        writers = [held.enter_context(_open(site, one)) for one in prepared]
-        begun = [Begun(one.warrant, *begin(site, one, executor, chosen.envelope)) for one in prepared]
+        with site.locked():
+            # While a person typed, another process may have spent the order, and a hold may have come.
+            _authorize(site, chosen, executor)
+            writers = [held.enter_context(_open(site, one)) for one in prepared]
+            begun = [Begun(one.warrant, *begin(site, one, executor, chosen.envelope)) for one in prepared]
         return tuple(carry_out(site, one, writer, hands) for one, writer in zip(begun, writers, strict=True))
 
 
@@ -146,6 +150,10 @@ def names_of(carrier: Carrier) -> tuple[str, ...]:
     return (carrier.label, identity.serial) if isinstance(identity, DeviceIdentity) else (carrier.label,)
 
 
+def _authorize(site: Site, chosen: Chosen, executor: Signer) -> tuple[Warrant, ...]:
+    return authorize(chosen.envelope, chosen.selectors, chosen.carriers, executor.key_id, site.circumstances())
+
+
 def _open(site: Site, prepared: Prepared) -> AbstractContextManager[Writer]:
     warrant = prepared.warrant
     return site.host.open(prepared.target, warrant.carrier, warrant.selector, resuming=False)
@@ -183,8 +191,9 @@ def _recording_refusals(site: Site, envelope: bytes) -> Iterator[None]:
             order = unwrap(envelope).digest
         except Untrusted:
             order = None
-        sequence, previous = site.journals.next()
-        opened = Opened(site.signer.key_id, sequence, previous, TOOL_ID, None, order, None)
-        site.journals.open(opened).write(RefusedRun(error.reason))
+        with site.locked():
+            sequence, previous = site.journals.next()
+            opened = Opened(site.signer.key_id, sequence, previous, TOOL_ID, None, order, None)
+            site.journals.open(opened).write(RefusedRun(error.reason))
         handover.write_for(site, envelope, error)
         raise

@@ -98,13 +98,3 @@ def test_the_kill_switch_stops_a_resume_until_it_is_lifted(site: RealSite, devic
     switch.unlink()
     assert site.resume().returncode == 6
     check_end(site, device)
-
-
-def test_two_resumes_at_once_make_one_certificate(site: RealSite, device: LoopDevice) -> None:
-    """A person and a timer may both think of it; one holds the device, and the other is told so or finds it done."""
-    killed(site, device, WRITING)
-    both = [site.start_resume(), site.start_resume()]
-    exits = sorted(ended(process).returncode for process in both)
-    assert 6 in exits, exits
-    assert set(exits) <= {3, 4, 6}
-    check_end(site, device)
