@@ -21,7 +21,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "共 {blocks} 块，在随机位置回读 {read} 块",
     ),
     "verdict.keys": (
-        "all {slots} keyslots and {headers} header copies gone",
+        "{slots} of {slots} keyslots and {headers} of {headers} header copies gone",
         "{slots} 个密钥槽和 {headers} 份头部副本均已销毁",
     ),
     "verdict.nothing": ("nothing read back", "未回读"),
