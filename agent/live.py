@@ -27,15 +27,14 @@ def clock() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def find_site(named: str | None) -> tuple[Path, Path]:
-    """Return the configuration file and state directory of the site named, or of this host."""
-    own = CONFIG.exists()
+def find_site(named: str | None, own: Path = CONFIG) -> tuple[Path, Path]:
+    """Return the configuration file and state directory of the site named, or of this host's own."""
     if named is None:
-        if not own:
-            raise Refused("site-missing", where=str(CONFIG))
-        return CONFIG, STATE
+        if not own.exists():
+            raise Refused("site-missing", where=str(own))
+        return own, STATE
     config = Path(named).resolve() / "config.toml"
-    if own and not read_config(CONFIG.read_text(), str(CONFIG)).other_sites:
+    if own.exists() and not read_config(own.read_text(), str(own)).other_sites:
         raise Refused("site-not-allowed")
     if not config.exists():
         raise Refused("site-missing", where=str(config))
