@@ -96,6 +96,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "reason.identity-changed": ("the target's identity changed during the run", "执行期间对象身份发生变化"),
     "reason.identity-not-reread": ("the target's identity was not read again at the end", "结束时未重新读取对象身份"),
     "reason.passes-missing": ("{count} passes were not recorded", "有 {count} 遍覆写未记录"),
+    "reason.scope-short": ("a pass misses {count} bytes of the target", "覆写范围与目标相差 {count} 字节"),
     "reason.passes-incomplete": ("{count} bytes of a pass are not accounted for", "有 {count} 字节覆写情况不明"),
     "reason.key-not-checked": ("nobody looked whether the key is gone", "未核查密钥是否已消失"),
     "reason.not-released": ("names and space were not released", "名称和空间未释放"),

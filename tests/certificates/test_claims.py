@@ -141,6 +141,7 @@ def test_nothing_reaches_destroy() -> None:
             Outcome.NOT_REACHED,
         ),
         (device(checks=(replace(READ, size=SIZE - 512, matched=SIZE - 512),)), "unread", Outcome.UNKNOWN),
+        (device(size=2 * SIZE), "scope-short", Outcome.UNKNOWN),
         (device(checks=(replace(READ, compared_with=7),)), "not-read-back", Outcome.UNKNOWN),
         (device(checks=(replace(READ, step=0),)), "not-read-back", Outcome.UNKNOWN),
         (device(checks=(replace(READ, ended_at=NOW),)), "not-read-back", Outcome.UNKNOWN),
