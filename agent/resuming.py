@@ -68,21 +68,24 @@ def _documents(site: Site, folder: RunFolder) -> tuple[Start, Sealed[Order]]:
 
 def _open_again(site: Site, warrant: Warrant, folder: RunFolder) -> AbstractContextManager[Writer]:
     """Open the target of a begun run, wherever it is now; partly destroyed as it may be."""
-    plan = folder.plan()
     found = site.host.find(warrant.carrier, warrant.selector)
-    same = [target for target in found if target.facts == plan.facts]
-    target = min(same, key=lambda one: one.location) if same else _as_it_was(folder)
+    same = [target for target in found if target.facts == folder.plan().facts]
+    target = _as_planned(folder, min(same, key=lambda one: one.location) if same else None)
     return site.host.open(target, warrant.carrier, warrant.selector, resuming=True)
 
 
-def _as_it_was(folder: RunFolder) -> Target:
-    """Return the target as the plan describes it: of files all names may be gone, and only the host can tell."""
+def _as_planned(folder: RunFolder, found: Target | None) -> Target:
+    """Return the target with the plan's amounts: what came to it since nobody confirmed, and the host has to notice.
+
+    Of files all names may be gone; then only the host can tell.
+    """
     plan = folder.plan()
+    where = folder.place()
     return Target(
         kind=plan.kind,
-        location=folder.place(),
+        location=found.location if found else where,
         facts=plan.facts,
-        unit=folder.place(),
+        unit=found.unit if found else where,
         media=plan.media,
         size=plan.size,
         header_size=plan.header_size,

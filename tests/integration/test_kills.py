@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from agent import workflow
+from agent.carrying import Hands
+from agent.cli.orders import read_selectors
+from agent.live import open_site
+from agent.workflow import Chosen
 from tests.campaigns.kill_block import LoopDevice, content
+from tests.campaigns.kill_files import NEEDLE, tree
 from tests.campaigns.kill_luks import container
+from tests.support import world
 from tests.support.kills import Moment, Victim, Watch, check_end, kill_at, watched
-from tests.support.real_site import RealSite, ended
+from tests.support.real_site import EXECUTOR, RealSite, ended
+from tests.support.scanner import total_found
+from tests.support.simulated_host import PowerCut
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -44,6 +55,21 @@ def killed(site: RealSite, victim: Victim, mark: int) -> Watch:
     assert kill_at(process, watch, Moment(mark, 0.0)), ended(process).stdout
     ended(process)
     return watch
+
+
+def cut_before_the_first_write(site: RealSite, victim: Victim) -> Watch:
+    """A run that has identified its target and gets no further: chance is what it asks for next."""
+
+    def cut(size: int) -> bytes:
+        raise PowerCut
+
+    charge, key = victim.charge(site), world.signer(EXECUTOR)
+    order = Chosen(charge.path.read_bytes(), read_selectors(charge.path))
+    hands = Hands(key, None, threading.Event())
+    live = replace(open_site(str(site.folder)), entropy=cut)
+    with pytest.raises(PowerCut):
+        workflow.run(live, order, key, hands, confirm=lambda one: one.warrant.carrier.label)
+    return Watch(site)
 
 
 def test_a_luks_run_knows_its_header_backups_again_after_a_restart(tmp_path: Path, site: RealSite) -> None:
@@ -98,3 +124,37 @@ def test_the_kill_switch_stops_a_resume_until_it_is_lifted(site: RealSite, devic
     switch.unlink()
     assert site.resume().returncode == 6
     check_end(site, device)
+
+
+def test_files_that_came_before_the_first_write_are_not_destroyed_by_a_resume(tmp_path: Path, site: RealSite) -> None:
+    """A person confirmed the plan as it was: more files than that are somebody else's."""
+    with tree(tmp_path, Random(4)) as victim:
+        watch = cut_before_the_first_write(site, victim)
+        assert watch.stage == "begin"
+        newcomer = victim.root / "all" / "newcomer"
+        newcomer.write_bytes(b"nobody ordered this")
+        left = victim.left()
+        refused = site.resume()
+        assert refused.returncode == 4, refused.stdout
+        assert victim.left() == left
+        assert not watch.has_certificate
+        newcomer.unlink()
+        resumed = site.resume()
+        assert resumed.returncode == 6, resumed.stdout
+        check_end(site, victim)
+
+
+def test_a_new_file_with_an_old_inode_and_name_is_let_alone(tmp_path: Path, site: RealSite) -> None:
+    """File systems hand numbers out again at once; only the generation tells the two files apart."""
+    with tree(tmp_path, Random(5)) as victim:
+        killed(site, victim, READING)
+        path = next(iter((victim.root / "all").rglob("file-7")))
+        inode = path.stat().st_ino
+        path.unlink()
+        path.write_bytes(b"nobody ordered this")
+        assert path.stat().st_ino == inode, "this file system gave it another number: the test shows nothing"
+        resumed = site.resume()
+        assert resumed.returncode == 5, resumed.stdout
+        assert path.read_bytes() == b"nobody ordered this"
+        victim.disk.sync()
+        assert total_found(victim.disk.image, [NEEDLE]) == 0

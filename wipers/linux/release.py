@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 
 from wipers.linux.beneath import open_beneath
+from wipers.linux.filesystems import generation
 from wipers.linux.streams import Streams
 from wipers.linux.trees import AS_FOLDER
 
@@ -80,7 +81,8 @@ def _remove_file(folders: _Folders, streams: Streams, stream: int, name: str, pa
         folder, last = folders.of(name)
         found = _inode(folder, last)
         if found == inode:
-            _truncate(folder, last, inode)
+            if not _truncate(folder, last, inode, streams.generations[stream]):
+                return False
             os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
         elif _inode(folder, passing) != inode:
             return found is None
@@ -103,11 +105,14 @@ def _inode(folder: int, name: str) -> int | None:
     return found.st_ino if stat.S_ISREG(found.st_mode) else 0
 
 
-def _truncate(folder: int, name: str, inode: int) -> None:
+def _truncate(folder: int, name: str, inode: int, expected: int) -> bool:
+    """Cut the file to nothing; tell false if it is a new file that was given the inode of the one that was ordered."""
     descriptor = open_beneath(folder, name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        if os.fstat(descriptor).st_ino == inode:
-            os.ftruncate(descriptor, 0)
+        if os.fstat(descriptor).st_ino != inode or generation(descriptor) != expected:
+            return False
+        os.ftruncate(descriptor, 0)
+        return True
     finally:
         os.close(descriptor)
 
