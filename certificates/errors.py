@@ -39,10 +39,9 @@ class Failure(Exception):
         what, advice = (self.row.zh, self.row.next_zh) if language == "zh" else (self.row.en, self.row.next_en)
         state = self.state_zh if language == "zh" else self.state
         ends = "。" if language == "zh" else ". "
-        return (
-            ends.join(part.rstrip("。. ") for part in (what.format_map(_Facts(self.facts)), state, advice) if part)
-            + ends.strip()
-        )
+        facts = _Facts(self.facts)
+        parts = (what.format_map(facts), state, advice.format_map(facts))
+        return ends.join(part.rstrip("。. ") for part in parts if part) + ends.strip()
 
 
 class _Facts(dict[str, object]):

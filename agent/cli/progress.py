@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.planning import step_name
 from agent.cli.screen import Screen
@@ -79,6 +79,8 @@ class Bars:
 
     def progressed(self, step: int, done: int, total: int) -> None:
         with self._lock:
+            # Not before: until the first write the terminal belongs to the questions.
+            self._bars.start()
             name = self._track.name(self._screen, step)
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=total)
@@ -91,31 +93,29 @@ def observe(screen: Screen, track: Track) -> Iterator[Observer | None]:
     if screen.is_quiet:
         yield None
     elif sys.stderr.isatty():
-        with _display() as bars:
+        bars = _display()
+        try:
             yield Bars(screen, track, bars)
+        finally:
+            bars.stop()
     else:
         yield Lines(screen, track)
 
 
 def _display() -> Progress:
-    """Return rich's display on stderr; rich itself honours NO_COLOR."""
+    """Return rich's display on stderr, a line a step however narrow the terminal; rich itself honours NO_COLOR."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.table import Column
+
+    def narrow(**settings: Any) -> Column:
+        return Column(no_wrap=True, **settings)
 
     columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=narrow(overflow="ellipsis", ratio=1)),
+        BarColumn(16, table_column=narrow(min_width=8)),
+        TextColumn("{task.percentage:>3.0f} %", table_column=narrow(min_width=5)),
+        TransferSpeedColumn(table_column=narrow(min_width=10)),
+        TimeRemainingColumn(table_column=narrow(min_width=7)),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True), expand=True)

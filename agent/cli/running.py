@@ -80,7 +80,11 @@ def ask(screen: Screen, one: Prepared, confirmed: Sequence[str]) -> str:
         return ""
     click.echo("\n".join([carrier.id, *carrier_lines(screen, one.target, one.plan)]), err=True)
     shown = ", ".join(masked(name) for name in names)
-    return str(click.prompt(screen.word("run.confirm", names=shown), err=True, default="", show_default=False))
+    try:
+        with _on_signals(_leave):
+            return str(click.prompt(screen.word("run.confirm", names=shown), err=True, default="", show_default=False))
+    except click.Abort:
+        return ""
 
 
 @contextmanager
@@ -91,15 +95,27 @@ def stopping() -> Iterator[threading.Event]:
     def note(_: int, __: FrameType | None) -> None:
         stop.set()
 
+    with _on_signals(note):
+        yield stop
+
+
+@contextmanager
+def _on_signals(deed: Any) -> Iterator[None]:
+    """Have signals do `deed` inside, and afterwards what they did before."""
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
-    before = {one: signal.signal(one, note) for one in SIGNALS}
+    before = {one: signal.signal(one, deed) for one in SIGNALS}
     try:
-        yield stop
+        yield
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    """End a question: nothing was touched yet."""
+    raise KeyboardInterrupt
 
 
 def tell_results(screen: Screen, site: Site, results: Sequence[Result]) -> int:

@@ -94,8 +94,8 @@ def errors_page() -> str:
     for reason, row in sorted(REASONS.items()):
         lines += [
             f"### {reason}\n",
-            "".join(f"{kind}. " for kind in kinds.get(reason, [])) + f"{_shown(row.en)}. {row.next_en}.\n",
-            f"{_shown(row.zh)}。{row.next_zh}。\n",
+            "".join(f"{kind}. " for kind in kinds.get(reason, [])) + f"{_shown(row.en)}. {_shown(row.next_en)}.\n",
+            f"{_shown(row.zh)}。{_shown(row.next_zh)}。\n",
         ]
     return "\n".join(lines).rstrip() + "\n"
 

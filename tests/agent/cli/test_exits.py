@@ -59,6 +59,14 @@ def test_a_failure_is_told_in_three_parts_with_its_exit(tmp_path: Path) -> None:
     assert existing.read_text() == "precious"
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_advice_names_its_facts_too(language: str) -> None:
+    """`write {where}` helps nobody."""
+    told = Refused("site-missing", where="/etc/expunge/config.toml").tell(language)
+    assert "{" not in told
+    assert told.count("/etc/expunge/config.toml") >= 2
+
+
 def test_a_failure_is_told_in_chinese(tmp_path: Path) -> None:
     """To the person who reads Chinese."""
     (tmp_path / "key").touch()

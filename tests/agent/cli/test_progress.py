@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from agent.cli.progress import Bars, Lines, Track, observe
-from agent.cli.running import SIGNALS, stopping
+from agent.cli.running import SIGNALS, ask, stopping
 from agent.cli.screen import Screen
 from agent.cli.sheets import masked, size_text
 from certificates.statements import Fact, FullVerification, Level, Media, Method
-from wipers.model import ConstantByte, Overwrite, Plan, ReadBack
+from tests.support import world
+from wipers.model import ConstantByte, Overwrite, Plan, ReadBack, Target
 
 PLAN = Plan(
     order="sha256:" + "0" * 64,
@@ -30,6 +36,19 @@ PLAN = Plan(
     steps=(Overwrite("whole", ConstantByte("00")), ReadBack("whole", 0, FullVerification())),
     residual=(),
 )
+
+
+TARGET = Target("device", "/dev/sdz", (), "S", Media.MAGNETIC, 1_000_000, 0, 512, 1)
+
+
+@contextmanager
+def redirected_stdin(typed: Any) -> Iterator[None]:
+    """What is read from the terminal comes from here."""
+    before, sys.stdin = sys.stdin, typed
+    try:
+        yield
+    finally:
+        sys.stdin = before
 
 
 class Ticking:
@@ -94,6 +113,26 @@ def test_a_signal_asks_the_run_to_end_and_kills_nothing(sent: signal.Signals) ->
         os.kill(os.getpid(), sent)
         assert stop.wait(5)
     assert signal.getsignal(sent) is before
+
+
+def test_a_signal_at_the_question_ends_it_with_nothing_said() -> None:
+    """Whoever presses Ctrl-C there has not confirmed: the run is refused, and nothing is left half begun."""
+    screen = Screen(language="en")
+    one: Any = type(
+        "One", (), {"warrant": type("W", (), {"carrier": world.carrier()})(), "target": TARGET, "plan": PLAN}
+    )()
+
+    class Hurried:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, *_: object) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            return "ZC-2019-00431-D1\n"
+
+    with stopping() as stop, redirected_stdin(Hurried()):
+        assert ask(screen, cast(Any, one), ()) == ""
+        assert not stop.is_set()
 
 
 @pytest.mark.parametrize(
