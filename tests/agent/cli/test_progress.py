@@ -118,9 +118,7 @@ def test_a_signal_asks_the_run_to_end_and_kills_nothing(sent: signal.Signals) ->
 def test_a_signal_at_the_question_ends_it_with_nothing_said() -> None:
     """Whoever presses Ctrl-C there has not confirmed: the run is refused, and nothing is left half begun."""
     screen = Screen(language="en")
-    one: Any = type(
-        "One", (), {"warrant": type("W", (), {"carrier": world.carrier()})(), "target": TARGET, "plan": PLAN}
-    )()
+    one = SimpleNamespace(warrant=SimpleNamespace(carrier=world.carrier()), target=TARGET, plan=PLAN)
 
     class Hurried:
         def isatty(self) -> bool:
