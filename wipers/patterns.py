@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, assert_never
 
 from certificates.statements import ConstantPattern, KeystreamPattern, Pattern
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
 BLOCK = 16
 """Bytes of an AES block: one counter value covers so many bytes of the stream."""
-_ZEROS = bytes(1 << 20)
+PIECE = 1 << 18
+"""Bytes made at a time: with what is compared to them they stay in a core's own cache."""
+_ZEROS = memoryview(bytes(PIECE))
 """A keystream is what AES-CTR makes of zeros."""
+
+Source = Callable[[memoryview], None]
+"""Fills a buffer with the bytes that follow those of the buffer before."""
 
 
 def fill(pattern: Pattern, stream: int, offset: int, buffer: memoryview) -> None:
     """The buffer holds the pattern's bytes from `offset` of `stream` on; any offset and length, in bytes."""
+    source_at(pattern, stream, offset)(buffer)
+
+
+def source_at(pattern: Pattern, stream: int, offset: int) -> Source:
+    """Return what yields the pattern's bytes from `offset` of `stream` on, for one thread."""
     match pattern:
         case ConstantPattern(byte=byte):
-            buffer[:] = bytes.fromhex(byte) * len(buffer)
+            return lambda buffer: _repeat(bytes.fromhex(byte), buffer)
         case KeystreamPattern(key=key):
-            _fill_with_keystream(bytes.fromhex(key), stream, offset, buffer)
+            keystream = _new_cipher()(bytes.fromhex(key), counter_block(stream, offset))
+            keystream.update(_ZEROS[: offset % BLOCK])
+            return lambda buffer: _continue(keystream, buffer)
         case _:
             assert_never(pattern)
 
@@ -28,18 +45,26 @@ def counter_block(stream: int, offset: int) -> bytes:
     return stream.to_bytes(8, "big") + (offset // BLOCK).to_bytes(8, "big")
 
 
-def _fill_with_keystream(key: bytes, stream: int, offset: int, buffer: memoryview) -> None:
-    """Run AES-256-CTR (NIST SP 800-38A, 6.5) over zeros into the buffer; the interpreter lock is free meanwhile."""
+def _repeat(byte: bytes, buffer: memoryview) -> None:
+    buffer[:] = byte * len(buffer)
+
+
+def _continue(keystream: CipherContext, buffer: memoryview) -> None:
+    """Run the cipher over zeros into the buffer; the interpreter lock is free meanwhile."""
+    # Older releases of the library want a spare block behind the output, so the last one is copied.
+    inner = max(len(buffer) - BLOCK, 0)
+    for start in range(0, inner, PIECE):
+        length = min(PIECE, inner - start)
+        keystream.update_into(_ZEROS[:length], buffer[start:])
+    buffer[inner:] = keystream.update(_ZEROS[: len(buffer) - inner])
+
+
+@cache
+def _new_cipher() -> Callable[[bytes, bytes], CipherContext]:
+    """Return what makes an AES-256-CTR context (NIST SP 800-38A, 6.5) of a key and the first counter block."""
     # Not at the top: planning needs no cipher, and loading one would slow the start of every command.
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES256
     from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-    keystream = Cipher(AES256(key), CTR(counter_block(stream, offset))).encryptor()
-    keystream.update(_ZEROS[: offset % BLOCK])
-    # Older releases of the library want a spare block behind the output, so the last one is copied.
-    inner = max(len(buffer) - BLOCK, 0)
-    for start in range(0, inner, len(_ZEROS)):
-        length = min(len(_ZEROS), inner - start)
-        keystream.update_into(memoryview(_ZEROS)[:length], buffer[start:])
-    buffer[inner:] = keystream.update(_ZEROS[: len(buffer) - inner])
+    return lambda key, counter: Cipher(AES256(key), CTR(counter)).encryptor()

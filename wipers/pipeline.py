@@ -19,8 +19,8 @@ from certificates.statements import Extent
 class Pace:
     """How the loop runs."""
 
-    chunk_size: int = 1 << 20
-    """Most bytes of one read or write; a multiple of the sector size."""
+    chunk_size: int = 1 << 21
+    """Most bytes of one read or write: a multiple of the sector size, and the size of a huge page."""
     threads: int = 4
     """Chunks in the air at once."""
     checkpoint_size: int = 1 << 30

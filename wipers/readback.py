@@ -11,7 +11,7 @@ from certificates.sampling import BLOCK_SIZE
 from certificates.statements import ConstantPattern, Extent, Failure, Pattern
 from wipers.buffers import Buffer, is_equal
 from wipers.model import Reader
-from wipers.patterns import fill
+from wipers.patterns import PIECE, Source, fill, source_at
 from wipers.pipeline import Chunk, Deed, Loop, chunks
 from wipers.ranges import Patience, Tally, attempt
 
@@ -77,14 +77,14 @@ def read_back_all(
 
 
 class _Comparison:
-    """One thread's two buffers: what was read, and what should have been."""
+    """One thread's two buffers: what was read, and a piece of what should have been."""
 
     def __init__(self, reader: Reader, pattern: Pattern, size: int, patience: Patience) -> None:
         self._reader = reader
         self._pattern = pattern
         self._patience = patience
         self._read = Buffer(size)
-        self._expected = Buffer(size)
+        self._expected = Buffer(PIECE)
         if isinstance(pattern, ConstantPattern):
             fill(pattern, 0, 0, self._expected.view)
 
@@ -98,22 +98,37 @@ class _Comparison:
         reader = self._reader
         view = self._read.view[: extent.length]
         failures = attempt(reader.read, extent, view, reader.sector_size, self._patience)
-        if not isinstance(self._pattern, ConstantPattern):
-            fill(self._pattern, extent.stream, extent.offset, self._expected.view[: extent.length])
-        if not failures and is_equal(self._read, self._expected, 0, extent.length):
-            return failures, []
-        return failures, list(self._differences(extent, failures))
+        source = self._source(extent)
+        return failures, [
+            one for piece in _pieces(extent) for one in self._differences(piece, extent, source, failures)
+        ]
 
-    def _differences(self, extent: Extent, failures: list[Failure]) -> Iterator[Failure]:
-        """Compare sector by sector what was read; what was not is told as unread, not as differing."""
+    def _source(self, extent: Extent) -> Source:
+        """Return what makes the expected bytes; a constant stands in the buffer already."""
+        if isinstance(self._pattern, ConstantPattern):
+            return lambda _: None
+        return source_at(self._pattern, extent.stream, extent.offset)
+
+    def _differences(self, piece: Extent, extent: Extent, source: Source, failures: list[Failure]) -> Iterator[Failure]:
+        """Compare the piece, then, if it differs, sector by sector; what was not read is told as unread alone."""
+        source(self._expected.view[: piece.length])
+        start = piece.offset - extent.offset
+        if not failures and is_equal(self._read, start, self._expected, 0, piece.length):
+            return
         step = self._reader.sector_size
         unread = [(one.extent.offset - extent.offset, one.extent.length) for one in failures]
-        for begin in range(0, extent.length, step):
-            length = min(step, extent.length - begin)
-            if any(start <= begin < start + size for start, size in unread):
+        for begin in range(0, piece.length, step):
+            length = min(step, piece.length - begin)
+            if any(first <= start + begin < first + size for first, size in unread):
                 continue
-            if not is_equal(self._read, self._expected, begin, length):
-                yield Failure(Extent(extent.stream, extent.offset + begin, length), _DIFFERS)
+            if not is_equal(self._read, start + begin, self._expected, begin, length):
+                yield Failure(Extent(piece.stream, piece.offset + begin, length), _DIFFERS)
+
+
+def _pieces(extent: Extent) -> Iterator[Extent]:
+    """Cut where the expected bytes are made anew: whole sectors, but for the last."""
+    for begin in range(0, extent.length, PIECE):
+        yield Extent(extent.stream, extent.offset + begin, min(PIECE, extent.length - begin))
 
 
 class _Samples:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates.statements import ConstantPattern, KeystreamPattern, Pattern
-from wipers.patterns import fill
+from wipers.patterns import fill, source_at
 
 KEY = bytes(range(32))
 KEYSTREAM = KeystreamPattern(KEY.hex())
@@ -51,6 +51,19 @@ def test_a_large_buffer_is_filled_to_its_last_byte(length: int) -> None:
     buffer = filled(KEYSTREAM, 1, 48, length)
     for at in (0, (1 << 20) - 32, length - 40):
         assert buffer[at:][:32] == one_block_at_a_time(KEY, 1, 48 + at, min(32, length - at))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.kind)
+@given(st.integers(0, 100), st.lists(st.integers(0, 100), max_size=8))
+def test_a_source_goes_on_where_it_stopped(pattern: Pattern, offset: int, lengths: list[int]) -> None:
+    """A read-back makes what it expects piece by piece, and starts the cipher once a read."""
+    source = source_at(pattern, 3, offset)
+    made = b""
+    for length in lengths:
+        buffer = bytearray(length)
+        source(memoryview(buffer))
+        made += buffer
+    assert made == filled(pattern, 3, offset, sum(lengths))
 
 
 def test_two_streams_share_no_block() -> None:

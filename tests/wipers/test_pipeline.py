@@ -164,19 +164,30 @@ def test_a_comparison_sees_every_byte(content: bytes, data: st.DataObject) -> No
     """One flipped byte anywhere makes the difference, and only inside the range that is asked for."""
     left, right = Buffer(len(content)), Buffer(len(content))
     left.view[: len(content)] = right.view[: len(content)] = content
-    assert is_equal(left, right, 0, len(content))
+    assert is_equal(left, 0, right, 0, len(content))
     at = data.draw(st.integers(0, len(content) - 1))
     right.view[at] ^= 1
-    assert not is_equal(left, right, 0, len(content))
-    assert is_equal(left, right, 0, at)
-    assert is_equal(left, right, at + 1, len(content) - at - 1)
+    assert not is_equal(left, 0, right, 0, len(content))
+    assert is_equal(left, 0, right, 0, at)
+    assert is_equal(left, at + 1, right, at + 1, len(content) - at - 1)
+
+
+def test_a_piece_is_found_anywhere_in_the_whole() -> None:
+    """What is expected is made a piece at a time, and compared where it belongs and nowhere else."""
+    whole, piece = Buffer(64), Buffer(16)
+    whole.view[40:44] = piece.view[2:6] = b"here"
+    assert is_equal(whole, 40, piece, 2, 4)
+    assert not is_equal(whole, 39, piece, 2, 4)
+    assert not is_equal(whole, 40, piece, 3, 4)
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, 4), (0, 17), (16, 1), (4, -1)])
 def test_a_comparison_stays_inside_its_buffers(start: int, length: int) -> None:
     """It works on raw addresses: a wrong length would read somebody else's memory."""
     with pytest.raises(ValueError, match="outside"):
-        is_equal(Buffer(16), Buffer(16), start, length)
+        is_equal(Buffer(16), start, Buffer(16), 0, length)
+    with pytest.raises(ValueError, match="outside"):
+        is_equal(Buffer(16), 0, Buffer(16), start, length)
 
 
 def test_a_comparison_lets_other_threads_run() -> None:
@@ -195,7 +206,7 @@ def test_a_comparison_lets_other_threads_run() -> None:
     sys.setswitchinterval(60)  # from here on the other thread runs only if this one lets it
     try:
         before = counted[0]
-        assert is_equal(left, right, 0, size)
+        assert is_equal(left, 0, right, 0, size)
         during = counted[0] - before
     finally:
         sys.setswitchinterval(interval)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from certificates.statements import ConstantPattern, Extent, Failure, KeystreamPattern, Pattern
 from tests.support.simulated_host import SECTOR, Lies, Plug, Simulated, SimulatedWriter
-from wipers.patterns import fill
+from wipers.patterns import PIECE, fill
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import FullFindings, SampleFindings, blocks_at, read_back_all, read_back_sample
 
@@ -62,6 +62,20 @@ def test_one_flipped_byte_marks_its_sector(flipped: set[int]) -> None:
         for sector in range(one.offset // SECTOR, (one.offset + one.length) // SECTOR)
     }
     assert told == sectors
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.kind)
+@pytest.mark.parametrize("at", [0, PIECE - 1, PIECE, 3 * PIECE + 700, 4 * PIECE - 1, 4 * PIECE + 99])
+def test_a_difference_is_found_on_either_side_of_a_seam(pattern: Pattern, at: int) -> None:
+    """What is expected is made in pieces smaller than a read, and an error near by must not hide it."""
+    simulated = holding(pattern, (4 * PIECE + 100,), bad_reads={(0, PIECE // SECTOR + 1): "EIO"})
+    simulated.storage.seen[0][at] ^= 1
+    loop = Loop(Pace(threads=1), Unstopped())
+    reader = SimulatedWriter(simulated, Plug())
+    found = read_back_all(reader, reader.layout("whole"), pattern, loop)
+    begin = at // SECTOR * SECTOR
+    assert found.mismatched == (Extent(0, begin, min(SECTOR, simulated.size - begin)),)
+    assert found.unread == (Failure(Extent(0, PIECE + SECTOR, SECTOR), "EIO"),)
 
 
 def test_another_key_matches_nowhere() -> None:
