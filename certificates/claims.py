@@ -120,9 +120,11 @@ def _gaps(evidence: Evidence) -> tuple[Reason, ...]:
         found.append(Reason("identity-not-reread"))
     if short := sum(record.size - record.written - record.failed_size for record in overwrites):
         found.append(Reason("passes-incomplete", max(short, 0)))
-    for record in _final_overwrites(evidence):
-        if record.area == "whole" and record.size != evidence.size:
-            found.append(Reason("scope-short", abs(evidence.size - record.size)))
+    found += [
+        Reason("scope-short", abs(evidence.size - record.size))
+        for record in _final_overwrites(evidence)
+        if record.area == "whole" and record.size != evidence.size
+    ]
     found += _gaps_of_reading(evidence)
     if evidence.method is Method.KEY_DESTRUCTION and not _key_checks(evidence):
         found.append(Reason("key-not-checked"))
