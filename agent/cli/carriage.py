@@ -43,7 +43,7 @@ def submit(screen: Screen) -> int:
 def _submit(site: Site, folder: RunFolder) -> tuple[int, Path | None, Failure | None]:
     try:
         return folder.sequence, submission.submit(site, folder), None
-    except Unregistered as error:
+    except Failure as error:
         return folder.sequence, None, error
 
 

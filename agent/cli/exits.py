@@ -6,9 +6,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-import click
-
-from agent.cli.screen import Screen
+from agent.cli.screen import Screen, say_to
 from certificates.errors import Failure, Interrupted, Refused, Unproven, Unregistered, Untrusted
 
 UNEXPECTED = 1
@@ -61,12 +59,12 @@ def sentence(error: Failure, screen: Screen) -> str:
 def report(error: Exception, screen: Screen) -> int:
     """Tell a person, and a program that asked for JSON, how a command failed; return the exit code."""
     if isinstance(error, Failure):
-        click.echo(sentence(error, screen), err=True)
+        say_to(sentence(error, screen), to_stderr=True)
         if screen.as_json:
             screen.show("", {"error": describe(error)})
         return code_of(error)
     where = write_traceback(error)
-    click.echo(screen.word("unexpected", kind=type(error).__name__, where=where), err=True)
+    say_to(screen.word("unexpected", kind=type(error).__name__, where=where), to_stderr=True)
     if screen.as_json:
         screen.show("", {"error": {"family": "Unexpected", "exit": UNEXPECTED, "traceback": str(where)}})
     return UNEXPECTED

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,9 @@ def observe(screen: Screen, track: Track) -> Iterator[Observer | None]:
         try:
             yield Bars(screen, track, bars)
         finally:
-            bars.stop()
+            # A terminal that was closed must not change how the run is told to have ended.
+            with suppress(OSError):
+                bars.stop()
     else:
         yield Lines(screen, track)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -47,11 +48,20 @@ class Screen:
     def tell(self, text: str) -> None:
         """Print a message for people on stderr, unless they asked for quiet."""
         if not self.is_quiet:
-            click.echo(text, err=True)
+            say_to(text, to_stderr=True)
 
     def show(self, text: str, tree: object) -> None:
         """Print the result on stdout: the text, or the JSON tree where JSON was asked for."""
         if self.as_json:
             text = json.dumps(tree, indent=2, ensure_ascii=False)
         if text:
-            click.echo(text)
+            say_to(text, to_stderr=False)
+
+
+def say_to(text: str, *, to_stderr: bool) -> None:
+    """Print a text; a terminal that was closed in the meantime must not change the exit."""
+    try:
+        click.echo(text, err=to_stderr)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from agent.cli import exits
 from agent.cli.progress import Bars, Lines, Track, observe
 from agent.cli.running import SIGNALS, ask, stopping
 from agent.cli.screen import Screen
 from agent.cli.sheets import masked, size_text
+from certificates.errors import Interrupted
 from certificates.statements import Fact, FullVerification, Level, Media, Method
 from tests.support import world
 from wipers.model import ConstantByte, Overwrite, Plan, ReadBack, Target
@@ -113,6 +116,35 @@ def test_a_signal_asks_the_run_to_end_and_kills_nothing(sent: signal.Signals) ->
         os.kill(os.getpid(), sent)
         assert stop.wait(5)
     assert signal.getsignal(sent) is before
+
+
+def test_a_closed_terminal_does_not_change_how_a_run_is_told_to_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever logs out in the night finds the right exit in his log in the morning."""
+
+    class Dead:
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        def flush(self) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, Dead())
+    screen = Screen(language="en")
+    track = Track()
+    track.expect("C-1", PLAN)
+    with observe(screen, track) as observer:
+        assert isinstance(observer, Bars)
+        with suppress(OSError):
+            observer.progressed(0, 1, 2)
+    screen.tell("somebody there?")
+    screen.show("ended", {})
+    assert exits.report(Interrupted("stopped", by="signal"), screen) == 4
 
 
 def test_a_signal_at_the_question_ends_it_with_nothing_said() -> None:
