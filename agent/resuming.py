@@ -80,10 +80,10 @@ def _as_planned(folder: RunFolder, found: Target | None) -> Target:
     Of files all names may be gone; then only the host can tell.
     """
     plan = folder.plan()
-    where = folder.place()
+    where = found.location if found else folder.place()
     return Target(
         kind=plan.kind,
-        location=found.location if found else where,
+        location=where,
         facts=plan.facts,
         unit=found.unit if found else where,
         media=plan.media,

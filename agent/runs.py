@@ -81,8 +81,9 @@ class RunFolder:
         self.write(WHERE, json.dumps({"kind": kind, "location": location}).encode())
 
     def place(self) -> str:
-        """Return where the target was found."""
-        return cast(str, json.loads(self.require(WHERE))["location"])
+        """Return where the target was found; nowhere once the run has ended, by another process perhaps."""
+        data = self.read(WHERE)
+        return cast(str, json.loads(data)["location"]) if data else ""
 
     def forget_names(self) -> None:
         """Overwrite and remove what holds names of the destroyed: they are not evidence."""
