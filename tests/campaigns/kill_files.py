@@ -14,7 +14,7 @@ from tests.support.real_site import Charge, RealSite, files_carrier
 from tests.support.scanner import total_found
 
 FULL = 24
-SLICE = 2
+SLICE = 1
 NEEDS_ROOT = True
 COUNT = 320
 NEEDLE = b"NEEDLE-OF-KILLED-FILES-"
