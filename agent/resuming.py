@@ -9,11 +9,11 @@ from agent.carrying import Hands, Result, conclude, finish, repair_ledger
 from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.site import Site
-from agent.workflow import Begun, carry_out
+from agent.workflow import Begun, carry_out, late
 from certificates import bundle
 from certificates.encoding import decode
 from certificates.envelope import Sealed, unseal, unwrap
-from certificates.errors import Failure, Interrupted, Refused, Unregistered
+from certificates.errors import Failure, Refused, Unregistered
 from certificates.keyring import resolver
 from certificates.statements import Order, Start
 from wipers.model import Target, Warrant, Writer
@@ -47,13 +47,10 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
             # Taken up only now: until the target was free, another process may have written to the journal.
             begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
             return carry_out(site, begun, writer, hands)
-    except Interrupted as error:
-        return Result(carrier, folder.sequence, None, None, error)
     except Unregistered:
         raise
     except Failure as error:
-        late = Interrupted("late-refusal", detail=error.row.en.format_map(error.facts))
-        return Result(carrier, folder.sequence, None, None, late)
+        return Result(carrier, folder.sequence, None, None, late(error))
 
 
 def _documents(site: Site, folder: RunFolder) -> tuple[Start, Sealed[Order]]:

@@ -21,7 +21,7 @@ from certificates.signers import Signer
 from certificates.statements import Carrier, DeviceIdentity, Digest, LuksIdentity, Opened, RefusedRun, Selector
 from wipers import WIPERS, planning
 from wipers.model import Plan, Target, Warrant, Writer
-from wipers.progress import Progress, replay
+from wipers.progress import replay
 from wipers.running import Ports, execute
 
 Confirm = Callable[[Prepared], str]
@@ -103,7 +103,7 @@ def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands) -> Result:
     try:
         execute(warrant, folder.plan(), writer, ports_of(site, begun, hands), progress)
     except (Refused, Interrupted) as error:
-        return Result(warrant.carrier.id, folder.sequence, None, None, _late(error, journal, progress))
+        return Result(warrant.carrier.id, folder.sequence, None, None, late(error))
     return conclude(site, folder, journal, warrant, hands.executor)
 
 
@@ -167,12 +167,9 @@ def _plan_one(site: Site, one: Review) -> Planned:
     return Planned(one.carrier, target, made, one.refusal)
 
 
-def _late(error: Failure, journal: JournalFile, progress: Progress) -> Failure:
-    """Return the failure as it stands once a journal has begun: nothing is Refused any more."""
+def late(error: Failure) -> Interrupted:
+    """Return a failure as it stands once journals have begun: of this carrier or another something may be written."""
     if isinstance(error, Interrupted):
-        return error
-    if not progress.is_begun:
-        journal.write(RefusedRun(error.reason))
         return error
     return Interrupted("late-refusal", detail=error.row.en.format_map(error.facts))
 

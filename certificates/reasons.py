@@ -405,9 +405,9 @@ REASONS: dict[str, Row] = {
         "请询问设置者",
     ),
     "late-refusal": Row(
-        "A check failed after the first write: {detail}",
+        "A check failed after the run had begun: {detail}",
         "Mend it, then run 'expunge resume'",
-        "开始写入后检查未通过：{detail}",
+        "执行开始后检查未通过：{detail}",
         "请处理后运行 expunge resume",
     ),
     "ledger-broken": Row(
@@ -451,6 +451,12 @@ REASONS: dict[str, Row] = {
         "Call the security officer",
         "登记机构日志（{found}）小于本机已见（{known}）",
         "请联系安全管理员",
+    ),
+    "loop-not-whole-file": Row(
+        "{where} shows a part of its file, or another device: the order cannot say which",
+        "Attach the whole image file, or order the other device itself",
+        "{where} 只显示文件的一部分或另一设备，销毁令无法指明",
+        "请挂接整个镜像文件，或直接对该设备下达销毁令",
     ),
     "luks-header-missing": Row(
         "{where} holds no intact LUKS2 header",

@@ -70,6 +70,23 @@ def test_a_refusal_of_one_carrier_touches_none(tmp_path: Path) -> None:
     assert not desk.site.ledger.read().entries
 
 
+@pytest.mark.parametrize("place", ["C-1", "C-2"])
+def test_what_is_swapped_once_the_journals_have_begun_is_interrupted_and_stays_whole(
+    tmp_path: Path, place: str
+) -> None:
+    """After a first write nothing is refused any more; the carriers beside it are carried out."""
+    desk = agent(tmp_path, "C-1", "C-2")
+    desk.machine.carriers[place][0].lies = Lies(swapped="after-open")
+    results = desk.run(approved(order(carrier("C-1"), carrier("C-2"), witnesses=())))
+    ends = {result.carrier: result.failure for result in results}
+    swapped = ends.pop(place)
+    assert isinstance(swapped, Interrupted)
+    assert swapped.reason == "late-refusal"
+    assert list(ends.values()) == [None]
+    simulated = desk.machine.carriers[place][0]
+    assert simulated.secrets_left() == simulated.size // 512
+
+
 def test_a_refusal_is_journaled(tmp_path: Path) -> None:
     """Attempts are history too: a deleted one shows as a gap."""
     desk = agent(tmp_path)
