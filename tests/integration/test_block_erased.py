@@ -170,6 +170,26 @@ def test_no_cache_of_a_whole_stack_answers_for_the_medium(bench: Bench, *, is_at
         assert bytes(buffer[:8]) == b"\x5aROTTEN."
 
 
+def test_no_cache_of_a_loop_over_a_loop_answers_for_the_medium(bench: Bench) -> None:
+    """The upper loop goes through the lower device's cache, and that through the cache of its file."""
+    outer = bench.image("outer.img", 24 * MIB)
+    run("mkfs.ext4", "-q", "-F", outer)
+    image = bench.mount(bench.attach(bench.attach(outer)), "inner") / "image"
+    image.write_bytes(bytes(4 * MIB))
+    carrier, selector = carrier_of(image_identity(image)), path_selector(image)
+    (target,) = bench.host.find(carrier, selector)
+    mark, buffer = b"\xa5WRITTEN" * 512, page_aligned(4096)
+    with bench.host.open(target, carrier, selector, resuming=False) as writer:
+        buffer[:] = mark
+        writer.write(0, MIB, buffer)
+        writer.settle()
+        writer.read(0, MIB, buffer)
+        damage(outer, mark)
+        writer.settle()
+        writer.read(0, MIB, buffer)
+        assert bytes(buffer[:8]) == b"\x5aROTTEN."
+
+
 def damage(medium: Path, mark: bytes) -> None:
     """The medium loses what was written to it, and tells nobody."""
     with medium.open("r+b") as file:

@@ -8,8 +8,9 @@ import os
 import struct
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from wipers.linux.machine import Machine, attribute, entries, number, sys_folder, whole_disk
+from wipers.linux.machine import Machine, attribute, devno, entries, number, sys_folder, whole_disk
 from wipers.linux.mounts import WITHOUT_MEDIUM, mount_of
 from wipers.model import Lost
 
@@ -36,11 +37,18 @@ class Loop:
     """First byte of the file that the device shows."""
     size_limit: int
     """Most bytes of the file that the device shows; 0: all."""
+    device: int | None = None
+    """Number of the block device that lies below in place of a file."""
 
     @property
     def is_reachable(self) -> bool:
         """Whether the path still leads to the backing file: false once it is deleted, replaced or out of sight."""
         return self.file is not None and file_of(self.path) == self.file
+
+    @property
+    def below(self) -> int | None:
+        """Number of the device that carries it: the one below, or the one that the backing file lies on."""
+        return self.device if self.device is not None or self.file is None else self.file[0]
 
 
 def file_of(path: str) -> tuple[int, int] | None:
@@ -80,14 +88,15 @@ def loop_behind(descriptor: int, name: str, path: str) -> Loop:
     """The loop device behind an open descriptor, as the driver tells; raises OSError."""
     status = bytearray(STATUS64.size)
     fcntl.ioctl(descriptor, LOOP_GET_STATUS64, status)
-    device, inode, _, offset, size_limit, *_ = STATUS64.unpack(status)
-    return Loop(name, path, (device, inode), offset, size_limit)
+    device, inode, own, offset, size_limit, *_ = STATUS64.unpack(status)
+    # For a regular file the kernel tells no number of its own; older ones repeat that of its file system.
+    return Loop(name, path, (device, inode), offset, size_limit, own if own not in {0, device} else None)
 
 
 def _as_sysfs_tells(machine: Machine, name: str, path: str) -> Loop:
     """What an ordinary user can see: the backing file by its path alone."""
     folder = machine.sys / "block" / name / "loop"
-    return Loop(name, path, file_of(path), number(folder / "offset"), number(folder / "sizelimit"))
+    return Loop(name, path, file_of(path), number(folder / "offset"), number(folder / "sizelimit"), devno(Path(path)))
 
 
 def settle_below(machine: Machine, device: int) -> None:
@@ -99,13 +108,13 @@ def settle_below(machine: Machine, device: int) -> None:
     for slave in entries(disk / "slaves"):
         settle_below(machine, _number_of(machine, slave))
     loop = loop_named(machine, disk.name)
-    if loop is None or loop.file is None:
+    if loop is None or loop.below is None:
         return
-    mount = mount_of(machine, loop.file[0])
+    mount = mount_of(machine, loop.below)
     if mount is not None and mount.kind in WITHOUT_MEDIUM:
         return
     _empty_cache(loop)
-    settle_below(machine, loop.file[0])
+    settle_below(machine, loop.below)
 
 
 def _number_of(machine: Machine, name: str) -> int:

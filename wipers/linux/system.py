@@ -53,8 +53,8 @@ def stack_below(machine: Machine, device: int) -> set[str]:
         number = devno_of_text(attribute(machine.sys / "class" / "block" / slave / "dev"))
         below |= stack_below(machine, number) if number is not None else {slave}
     loop = loop_named(machine, disk.name)
-    if loop is not None and loop.file is not None:
-        below |= stack_below(machine, loop.file[0])
+    if loop is not None and loop.below is not None:
+        below |= stack_below(machine, loop.below)
     return below
 
 

@@ -48,6 +48,9 @@ def device_obstacles(machine: Machine, device: BlockDevice, activity: Activity) 
         found.append(Obstacle("read-only", (("where", where),)))
     if own_loop is not None and not own_loop.is_reachable:
         found.append(Obstacle("backing-file-gone", (("where", where),)))
+    if own_loop is not None and (own_loop.offset or own_loop.device is not None):
+        # Facts of an image are its file and a size: they do not say where a part begins, nor name another device.
+        found.append(Obstacle("loop-not-whole-file", (("where", where),)))
     users = dict.fromkeys((*_device_users(machine, device, activity), *_loop_users(own_loop, activity)))
     found.extend(in_use(where, user) for user in users)
     return tuple(found)
@@ -87,8 +90,8 @@ def _device_users(machine: Machine, device: BlockDevice, activity: Activity) -> 
         if swap.device in everything or (swap.file is not None and swap.file[0] in everything):
             yield f"swap {swap.name}"
     for loop in activity.loops:
-        if loop.file is not None and loop.file[0] in everything:
-            yield f"/dev/{loop.name} lies over a file on it"
+        if loop.below in everything:
+            yield f"/dev/{loop.name} lies over {'it' if loop.device is not None else 'a file on it'}"
     for number in everything:
         yield from map(str, activity.openers.devices.get(number, ()))
 
