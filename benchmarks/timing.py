@@ -42,7 +42,7 @@ class Stopwatch:
 
 @contextmanager
 def stopwatch(of: int) -> Iterator[Stopwatch]:
-    """The watch holds what the block took once it ended; `of` is RUSAGE_SELF, or RUSAGE_CHILDREN of those waited for."""
+    """What the block took stands in it at the end; `of` is RUSAGE_SELF, or RUSAGE_CHILDREN of those waited for."""
     watch = Stopwatch()
     began, used = time.perf_counter(), _processor_time(of)
     yield watch
