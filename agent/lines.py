@@ -32,16 +32,30 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Make `path` hold `data` whole or not at all: written beside, fsynced, renamed."""
+    """Make `path` hold `data` whole or not at all: written beside, fsynced, renamed; one process after the other."""
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = _open_alone(beside)
     try:
+        os.ftruncate(descriptor, 0)
         _write_all(descriptor, data)
         os.fsync(descriptor)
+        os.replace(beside, path)
     finally:
         os.close(descriptor)
-    os.replace(beside, path)
     sync_directory(path.parent)
+
+
+def _open_alone(path: Path) -> int:
+    """Return a locked descriptor of the file that has this name now: while waiting, another may have renamed it."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.lockf(descriptor, os.F_LOCK, 0)
+        try:
+            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from certificates.statements import Outcome
 from tests.campaigns.kill_block import LoopDevice, content
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles
 from tests.support.kills import Moment, Watch, check_end, kill_at
-from tests.support.real_site import Charge, RealSite, ended, loop_carrier
+from tests.support.real_site import ROOT, Charge, RealSite, ended, loop_carrier
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -66,6 +68,25 @@ def test_runs_at_once_get_numbers_and_chains_of_their_own(rack: Rack) -> None:
     journals = [(path.name, path.read_bytes()) for path in (rack.site.folder / "journal").iterdir()]
     together = audit_all(rack.site.audited(), journals, is_complete=True)
     assert not [finding for finding in together.runs if finding.sign is not Sign.HOLDS]
+
+
+HAMMER = """
+import sys
+from pathlib import Path
+from agent.lines import write_durably
+for number in range(60):
+    write_durably(Path(sys.argv[1]), sys.argv[2].encode() * (number + 1))
+"""
+
+
+def test_one_file_is_written_by_many_processes_whole(tmp_path: Path) -> None:
+    """Every command takes in hold states and remembers what it saw."""
+    path = tmp_path / "seen.json"
+    writers = [subprocess.Popen([sys.executable, "-c", HAMMER, str(path), name], cwd=ROOT) for name in "abcd"]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    written = path.read_text()
+    assert written in {name * 60 for name in "abcd"}
+    assert [name.name for name in tmp_path.iterdir()] == ["seen.json"]
 
 
 def test_an_order_used_twice_at_once_is_used_once(rack: Rack) -> None:
