@@ -26,7 +26,7 @@ COMMANDS: dict[str, click.Command] = {
 }
 TAKEN_FOR_GRANTED = {"expunge-audit": "audit"}
 """Commands whose first word may be left out."""
-PLACES = (*ROOMS, "docs", "scripts", "tests", "packaging", "requirements")
+PLACES = (*ROOMS, "benchmarks", "docs", "scripts", "tests", "packaging", "requirements")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 def fault_of(words: list[str]) -> str | None:
     """What is wrong with a command as it is shown; none for one of somebody else."""
     name, *rest = words
-    if name.startswith("scripts/"):
+    if name.startswith(("scripts/", "benchmarks/")):
         return None if (ROOT / name).is_file() else f"there is no {name}"
     command = COMMANDS.get(name)
     if command is None:
