@@ -25,7 +25,7 @@ from wipers.readback import read_back_all
 KEYSTREAM = KeystreamPattern("5a" * 32)
 ZEROS = ConstantPattern("00")
 QUICK, WHOLE = 512 << 20, 2 << 30
-"""Bytes of a loop device; nwipe gets a quick one in any case, for its rate does not depend on the size."""
+"""Bytes of a loop device; nwipe gets a quick one in any case: it is slow at any size."""
 
 
 def write(bed: Bed, pattern: Pattern) -> Taken:
@@ -60,38 +60,38 @@ def compare(name: str, ours: Measure, peer: Measure, rounds: int) -> Result:
     return compared_rates(name, [one for one, _ in figures], [one for _, one in figures])
 
 
-def compare_with_fio(bed: Bed, suffix: str, rounds: int) -> list[Result]:
-    """Both writes, then the read-back of our random pass."""
+def compare_on(bed: Bed, suffix: str, rounds: int) -> list[Result]:
+    """The writes, then the read-back of our random pass."""
 
-    def against(name: str, ours: Measure, direction: str, *options: str) -> Result:
-        return compare(f"{name}-vs-fio-{suffix}", ours, lambda: peers.fio(bed, direction, *options), rounds)
+    def against(name: str, ours: Measure, peer: Measure) -> Result:
+        return compare(f"{name}-{suffix}", ours, peer, rounds)
 
-    zeros = against("write-zeros", lambda: write(bed, ZEROS), "write", peers.ZEROS)
-    random = against("write-random", lambda: write(bed, KEYSTREAM), "write", peers.STATIC_RANDOM)
+    zeros = against("write-zeros-vs-fio", lambda: write(bed, ZEROS), lambda: peers.fio(bed, "write", peers.ZEROS))
+    random = against(
+        "write-random-vs-fio", lambda: write(bed, KEYSTREAM), lambda: peers.fio(bed, "write", peers.STATIC_RANDOM)
+    )
+    shred = against("write-random-vs-shred", lambda: write(bed, KEYSTREAM), lambda: peers.shred(bed))
     write(bed, KEYSTREAM)
-    return [zeros, random, against("read-back", lambda: read_back(bed, KEYSTREAM), "read")]
+    reading = against("read-back-vs-fio", lambda: read_back(bed, KEYSTREAM), lambda: peers.fio(bed, "read"))
+    return [zeros, random, reading, shred]
 
 
-def compare_with_wipers(bed: Bed, suffix: str) -> list[Result]:
-    """Our random pass beside other programs', once: they differ by more than any disturbance."""
-    results = [
-        compare(f"write-random-vs-shred-{suffix}", lambda: write(bed, KEYSTREAM), lambda: peers.shred(bed), 1),
-    ]
-    program = peers.find_nwipe()
+def compare_with_nwipe(bed: Bed, suffix: str) -> list[Result]:
+    """One round, for it takes long and differs by far; none where there is no nwipe."""
+    program, name = peers.find_nwipe(), f"write-random-vs-nwipe-{suffix}"
     if program is None:
-        print(f"no nwipe here: write-random-vs-nwipe-{suffix} is left out", file=sys.stderr)
-        return results
-    beside = f"write-random-vs-nwipe-{suffix}"
-    return [compare(beside, lambda: write(bed, KEYSTREAM), lambda: peers.nwipe(program, bed), 1), *results]
+        print(f"no nwipe here: {name} is left out", file=sys.stderr)
+        return []
+    return [compare(name, lambda: write(bed, KEYSTREAM), lambda: peers.nwipe(program, bed), 1)]
 
 
 def measure(folder: Path, suffix: str, size: int, rounds: int, *options: str) -> list[Result]:
     """All comparisons over images in one folder; nothing is left there."""
     with bed_in(folder, size, *options) as bed:
         write(bed, KEYSTREAM)
-        results = compare_with_fio(bed, suffix, rounds)
+        results = compare_on(bed, suffix, rounds)
     with bed_in(folder, QUICK, *options) as bed:
-        return results + compare_with_wipers(bed, suffix)
+        return results + compare_with_nwipe(bed, suffix)
 
 
 def main(arguments: list[str]) -> int:
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/block", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="512 MiB instead of 2 GiB")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison with fio (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison, nwipe's but one (default: 3)")
     parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="folder on the disk to measure on")
     parser.add_argument("--ram", type=Path, default=Path("/dev/shm"), help="folder in memory to measure in")
     chosen = parser.parse_args(arguments)
