@@ -13,8 +13,8 @@ from agent.runs import DISCLOSED, PLAN, SELECTOR, RunFolder
 from agent.site import Site
 from agent.version import TOOL_ID, VERSION
 from certificates import bundle
-from certificates.encoding import digest, encode
-from certificates.envelope import add_signatures, seal
+from certificates.encoding import decode, digest, encode
+from certificates.envelope import add_signatures, seal, unwrap
 from certificates.errors import Failure, Unproven, Unregistered
 from certificates.signers import Signer
 from certificates.statements import (
@@ -25,6 +25,7 @@ from certificates.statements import (
     Counted,
     Identified,
     Opened,
+    Order,
     Outcome,
     PersonRole,
     Role,
@@ -158,6 +159,8 @@ def _file(site: Site, folder: RunFolder, certificate: Certificate, executor: Sig
         _sign(site, folder.sequence, executor)
     folder.write(bundle.CERTIFICATE, waiting.read_bytes())
     submission.write_bundle(site, folder)
+    order = decode(unwrap(folder.require(bundle.ORDER)).payload, Order)
+    site.host.forget(next(one for one in order.carriers if one.id == certificate.carrier))
     folder.forget_names()
 
 

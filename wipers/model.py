@@ -301,6 +301,10 @@ class Host(Protocol):
         in use, swapped or changed since it was found. `resuming` accepts a target that this run partly destroyed."""
         ...
 
+    def forget(self, carrier: Carrier) -> None:
+        """Destroy what was kept for a resume of this carrier's run: it has its certificate. Idempotent."""
+        ...
+
 
 class Wiper(Protocol):
     """One kind of carrier: which kinds of identity it serves, and the steps that a technique becomes there."""

@@ -38,6 +38,14 @@ def test_an_approved_order_ends_destroyed_proven_and_registered(tmp_path: Path) 
     assert not list((tmp_path / "outbox").iterdir())
 
 
+def test_an_ended_run_keeps_nothing_that_names_what_was_there(tmp_path: Path) -> None:
+    """Also where the names themselves were not released, because not everything was proven."""
+    desk = agent(tmp_path)
+    desk.machine.carriers["C-1"][0].lies = Lies(drops_writes=frozenset({(0, 5)}))
+    desk.run(approved(PLAIN))
+    assert desk.machine.forgotten == ["C-1"]
+
+
 def test_the_same_order_cannot_be_used_again_in_any_wrapping(tmp_path: Path) -> None:
     """A document's identity is its payload's, so another envelope is the same order."""
     desk = agent(tmp_path)

@@ -222,3 +222,12 @@ def test_a_file_without_an_address_is_unread(case: Case) -> None:
         assert caught.value.extent == Extent(0, 1 << 30, 512)
         lines = [json.loads(line) for line in (writer.physical_extents() or b"").splitlines()]
         assert {line["stream"] for line in lines} == set(range(COUNT))
+
+
+def test_what_a_withheld_release_leaves_known_is_forgotten_at_the_end(case: Case) -> None:
+    """The list of names serves a resume alone; once the run has its certificate nobody needs it."""
+    write_some(case, COUNT)
+    assert case.kept() == [".streams"]
+    for _ in range(2):
+        case.ordered.host.forget(case.ordered.carrier)
+        assert case.kept() == []

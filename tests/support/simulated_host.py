@@ -210,6 +210,8 @@ class Simulated:
     lies: Lies = field(default_factory=Lies)
     obstacles: tuple[Obstacle, ...] = ()
     names: int = 0
+    more: tuple[Fact, ...] = ()
+    """Facts besides serial and size."""
     storage: Storage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -223,7 +225,7 @@ class Simulated:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        return (Fact("serial", self.serial), Fact("size", str(self.size)))
+        return (Fact("serial", self.serial), Fact("size", str(self.size)), *self.more)
 
     @property
     def other_facts(self) -> tuple[Fact, ...]:
@@ -269,6 +271,10 @@ class SimulatedHost:
         self.carriers = carriers
         self.plug = plug or Plug()
         self.opened = 0
+        self.forgotten: list[str] = []
+
+    def forget(self, carrier: Carrier) -> None:
+        self.forgotten.append(carrier.id)
 
     def find(self, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
         return tuple(one.target() for one in self.carriers.get(carrier.id, ()))

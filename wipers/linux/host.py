@@ -57,6 +57,13 @@ class LinuxHost:
         """Hold the target exclusively, identified again on the open descriptor; raises Refused."""
         return _module(carrier).open(target, carrier, selector, resuming, self._machine)
 
+    def forget(self, carrier: Carrier) -> None:
+        """Nothing that names what the carrier held is kept any more."""
+        if isinstance(carrier.identity, FilesIdentity | DatabaseIdentity):
+            from wipers.linux import files
+
+            files.state_of(carrier, self._machine).forget()
+
 
 def _module(carrier: Carrier) -> Kind:
     """The module for a kind of carrier, loaded when it is first needed."""

@@ -73,6 +73,14 @@ class StateFile:
         _destroy(_new(self._live))
         self._sync()
 
+    def forget(self) -> None:
+        """Destroy all that was kept: the run has its certificate, whether or not its names were released."""
+        if self._directory.is_dir():
+            _destroy(self._live)
+            _destroy(_new(self._live))
+            self._released.unlink(missing_ok=True)
+            self._sync()
+
     def forget_released(self) -> None:
         """Remove the numbers of a run that ended."""
         if self._released.exists():
