@@ -107,6 +107,34 @@ def runs(spans: Iterable[Span]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def moved_ranges(before: tuple[Span, ...], now: tuple[Span, ...]) -> tuple[tuple[int, int], ...]:
+    """Return the ranges, as offset and length, of what was mapped before and is not mapped to the same place now."""
+    found: list[tuple[int, int]] = []
+    if before == now:
+        return ()
+    for span in before:
+        position, end = span.logical, span.logical + span.length
+        for other in now:
+            begin, stop = max(position, other.logical), min(end, other.logical + other.length)
+            is_same_place = other.physical - other.logical == span.physical - span.logical
+            if begin >= stop or not is_same_place:
+                continue
+            if begin > position:
+                found.append((position, begin - position))
+            position = stop
+        if position < end:
+            found.append((position, end - position))
+    return tuple(found)
+
+
+def check_not_moved(moved: Iterable[tuple[int, int]], stream: int, offset: int, length: int) -> None:
+    """None of the bytes lies in a range that moved; raises MediumError for the first part that does."""
+    for begin, size in moved:
+        first, end = max(begin, offset), min(begin + size, offset + length)
+        if first < end:
+            raise MediumError("ESTALE", Extent(stream, first, end - first))
+
+
 def within(spans: Iterable[Span], offset: int, length: int) -> tuple[Span, ...]:
     """Return the parts of the spans that hold the bytes, in order; what is not allocated has none."""
     end = offset + length

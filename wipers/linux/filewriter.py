@@ -14,7 +14,7 @@ from typing import Literal
 
 from certificates.statements import Area, Extent, Fact
 from wipers.linux.direct import OF_THE_MEDIUM, Storage, error_name
-from wipers.linux.extents import Span, map_extents, read_below
+from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, read_below
 from wipers.linux.filesystems import FileSystem, generation
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
@@ -199,10 +199,7 @@ class FilesWriter:
         self._moved = dict(self._find_moved())
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
-        for begin, length in self._moved.get(stream, ()):
-            first, end = max(begin, offset), min(begin + length, offset + len(buffer))
-            if first < end:
-                raise MediumError("ESTALE", Extent(stream, first, end - first))
+        check_not_moved(self._moved.get(stream, ()), stream, offset, len(buffer))
         read_below(self._windows, stream, self._streams.spans(stream), offset, buffer)
 
     def physical_extents(self) -> bytes | None:
@@ -239,12 +236,13 @@ class FilesWriter:
             self._is_saved = True
 
     def _find_moved(self) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
-        """Yield the files whose bytes no longer lie where they lay before the first write, with those ranges."""
+        """Yield the files whose bytes no longer lie where they lay before the first write, with those ranges; all
+        ranges of a file that has blocks which no pass wrote to."""
         for stream in range(len(self._streams)):
             before = self._streams.spans(stream)
             now = self._spans_now(stream)
             if now != before:
-                yield stream, moved_ranges(before, now)
+                yield stream, moved_ranges(before, () if moved_ranges(now, before) else now)
 
     def _spans_now(self, stream: int) -> tuple[Span, ...]:
         try:
@@ -273,21 +271,3 @@ class FilesWriter:
 
     def _gone(self, error: OSError) -> Lost:
         return Lost("target-lost", where="the file system", detail=error_name(error))
-
-
-def moved_ranges(before: tuple[Span, ...], now: tuple[Span, ...]) -> tuple[tuple[int, int], ...]:
-    """Return the ranges, as offset and length, of what was mapped before and is not mapped to the same place now."""
-    found: list[tuple[int, int]] = []
-    for span in before:
-        position, end = span.logical, span.logical + span.length
-        for other in now:
-            begin, stop = max(position, other.logical), min(end, other.logical + other.length)
-            is_same_place = other.physical - other.logical == span.physical - span.logical
-            if begin >= stop or not is_same_place:
-                continue
-            if begin > position:
-                found.append((position, begin - position))
-            position = stop
-        if position < end:
-            found.append((position, end - position))
-    return tuple(found)

@@ -12,7 +12,7 @@ from types import TracebackType
 from certificates.errors import Refused
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import Storage, error_name, open_descriptor
-from wipers.linux.extents import Span, map_extents, open_below, read_below
+from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, open_below, read_below
 from wipers.linux.filesystems import FileSystem, file_system_of, forbidding_flags, refusals
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
@@ -89,16 +89,19 @@ def _facts(path: str) -> tuple[tuple[str, str], ...]:
 
 
 class FileInPlace:
-    """An opened file: written directly, read below its file system at the addresses of the last `settle`."""
+    """An opened file: written directly, read below its file system at the addresses of the last `settle`; what no
+    longer lies where it lay when the file was opened cannot be read."""
 
     def __init__(self, found: FoundFile, descriptor: int, machine: Machine, stream: int) -> None:
-        """Take over a descriptor that was opened for writing."""
+        """Take over a descriptor that was opened for writing; raises OSError."""
+        self._before = map_extents(descriptor).spans
         self._found = found
         self._machine = machine
         self._stream = stream
         self._storage = Storage(descriptor, found.path, found.size, found.file_system.sector_size, stream)
         self._below = open_below(found.file_system)
         self._spans: tuple[Span, ...] = ()
+        self._moved: tuple[tuple[int, int], ...] = ()
 
     def __enter__(self) -> FileInPlace:
         return self
@@ -131,6 +134,7 @@ class FileInPlace:
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill the buffer from the storage below the file system; raises MediumError, Lost."""
+        check_not_moved(self._moved, self._stream, offset, len(buffer))
         read_below(self._below, self._stream, self._spans, offset, buffer)
 
     def peek(self, offset: int, length: int) -> bytes:
@@ -152,6 +156,7 @@ class FileInPlace:
             self._spans = map_extents(self._storage.descriptor).spans
         except OSError as error:
             raise Lost("target-lost", where=self._found.path, detail=error_name(error)) from error
+        self._moved = moved_ranges(self._before, self._spans)
         if self._below is not None:
             settle_below(self._machine, self._found.file_system.device)
 
@@ -179,6 +184,9 @@ def open_in_place(found: FoundFile, machine: Machine, stream: int) -> FileInPlac
         os.close(looking)
     try:
         return FileInPlace(now, descriptor, machine, stream)
+    except OSError as error:
+        os.close(descriptor)
+        raise Refused("open-failed", where=found.path, error=error_name(error)) from error
     except BaseException:
         os.close(descriptor)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -9,12 +10,16 @@ import stat
 from collections.abc import Iterator
 
 from wipers.linux.beneath import open_beneath
+from wipers.linux.extents import map_extents, moved_ranges
 from wipers.linux.filesystems import generation
 from wipers.linux.streams import Streams
 from wipers.linux.trees import AS_FOLDER
 
-ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
-"""What tells that a name is no longer there, or leads elsewhere now."""
+ELSEWHERE = frozenset({errno.ENOTDIR, errno.ELOOP})
+"""What tells that a name leads elsewhere now: its directory was moved, and something else stands in its place."""
+RENAME_NOREPLACE = 1
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def passing_name(seed: str, stream: int, number: int) -> str:
@@ -81,19 +86,33 @@ def _remove_file(folders: _Folders, streams: Streams, stream: int, name: str, pa
         folder, last = folders.of(name)
         found = _inode(folder, last)
         if found == inode:
-            if not _truncate(folder, last, inode, streams.generations[stream]):
+            if not _truncate(folder, last, streams, stream):
                 return False
             os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
         elif _inode(folder, passing) != inode:
             return found is None
         if _inode(folder, passing) != inode:
-            os.rename(passing, last, src_dir_fd=folder, dst_dir_fd=folder)
+            _give_back(folder, passing, last)
             return False
         os.unlink(passing, dir_fd=folder)
     except OSError as error:
-        if error.errno not in ABSENT:
-            raise
+        return _is_gone(error)
     return True
+
+
+def _is_gone(error: OSError) -> bool:
+    """Tell whether a name that could not be removed is no longer there, or false if it only leads elsewhere now; any
+    other error, such as a mount over it, is raised again, since another run may come through."""
+    if error.errno != errno.ENOENT and error.errno not in ELSEWHERE:
+        raise error
+    return error.errno == errno.ENOENT
+
+
+def _give_back(folder: int, passing: str, name: str) -> None:
+    """Let what was renamed by mistake have its name again, unless something new has it already; raises OSError."""
+    source, target = os.fsencode(passing), os.fsencode(name)
+    if _LIBC.renameat2(folder, source, folder, target, RENAME_NOREPLACE) != 0 and ctypes.get_errno() != errno.EEXIST:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _inode(folder: int, name: str) -> int | None:
@@ -105,11 +124,16 @@ def _inode(folder: int, name: str) -> int | None:
     return found.st_ino if stat.S_ISREG(found.st_mode) else 0
 
 
-def _truncate(folder: int, name: str, inode: int, expected: int) -> bool:
-    """Cut the file to nothing; tell false if it is a new file that was given the inode of the one that was ordered."""
+def _truncate(folder: int, name: str, streams: Streams, stream: int) -> bool:
+    """Cut the file to nothing; tell false if it is a new file that was given the inode of the one that was ordered, or
+    if it has blocks by now that no pass wrote to: given back, nobody could name them again."""
     descriptor = open_beneath(folder, name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        if os.fstat(descriptor).st_ino != inode or generation(descriptor) != expected:
+        if os.fstat(descriptor).st_ino != streams.tree.inodes[stream]:
+            return False
+        if generation(descriptor) != streams.generations[stream]:
+            return False
+        if moved_ranges(map_extents(descriptor).spans, streams.spans(stream)):
             return False
         os.ftruncate(descriptor, 0)
         return True
@@ -126,8 +150,7 @@ def _remove_other(folders: _Folders, name: str) -> bool:
             return False
         os.unlink(last, dir_fd=folder)
     except OSError as error:
-        if error.errno not in ABSENT:
-            raise
+        return _is_gone(error)
     return True
 
 
@@ -143,6 +166,5 @@ def _remove_folder(root: int, name: str) -> bool:
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
             return False
-        if error.errno not in ABSENT:
-            raise
+        return _is_gone(error)
     return True
