@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agent import consistency
 from agent.ledger import Ledger
+from certificates import consistency
+from certificates.approval import assets_on, check_approved, check_not_held, paper_of
 from certificates.encoding import decode, format_time
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
-from certificates.keyring import Chain, highest_grade, is_valid, lacking, met_on_paper, resolver, rule_for
+from certificates.keyring import Chain, is_valid, resolver
 from certificates.selectors import commitment
 from certificates.statements import (
     Carrier,
-    DataAsset,
-    DeviceIdentity,
     Grade,
     Hold,
     HoldState,
@@ -183,9 +182,6 @@ def size_of(carrier: Carrier) -> int:
 
 def _warrant(order: Sealed[Order], carrier: Carrier, selector: Selector | None, around: Circumstances) -> Warrant:
     signers = _signers(order)
-    rule = rule_for(around.chain.current, order.statement, carrier)
-    paper = order.statement.paper
-    is_on_paper = rule is not None and paper is not None and met_on_paper(rule, order.statement, signers)
     return Warrant(
         order=order.statement,
         order_digest=order.digest,
@@ -196,7 +192,7 @@ def _warrant(order: Sealed[Order], carrier: Carrier, selector: Selector | None, 
         hold_state=around.hold_state.digest if around.hold_state else None,
         host=around.host,
         counted=signers,
-        paper=f"{paper.number}, {paper.organ}, {paper.signatory}, {paper.date}" if is_on_paper and paper else None,
+        paper=paper_of(around.chain.current, order.statement, carrier, signers),
         at=around.now,
     )
 
@@ -254,47 +250,18 @@ def _check_carrier(order: Sealed[Order], carrier: Carrier, selector: Selector | 
     if spent := around.ledger.find_spent(order.digest, carrier.id):
         raise Refused("order-spent", carrier=carrier.id, sequence=spent.sequence)
     _check_gates(order.statement, carrier, around)
-    _check_rule(order, carrier, around)
+    check_approved(around.chain.current, order.statement, carrier, _signers(order))
     _check_holds(order, carrier, around)
     _check_selector(carrier, selector)
 
 
-def _assets(order: Order, carrier: Carrier) -> tuple[DataAsset, ...]:
-    return tuple(asset for asset in order.assets if asset.card in carrier.assets)
-
-
 def _check_gates(order: Order, carrier: Carrier, around: Circumstances) -> None:
     """Stop at the secrecy gate and the core-data gate: no approval opens the first."""
-    for asset in _assets(order, carrier):
+    for asset in assets_on(order, carrier):
         if asset.secrecy is not Secrecy.NONE:
             raise Refused("secrecy-gate", asset=asset.card, where="the hand-over folder of this site")
         if asset.grade is Grade.CORE and around.policy.core_organ != order.decision.organ:
             raise Refused("core-data-gate", asset=asset.card)
-
-
-def _check_rule(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
-    told, keyring = order.statement, around.chain.current
-    grade = highest_grade(told, carrier)
-    rule = rule_for(keyring, told, carrier)
-    if rule is None:
-        raise Refused("rule-missing", level=carrier.level, grade=grade)
-    missing = lacking(rule, told, _signers(order))
-    if missing is not None:
-        raise Refused("rule-not-met", carrier=carrier.id, level=carrier.level, grade=grade, missing=missing)
-    if len(told.witnesses) < rule.witnesses:
-        raise Refused("witnesses-missing", found=len(told.witnesses), needed=rule.witnesses)
-    _check_authority(order, carrier, around)
-
-
-def _check_authority(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
-    """Check that every approver, and the approving organ, may decide on every asset's value."""
-    approvers = {p.id for p in _signers(order) if p.role is Role.APPROVER}
-    limits = [(p.id, p.authority) for p in around.chain.current.persons if p.id in approvers]
-    limits.append((order.statement.approval.organ, order.statement.approval.authority_limit))
-    for asset in _assets(order.statement, carrier):
-        for who, limit in limits:
-            if limit is not None and asset.book_value > limit:
-                raise Refused("authority-exceeded", asset=asset.card, who=who)
 
 
 def _check_holds(order: Sealed[Order], carrier: Carrier, around: Circumstances) -> None:
@@ -307,24 +274,7 @@ def _check_holds(order: Sealed[Order], carrier: Carrier, around: Circumstances) 
         if around.now - state.as_of > around.policy.max_hold_age:
             raise Refused("hold-state-old", as_of=format_time(state.as_of))
         holds += state.holds
-    for hold in holds:
-        if any(_covers(scope.kind, scope.value, order, carrier) for scope in hold.scopes):
-            raise Refused("on-hold", hold=hold.id, carrier=carrier.id)
-
-
-def _covers(kind: str, value: str, order: Sealed[Order], carrier: Carrier) -> bool:
-    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    serial = identity.serial if isinstance(identity, DeviceIdentity) else None
-    cards = {*carrier.assets, carrier.card}
-    match kind:
-        case "everything":
-            return True
-        case "order":
-            return value in (order.digest, order.statement.id)
-        case "asset":
-            return value in cards
-        case _:
-            return value in (serial, carrier.label)
+    check_not_held(holds, order.statement, order.digest, carrier)
 
 
 def _check_selector(carrier: Carrier, selector: Selector | None) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.consistency import check_order
 from agent.forms import NOTHING, Form
+from certificates.consistency import check_order
+from certificates.errors import Refused, Untrusted
 from certificates.selectors import commitment
 from certificates.statements import Order, Selector
 
@@ -60,7 +61,10 @@ def draft(path: Path, means: Means) -> Draft:
     tree.setdefault("version", 1)
     selectors = [_prepare_carrier(form, table, where, means) for table, where in form.tables(tree, "carriers")]
     order = form.finish(tree, Order)
-    check_order(order)
+    try:
+        check_order(order)
+    except Untrusted as error:
+        raise Refused(error.reason, **error.facts) from error
     return Draft(order, tuple(selector for selector in selectors if selector is not None))
 
 

@@ -125,6 +125,8 @@ def _gaps(evidence: Evidence) -> tuple[Reason, ...]:
         for record in _final_overwrites(evidence)
         if record.area == "whole" and record.size != evidence.size
     ]
+    if evidence.method is not Method.KEY_DESTRUCTION and "whole" not in _last_pass_of_each_area(evidence):
+        found.append(Reason("scope-short", evidence.size))
     found += _gaps_of_reading(evidence)
     if evidence.method is Method.KEY_DESTRUCTION and not _key_checks(evidence):
         found.append(Reason("key-not-checked"))

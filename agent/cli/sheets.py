@@ -74,7 +74,7 @@ def order_sheet(screen: Screen, order: Order) -> list[str]:
 
 def parts(order: Order) -> tuple[tuple[str, str], ...]:
     """Return (person, role) of everybody named in an order."""
-    from agent.consistency import parts_of
+    from certificates.consistency import parts_of
 
     return tuple(parts_of(order))
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from certificates import bundle
+from certificates import bundle, consistency
+from certificates.approval import assets_on, check_approved, check_not_held
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
 from certificates.audit.telling import code_people
 from certificates.encoding import digest, format_time
 from certificates.envelope import Sealed
 from certificates.errors import Untrusted
-from certificates.keyring import HOST, highest_grade, lacking, rule_for
+from certificates.keyring import HOST, highest_grade
 from certificates.receipts import check_receipt
 from certificates.statements import (
     Carrier,
     Certificate,
-    DeviceIdentity,
-    LuksIdentity,
     Order,
     PersonRole,
     Role,
@@ -66,17 +65,11 @@ def check_order(case: Dossier) -> Finding:
     """The people whom the keyring's rule asks for signed the order, each in one part, and it was valid at the start."""
     order, carrier, at = case.order.statement, case.carrier, case.start.statement.started_at
     signers = signers_of(case.order)
-    _check_distinct(order)
+    consistency.check_order(order)
     _check_valid(order, at)
-    _check_assets(order, carrier)
-    rule, grade = rule_for(case.keyring, order, carrier), highest_grade(order, carrier)
-    if rule is None:
-        raise Untrusted("rule-missing", level=carrier.level, grade=grade)
-    missing = lacking(rule, order, signers)
-    if missing is not None:
-        raise Untrusted("rule-not-met", carrier=carrier.id, level=carrier.level, grade=grade, missing=missing)
-    if len(order.witnesses) < rule.witnesses:
-        raise Untrusted("witnesses-missing", found=len(order.witnesses), needed=rule.witnesses)
+    _check_secrecy(order, carrier)
+    grade = highest_grade(order, carrier)
+    check_approved(case.keyring, order, carrier, signers)
     facts = {"order": order.id, "persons": code_people(signers), "level": carrier.level.value, "grade": grade.value}
     return holds("order", _RECOMPUTABLE, "order-holds", **facts, at=format_time(at))
 
@@ -90,9 +83,7 @@ def check_hold_state(case: Dossier) -> Finding:
         return unknown("hold", Basis.ATTESTED, "hold-none")
     if state.statement.site != case.keyring.site or state.statement.as_of > start.started_at:
         raise _unbound("hold-state", "as_of")
-    for hold in state.statement.holds:
-        if any(_covers(scope.kind, scope.value, case.order, case.carrier) for scope in hold.scopes):
-            raise Untrusted("on-hold", hold=hold.id, carrier=case.carrier.id)
+    check_not_held(state.statement.holds, case.order.statement, case.order.digest, case.carrier)
     facts = {"sequence": state.statement.sequence, "at": format_time(state.statement.as_of)}
     return holds("hold", Basis.ATTESTED, "hold-holds", **facts)
 
@@ -157,17 +148,6 @@ def signers_of(sealed: Sealed[Order] | Sealed[Start] | Sealed[Certificate]) -> t
     return tuple(sorted(persons, key=lambda person: person.id))
 
 
-def _check_distinct(order: Order) -> None:
-    parts = [(person.id, person.role.value) for person in order.persons]
-    parts += [(order.executing.person, Role.EXECUTOR.value), (order.validator, Role.VALIDATOR.value)]
-    parts += [(witness, Role.WITNESS.value) for witness in order.witnesses]
-    seen: dict[str, str] = {}
-    for person, part in parts:
-        if person in seen:
-            raise Untrusted("roles-not-distinct", person=person, first=seen[person], second=part)
-        seen[person] = part
-
-
 def _check_valid(order: Order, at: datetime) -> None:
     if at < order.issued_at:
         raise Untrusted("order-not-yet-valid", at=format_time(order.issued_at))
@@ -179,25 +159,10 @@ def _check_valid(order: Order, at: datetime) -> None:
         raise Untrusted("retention-not-ended", due=order.retention.due)
 
 
-def _check_assets(order: Order, carrier: Carrier) -> None:
-    cards = {asset.card: asset for asset in order.assets}
-    for card in carrier.assets:
-        if card not in cards:
-            raise Untrusted("order-inconsistent", detail=f"carrier {carrier.id} names asset {card}")
-        if cards[card].secrecy is not Secrecy.NONE:
-            raise Untrusted("secrecy-gate", asset=card, where="-")
-
-
-def _covers(kind: str, value: str, order: Sealed[Order], carrier: Carrier) -> bool:
-    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    serial = identity.serial if isinstance(identity, DeviceIdentity) else None
-    named: dict[str, set[str | None]] = {
-        "everything": {value},
-        "order": {order.digest, order.statement.id},
-        "asset": {*carrier.assets, carrier.card},
-        "serial": {serial, carrier.label},
-    }
-    return value in named[kind]
+def _check_secrecy(order: Order, carrier: Carrier) -> None:
+    for asset in assets_on(order, carrier):
+        if asset.secrecy is not Secrecy.NONE:
+            raise Untrusted("secrecy-gate", asset=asset.card, where="-")
 
 
 def _unbound(document: str, field: str) -> Untrusted:

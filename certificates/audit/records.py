@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 
 from certificates import bundle, claims
+from certificates.answers import check_seen
+from certificates.audit.documents import signers_of
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
 from certificates.audit.telling import code_reasons, code_seen
 from certificates.errors import Untrusted
 from certificates.render.words import number
 from certificates.statements import (
+    Began,
     Certificate,
+    Certified,
     Check,
     Checked,
     Claim,
+    Committed,
     Concluded,
-    DeviceIdentity,
+    Counted,
     Drew,
     Entry,
+    Event,
     Evidence,
     FullReadBack,
     Identified,
-    ImageIdentity,
     KeyGone,
     KeystreamPattern,
-    LuksIdentity,
     Opened,
     Outcome,
     OverwriteRecord,
     Recorded,
+    RefusedRun,
     ReleaseRecord,
     SampledReadBack,
 )
@@ -56,7 +60,8 @@ def check_journal(case: Dossier) -> Finding:
     rebuilt = _rebuild(tuple(entry for entry, _ in entries))
     if rebuilt != (evidence.before, evidence.after, evidence.records, evidence.checks):
         raise _broken(len(entries), "its records are not the certificate's evidence")
-    _check_keys(tuple(entry for entry, _ in entries), evidence)
+    _check_shape(case, tuple(entry.event for entry, _ in entries))
+    _check_keys(tuple(entry.event for entry, _ in entries), evidence)
     facts = {"sequence": binding.journal_sequence, "entries": number(len(entries))}
     return holds("journal", Basis.RECOMPUTABLE, "journal-holds", **facts)
 
@@ -64,7 +69,7 @@ def check_journal(case: Dossier) -> Finding:
 def check_claim(case: Dossier) -> Finding:
     """The rule book that the certificate cites derives exactly its claim from its evidence."""
     told = case.certificate.statement
-    _check_scope(case, told.evidence)
+    check_seen(told.evidence, case.carrier)
     derived = claims.claim(told.evidence, told.claim.ordered, told.claim.rule_book)
     if derived != told.claim:
         raise Untrusted("claim-boasts", claimed=_short(told.claim), derived=_short(derived))
@@ -118,34 +123,34 @@ def _rebuild(entries: tuple[Entry, ...]) -> tuple[object, object, object, object
     return before, after, records, tuple(checks.values())
 
 
-def _check_keys(entries: tuple[Entry, ...], evidence: Evidence) -> None:
-    """Every random pass was written under a key that was drawn and journalled before."""
-    drawn = [key for entry in entries if isinstance(entry.event, Drew) for key in entry.event.keys]
+def _check_shape(case: Dossier, events: tuple[Event, ...]) -> None:
+    """One run, told once: opened, identified, drawn for, concluded and ended once, its order's signers counted."""
+    for kind in (Opened, Identified, Drew, Concluded):
+        count = sum(isinstance(event, kind) for event in events)
+        if count != 1:
+            raise _broken(len(events), f"it has {count} entries of the kind {kind.__name__.lower()}")
+    for line, event in enumerate(events, start=1):
+        if isinstance(event, (Certified, RefusedRun)):
+            raise _broken(line, "it goes on after its end")
+        if isinstance(event, Counted) and set(event.persons) != set(signers_of(case.order)):
+            raise _broken(line, "it counts others than signed the order")
+    sampled = {event.check.step for event in events if isinstance(event, Checked) and _is_sampled(event.check)}
+    if sum(isinstance(event, Committed) for event in events) > len(sampled):
+        raise _broken(len(events), "it commits to more seeds than it has samples")
+
+
+def _is_sampled(check: Check) -> bool:
+    return isinstance(check, SampledReadBack)
+
+
+def _check_keys(events: tuple[Event, ...], evidence: Evidence) -> None:
+    """Every random pass was written under a key that was drawn and journalled before the first write."""
+    begun = next((at for at, event in enumerate(events) if isinstance(event, Began)), len(events))
+    drawn = [key for event in events[:begun] if isinstance(event, Drew) for key in event.keys]
     for record in evidence.records:
         pattern = record.pattern if isinstance(record, OverwriteRecord) else None
         if isinstance(pattern, KeystreamPattern) and pattern.key not in drawn:
-            raise _broken(len(entries), "a pass was written under a key that was never drawn")
-
-
-def _check_scope(case: Dossier, evidence: Evidence) -> None:
-    """A device or image was addressed whole, by every pass that says `whole`; identity is the ordered one."""
-    identity = case.carrier.identity
-    identity = identity.container if isinstance(identity, LuksIdentity) else identity
-    ordered = {field.name.replace("_", "-"): getattr(identity, field.name) for field in fields(identity)}
-    for fact in evidence.before:
-        wanted = ordered.get(fact.name)
-        if wanted is not None and fact.value != _as_fact(wanted):
-            raise Untrusted("identity-changed", where="-", fact=fact.name, found=fact.value, expected=_as_fact(wanted))
-    is_whole = evidence.kind in ("device", "image")
-    if is_whole and isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
-        raise Untrusted("evidence-scope", found=number(evidence.size), expected=number(identity.size))
-    for record in evidence.records:
-        if isinstance(record, OverwriteRecord) and record.area == "whole" and record.size < evidence.size:
-            raise Untrusted("evidence-scope", found=number(record.size), expected=number(evidence.size))
-
-
-def _as_fact(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            raise _broken(len(events), "a pass was written under a key that was never drawn")
 
 
 def _short(claim: Claim) -> str:

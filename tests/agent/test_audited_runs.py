@@ -19,12 +19,14 @@ from certificates.statements import (
     Carrier,
     DatabaseIdentity,
     DeviceIdentity,
+    Fact,
     FilesIdentity,
     FilesSelector,
     FullVerification,
     ImageIdentity,
     Kind,
     LuksIdentity,
+    Media,
     PathSelector,
     SampledVerification,
     Selector,
@@ -44,6 +46,14 @@ IDENTITIES = {
     "database": DatabaseIdentity("sqlite", UUID, 13, "database", 1, 9),
     "luks": LuksIdentity(UUID, ImageIdentity(UUID, 14, 1 << 20, attached=True)),
 }
+PLACE = Fact("filesystem", UUID)
+FACTS = {
+    "device": (Fact("vendor", "ATA"), Fact("model", "SIMULATED"), Fact("wwn", "")),
+    "image": (PLACE, Fact("inode", "12"), Fact("attached", "true")),
+    "files": (PLACE, Fact("parent-inode", "2")),
+    "database": (PLACE, Fact("inode", "13")),
+    "luks": (PLACE, Fact("inode", "14"), Fact("attached", "true")),
+}
 SECRET = "/srv/secret-plans"
 SELECTORS: dict[str, FilesSelector | PathSelector] = {
     "files": FilesSelector(SECRET, ("merger",), "0" * 64),
@@ -56,7 +66,8 @@ WAYS = [FullVerification(), SampledVerification(990_000, 50_000)]
 def run(folder: Path, kind: Kind, verification: Verification, lies: Lies | None = None) -> tuple[Agent, bytes]:
     """A run to its end; the bundle that it left."""
     header = 1 << 16 if kind == "luks" else 0
-    thing = Simulated(kind, SIZES.get(kind, (65536,)), header, serial="C-1", lies=lies or Lies())
+    media = Media.OPAQUE if kind in ("image", "luks") else Media.MAGNETIC
+    thing = Simulated(kind, SIZES.get(kind, (65536,)), header, media, "C-1", lies or Lies(), more=FACTS[kind])
     desk = Agent(folder, SimulatedHost({"C-1": (thing,)}), ring=ring_without_witnesses())
     made, selectors = _carrier(kind, verification)
     results = desk.run(approved(order(made, witnesses=())), selectors=selectors)

@@ -19,11 +19,13 @@ from certificates.envelope import unwrap
 from certificates.selectors import commitment
 from certificates.statements import (
     Advanced,
+    ApprovalDocument,
     Certificate,
     Checked,
     Claim,
     Committed,
     ConstantPattern,
+    Counted,
     Drew,
     Entry,
     EvidenceFile,
@@ -40,6 +42,7 @@ from certificates.statements import (
     PathSelector,
     PersonKey,
     Recorded,
+    RefusedRun,
     Role,
     SampledReadBack,
     Selector,
@@ -285,6 +288,7 @@ def test_a_certificate_that_binds_something_else_does_not_hold(changes: dict[str
         {"applied": replace(honest_certificate().applied, technique="seven-passes")},
         {"participants": (replace(honest_certificate().participants[0], name="别人"),)},
         {"started_at": NOW - timedelta(days=1)},
+        {"paper": "财资〔2026〕1号"},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -338,8 +342,19 @@ def journal_with(change: Callable[[list[Timed]], list[Timed]]) -> Papers:
         ],
         lambda events: [(at, Drew(("0" * 64,)) if isinstance(e, Drew) else e) for at, e in events],
         lambda events: [(at - timedelta(hours=9) if isinstance(e, Checked) else at, e) for at, e in events],
+        lambda events: [events[0], *events],
+        lambda events: [*events[:4], (events[3][0], Drew(("0" * 64,))), *events[4:]],
+        lambda events: [*events[:3], *events[4:-1], (events[-2][0], events[3][1]), events[-1]],
+        lambda events: [*events[:3], *events[2:]],
+        lambda events: [*events[:-1], (events[-2][0], RefusedRun("stopped")), events[-1]],
+        lambda events: [*events[:-1], (events[-2][0], Committed("sha256:" + "0" * 64, "0" * 64)), events[-1]],
+        lambda events: [(at, Counted((world.role_of("P-0417"),)) if isinstance(e, Counted) else e) for at, e in events],
     ],
-    ids=["no opening", "no conclusion", "no check", "no record", "another run", "another key", "time runs back"],
+    ids=[
+        *("no opening", "no conclusion", "no check", "no record", "another run", "another key", "time runs back"),
+        *("opened twice", "drawn twice", "drawn too late", "identified twice", "ended before its end"),
+        *("a seed too many", "other signers"),
+    ],
 )
 def test_a_journal_that_tells_another_story_does_not_hold(change: Callable[[list[Timed]], list[Timed]]) -> None:
     """The certificate's evidence is rebuilt from it."""
@@ -505,6 +520,8 @@ def order_story(**changes: Any) -> Papers:
         ({"validator": "P-0417"}, "roles-not-distinct"),
         ({"persons": world.order().persons[:2] + world.order().persons[3:]}, "rule-not-met"),
         ({"witnesses": ("P-0311",)}, "witnesses-missing"),
+        ({"approval": ApprovalDocument("31", "财政局", "2026-11-16", 100)}, "authority-exceeded"),
+        ({"assets": (world.ASSET, replace(world.ASSET, card="ZC-2"))}, "order-inconsistent"),
     ],
 )
 def test_an_order_that_the_agent_should_have_refused_does_not_hold(changes: dict[str, Any], code: str) -> None:

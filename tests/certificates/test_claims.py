@@ -110,6 +110,12 @@ def reasons(evidence: Evidence, ordered: Level = Level.CLEAR) -> set[str]:
 CLEAR = (Outcome.PROVEN, Level.CLEAR)
 
 
+def test_a_header_alone_is_not_a_device() -> None:
+    """Four overwritten kilobytes, read back in full, say nothing of the terabyte behind them."""
+    assert outcome(device(records=(HEADER,), checks=(HEADER_READ,))) == (Outcome.UNKNOWN, None)
+    assert reasons(device(records=(HEADER,), checks=(HEADER_READ,))) == {"scope-short"}
+
+
 @pytest.mark.parametrize("media", Media)
 def test_a_whole_overwrite_read_back_is_clear_and_never_purge(media: Media) -> None:
     """On magnetic, flash and opaque alike."""

@@ -1,10 +1,10 @@
-"""Does an order hold together? Checks that need nothing but the order itself; pure."""
+"""Does an order hold together? Checks that need nothing but the order itself: agent and auditor ask the same ones."""
 
 from __future__ import annotations
 
 import re
 
-from certificates.errors import Refused
+from certificates.errors import Untrusted
 from certificates.statements import (
     Carrier,
     DatabaseIdentity,
@@ -23,7 +23,7 @@ CODES = {"GB/T 14885-2010": r"[0-9]{7}", "GB/T 14885-2022": r"[A-Z][0-9]{8}"}
 
 
 def check_order(order: Order) -> None:
-    """Return if the order's parts fit together; raises Refused naming the part that does not."""
+    """Return if the order's parts fit together; raises Untrusted naming the part that does not."""
     _check_persons(order)
     _check_times(order)
     _check_assets(order)
@@ -47,8 +47,8 @@ def _check_persons(order: Order) -> None:
     for person, part in parts_of(order):
         if person in seen:
             if seen[person] == part:
-                raise Refused("same-person-twice", person=person)
-            raise Refused("roles-not-distinct", person=person, first=seen[person], second=part)
+                raise Untrusted("same-person-twice", person=person)
+            raise Untrusted("roles-not-distinct", person=person, first=seen[person], second=part)
         seen[person] = part
     deciding = {Role.REQUESTER, Role.APPROVER, Role.REGISTRAR, Role.SECURITY_OFFICER}
     for named in order.persons:
@@ -85,7 +85,7 @@ def _check_carrier(order: Order, carrier: Carrier) -> None:
         if copy.carrier is not None and copy.carrier not in carriers - {carrier.id}:
             raise _inconsistent(f"carrier {carrier.id} names copy {copy.carrier}, which the order does not describe")
     if carrier.level is Level.DESTROY:
-        raise Refused("level-not-reachable", level="destroy", media="any", technique="software")
+        raise Untrusted("level-not-reachable", level="destroy", media="any", technique="software")
     _check_bounds(carrier)
 
 
@@ -131,5 +131,5 @@ def _refuse_twice(what: str, names: list[str]) -> None:
             raise _inconsistent(f"{what} {name} stands twice")
 
 
-def _inconsistent(detail: str) -> Refused:
-    return Refused("order-inconsistent", detail=detail)
+def _inconsistent(detail: str) -> Untrusted:
+    return Untrusted("order-inconsistent", detail=detail)

@@ -1,0 +1,166 @@
+"""Does a certificate answer its order? All that the order decides, compared: registry and auditor ask the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from certificates.approval import assets_on
+from certificates.errors import Untrusted
+from certificates.keyring import highest_grade
+from certificates.statements import (
+    Carrier,
+    Certificate,
+    DatabaseIdentity,
+    DeviceIdentity,
+    Evidence,
+    FilesIdentity,
+    FullVerification,
+    ImageIdentity,
+    Kind,
+    LuksIdentity,
+    Media,
+    Method,
+    Order,
+    OverwriteRecord,
+    SampledReadBack,
+)
+
+Pairs = Mapping[str, tuple[object, object]]
+"""Field -> (what the certificate says, what it has to say)."""
+
+METHODS: dict[Kind, Method] = {
+    "device": Method.DEVICE_OVERWRITE,
+    "image": Method.DEVICE_OVERWRITE,
+    "files": Method.IN_PLACE_OVERWRITE,
+    "database": Method.IN_PLACE_OVERWRITE,
+    "luks": Method.KEY_DESTRUCTION,
+}
+"""What is done in principle to each kind of carrier."""
+_NAMELESS = {"kind", "least_count", "most_count", "most_bytes", "engine", "scope", "least_rows", "most_rows"}
+"""Fields of an identity that no single fact on the open descriptor repeats."""
+
+
+def check_answers(told: Certificate, order: Order, carrier: Carrier) -> None:
+    """Return if the certificate repeats its order truly; raises Untrusted naming the field that it does not."""
+    check_pairs(_of_order(told, order, carrier))
+    check_pairs(_of_medium(told, carrier))
+    check_pairs(_of_people(told, order))
+
+
+def check_pairs(pairs: Pairs) -> None:
+    """Return if a certificate says what it has to say; raises Untrusted naming the first field that differs."""
+    for field, (found, wanted) in pairs.items():
+        if found != wanted:
+            raise Untrusted("binding-broken", document="certificate", field=field)
+
+
+def _of_order(told: Certificate, order: Order, carrier: Carrier) -> Pairs:
+    evidence = told.evidence
+    return {
+        "order_id": (told.binding.order_id, order.id),
+        "order_version": (told.binding.order_version, order.version),
+        "carrier": (told.carrier, carrier.id),
+        "carrier_label": (told.carrier_label, carrier.label),
+        "unit": (told.unit, order.unit),
+        "assets": (set(told.assets), set(assets_on(order, carrier))),
+        "grade": (told.grade, highest_grade(order, carrier)),
+        "level": (told.applied.level, carrier.level),
+        "claim.ordered": (told.claim.ordered, carrier.level),
+        "verification": (told.applied.verification, carrier.verification),
+        "destination": (told.destination, carrier.destination),
+        "otherwise": (told.otherwise, carrier.otherwise),
+        "keep_until": (told.keep_until, order.keep_until),
+        "evidence.kind": (evidence.kind, carrier.identity.kind),
+        "evidence.method": (evidence.method, METHODS[carrier.identity.kind]),
+        "evidence.destroy": (evidence.destroy, carrier.destroy),
+        "evidence.copies": (evidence.copies, carrier.copies),
+        "evidence.crypto_erase": (evidence.crypto_erase, carrier.crypto_erase),
+        "evidence.technique": (evidence.technique, carrier.technique or evidence.technique),
+        "technique": (told.applied.technique, evidence.technique),
+        "passes": (len(told.applied.passes), sum(isinstance(one, OverwriteRecord) for one in evidence.records)),
+    }
+
+
+def _of_medium(told: Certificate, carrier: Carrier) -> Pairs:
+    medium, identity = told.medium, _container(carrier)
+    pairs: dict[str, tuple[object, object]] = {
+        "medium.property_number": (medium.property_number, carrier.card),
+        "medium.source": (medium.source, carrier.chassis),
+        "medium.media_type": (medium.media_type, f"{told.evidence.media.value} ({carrier.identity.kind})"),
+    }
+    if isinstance(identity, DeviceIdentity):
+        said = (medium.manufacturer, medium.model, medium.serial)
+        pairs["medium"] = (said, (identity.vendor, identity.model, identity.serial))
+    elif isinstance(identity, ImageIdentity):
+        pairs["medium"] = (medium.serial, f"{identity.filesystem}/{identity.inode}")
+    else:
+        pairs["medium"] = (medium.serial, identity.filesystem)
+    return pairs
+
+
+def _of_people(told: Certificate, order: Order) -> Pairs:
+    executor = order.executing.person
+    parts = {(executor, "performing"), (executor, "verifying"), (order.validator, "validating")}
+    parts |= {(witness, "witnessing") for witness in order.witnesses}
+    return {
+        "participants": ({(one.person, one.act) for one in told.participants}, parts),
+        "participants.place": ({one.place for one in told.participants}, {order.place}),
+    }
+
+
+def check_seen(evidence: Evidence, carrier: Carrier) -> None:
+    """Return if what was seen is the ordered carrier, whole, read back as ordered; raises Untrusted."""
+    _check_identity(evidence, carrier)
+    _check_scope(evidence, carrier)
+    _check_verification(evidence, carrier)
+
+
+def _check_identity(evidence: Evidence, carrier: Carrier) -> None:
+    """The identity before the first write is the ordered one, every fact of it; an image can never be told to be more
+    than opaque."""
+    identity = _container(carrier)
+    found = {fact.name: fact.value for fact in evidence.before}
+    for field in fields(identity):
+        name, value = field.name.replace("_", "-"), getattr(identity, field.name)
+        if field.name not in _NAMELESS and found.get(name, "") != _as_fact(value):
+            facts = {"fact": name, "found": found.get(name, ""), "expected": _as_fact(value)}
+            raise Untrusted("identity-changed", where="-", **facts)
+    if isinstance(identity, ImageIdentity) and evidence.media is not Media.OPAQUE:
+        raise Untrusted("binding-broken", document="evidence", field="media")
+
+
+def _check_scope(evidence: Evidence, carrier: Carrier) -> None:
+    """A device or image was addressed whole, of files neither more nor fewer than ordered."""
+    identity = carrier.identity
+    if isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
+        raise Untrusted("evidence-scope", found=f"{evidence.size:,}", expected=f"{identity.size:,}")
+    if isinstance(identity, FilesIdentity) and not identity.least_count <= evidence.objects <= identity.most_count:
+        raise Untrusted("binding-broken", document="evidence", field="objects")
+    for record in evidence.records:
+        if isinstance(record, OverwriteRecord) and record.area == "whole" and record.size < evidence.size:
+            raise Untrusted("evidence-scope", found=f"{record.size:,}", expected=f"{evidence.size:,}")
+
+
+def _check_verification(evidence: Evidence, carrier: Carrier) -> None:
+    """Everything was read back where that was ordered, and no sample is weaker than the ordered one."""
+    ordered = carrier.verification
+    for check in evidence.checks:
+        if not isinstance(check, SampledReadBack):
+            continue
+        if (
+            isinstance(ordered, FullVerification)
+            or check.confidence_ppm < ordered.confidence_ppm
+            or check.fraction_ppm > ordered.fraction_ppm
+        ):
+            raise Untrusted("binding-broken", document="evidence", field="verification")
+
+
+def _container(carrier: Carrier) -> DeviceIdentity | ImageIdentity | FilesIdentity | DatabaseIdentity:
+    return carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
+
+
+def _as_fact(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
