@@ -464,6 +464,12 @@ REASONS: dict[str, Row] = {
         "{where} 没有完整的 LUKS2 头部",
         "请核对容器，或在销毁单中改用其他级别或技术",
     ),
+    "luks-not-encrypted": Row(
+        "Part of {where} is not encrypted: the container is being made around it, or uses no cipher",
+        "Finish the encryption, or order the whole device to be overwritten",
+        "{where} 的部分数据尚未加密：容器正在原地加密，或未使用加密算法",
+        "请完成加密，或改为覆写整个设备",
+    ),
     "luks-version": Row(
         "{where} is a LUKS1 container; only LUKS2 headers are destroyed by this technique",
         "Order the whole device to be overwritten",

@@ -193,6 +193,16 @@ def test_luks1_is_refused(bench: Bench, vault: Path) -> None:
     assert luks_opens(vault)
 
 
+def test_a_container_that_is_being_made_around_plaintext_is_refused(bench: Bench, vault: Path) -> None:
+    """`cryptsetup reencrypt --encrypt` writes the header first: with the key gone the plaintext would still stand."""
+    vault.write_bytes(b"PLAINTEXT" * (3 * MIB))
+    cheap = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
+    options = ("--encrypt", "--init-only", "--reduce-device-size", "16M", "--uuid", UUID, "--type", "luks2", "-q")
+    command = ["cryptsetup", "reencrypt", *options, *cheap, "--key-file=-", str(vault)]
+    subprocess.run(command, input=b"secret", capture_output=True, check=True)
+    assert refusal(bench, carrier_in(vault), luks_selector(vault)).reason == "luks-not-encrypted"
+
+
 def test_what_holds_no_container_is_refused(bench: Bench, vault: Path) -> None:
     """An image of the right identity, but with nothing in it."""
     with vault.open("r+b") as file:

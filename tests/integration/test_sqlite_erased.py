@@ -17,6 +17,10 @@ from certificates.statements import Fact
 from tests.support.erasing import Ordered, erase, erase_with, order_database, write_all
 from tests.support.ext4_image import Mounted, ext4_image, run
 from tests.support.scanner import total_found
+from wipers.linux import files, sqlite
+from wipers.linux.machine import Machine
+from wipers.linux.runstate import Begun
+from wipers.model import Target
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -203,6 +207,25 @@ def test_another_file_under_the_name_is_not_found(disk: Mounted) -> None:
     path.rename(disk.root / "moved.db")
     path.write_bytes(copy)
     assert ordered.find() == ()
+
+
+def test_a_file_that_took_the_name_while_it_was_opened_is_refused(
+    disk: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The locks would be on one file, and the passes on another."""
+    make(disk, "DELETE")
+    ordered = order(disk)
+    other = database(disk).with_name("other")
+    other.write_bytes(database(disk).read_bytes())
+    disk.sync()
+    begin = files.begin
+
+    def swapped(root: int, names: tuple[str, ...], target: Target, machine: Machine, *, is_held: bool) -> Begun:
+        other.rename(database(disk))
+        return begin(root, names, target, machine, is_held=is_held)
+
+    monkeypatch.setattr(sqlite, "begin", swapped)
+    assert refused(ordered) == "identity-changed"
 
 
 def test_a_link_to_a_database_is_not_found(disk: Mounted) -> None:

@@ -204,7 +204,7 @@ def _target(target: Target, identity: LuksIdentity, selector: Selector | None, m
 def _survey_by_path(where: str, identity: LuksIdentity, selector: Selector | None, machine: Machine) -> Survey:
     """The survey before anything is held; what this host began to destroy is taken from its own note."""
     try:
-        with header_reader(where) as (read, size):
+        with header_reader(where) as (read, size, _):
             headers = find_headers(read, size)
     except OSError as error:
         return Survey(0, (), (Obstacle("open-failed", (("error", error_name(error)), ("where", where))),))
@@ -241,6 +241,8 @@ def _header_size(
         return 0, (Obstacle("luks-header-missing", (("where", where),)),)
     others = [header.uuid for header in intact if header.uuid != identity.luks_uuid]
     end = max(header.end for header in intact)
+    if not all(header.is_encrypted for header in intact):
+        return end, (Obstacle("luks-not-encrypted", (("where", where),)),)
     if not others:
         return end, ()
     facts = (("expected", identity.luks_uuid), ("fact", "luks-uuid"), ("found", others[0]), ("where", where))

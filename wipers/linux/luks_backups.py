@@ -40,12 +40,14 @@ class Backup:
 
 
 @contextmanager
-def header_reader(path: str) -> Iterator[tuple[Read, int]]:
-    """Bytes of a device or file, and its size; raises OSError."""
+def header_reader(path: str) -> Iterator[tuple[Read, int, FileNumber]]:
+    """Bytes of a device or file, its size, and which file it is; raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        yield lambda offset, length: os.pread(descriptor, length, offset), os.lseek(descriptor, 0, os.SEEK_END)
+        status = os.fstat(descriptor)
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        yield lambda offset, length: os.pread(descriptor, length, offset), size, (status.st_dev, status.st_ino)
     finally:
         os.close(descriptor)
 
@@ -66,7 +68,7 @@ def find_backups(
             continue
         backup = Backup(found)
         is_begun = begun is not None and backup.mark in begun.backups
-        if found.number in seen or not (is_begun or _is_backup(path, uuid)):
+        if found.number in seen or not (is_begun or _is_backup(found, uuid)):
             obstacles.append(Obstacle("header-backup-wrong", (("where", path),)))
             continue
         seen.add(found.number)
@@ -79,11 +81,12 @@ def _is_beyond_reach(found: FoundFile) -> bool:
     return any(obstacle.reason in BEYOND_REACH for obstacle in found.obstacles)
 
 
-def _is_backup(path: str, uuid: str) -> bool:
-    """Whether the file holds an intact header of the container, and so no other thing that a slip of the pen named."""
+def _is_backup(found: FoundFile, uuid: str) -> bool:
+    """Whether the very file that was found, and no other that has its name by now, holds an intact header of the
+    container, and so is no other thing that a slip of the pen named."""
     try:
-        with header_reader(path) as (read, size):
-            headers = find_headers(read, size)
+        with header_reader(found.path) as (read, size, number):
+            headers = find_headers(read, size) if number == found.number else ()
     except OSError:
         return False
     return any(header.offset == 0 and header.is_intact and header.uuid == uuid for header in headers)

@@ -42,6 +42,8 @@ class Header:
     """Keyslots that its JSON area lists."""
     end: int
     """First byte behind everything that belongs to the header: keyslots included, payload not."""
+    is_encrypted: bool = True
+    """Whether every part of the payload is encrypted: false while a container is made around plaintext."""
 
 
 def find_headers(read: Read, size: int) -> tuple[Header, ...]:
@@ -66,7 +68,8 @@ def _header(read: Read, size: int, offset: int, binary: bytes) -> Header:
     is_intact = stated == offset and _text(algorithm) == "sha256" and _checksum(whole) == binary[CHECKSUM][:32]
     described = _described(whole[BINARY_SIZE:])
     end = min(_end(described, length), size)
-    return Header(offset, 2, _text(uuid).lower(), is_intact, len(_objects(described, "keyslots")), end)
+    keyslots = len(_objects(described, "keyslots"))
+    return Header(offset, 2, _text(uuid).lower(), is_intact, keyslots, end, _is_encrypted(described))
 
 
 def _checksum(whole: bytes) -> bytes:
@@ -95,6 +98,14 @@ def _end(described: dict[str, Any], length: int) -> int:
     payload = [_number(segment, "offset") for segment in _objects(described, "segments").values()]
     end = max(*ends, min(payload, default=0))
     return -(-end // ALIGNMENT) * ALIGNMENT
+
+
+def _is_encrypted(described: dict[str, Any]) -> bool:
+    """Whether the header's keys alone stand between a reader and every segment of the payload (3.3)."""
+    segments = _objects(described, "segments").values()
+    return all(
+        one.get("type") == "crypt" and not str(one.get("encryption")).startswith("cipher_null") for one in segments
+    )
 
 
 def _number(described: dict[str, Any], name: str) -> int:

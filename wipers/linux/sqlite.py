@@ -142,10 +142,20 @@ def open(  # noqa: A001 - the name of the port
             check_free(content_obstacles(carrier, where, root))
             begun = begin(root, names_now(root, where), target, machine, is_held=True)
             state.forget_released()
+        _check_same_file(where, files.get(""), begun)
         identify = _identifier(root, files.get(""), begun, machine)
         check_unchanged(where, target.facts, identify())
         yield writer_of(root, begun, state, held, is_saved=is_saved, identify=identify, machine=machine)
     state.forget_released()
+
+
+def _check_same_file(where: str, main: int | None, begun: Begun) -> None:
+    """What is numbered first is the file that is locked, and none that took its name in between; raises Refused."""
+    if main is None or begun.streams is None:
+        return
+    numbered, held = begun.streams.tree.inodes[0], os.fstat(main).st_ino
+    if numbered != held:
+        raise Refused("identity-changed", where=where, fact="inode", found=str(numbered), expected=str(held))
 
 
 def _lock(where: str, files: dict[str, int]) -> None:

@@ -50,6 +50,22 @@ def test_the_second_copy_is_found_behind_a_first_of_any_size(size: int) -> None:
     assert (only.offset, only.is_intact) == (size, True)
 
 
+@pytest.mark.parametrize(
+    ("segment", "is_encrypted"),
+    [
+        ({"type": "crypt", "encryption": "aes-xts-plain64"}, True),
+        ({"type": "crypt", "encryption": "cipher_null-ecb"}, False),
+        ({"type": "linear"}, False),
+        ({"type": "hw-opal"}, False),
+    ],
+)
+def test_a_segment_that_no_key_protects_is_told(segment: dict[str, str], *, is_encrypted: bool) -> None:
+    """Destroying the key says nothing about it."""
+    segments = {"0": {"type": "crypt", "offset": "16777216", "encryption": "aes-xts-plain64"}, "1": segment}
+    (only,) = found(header(described={**DESCRIPTION, "segments": segments}) + bytes(4096))
+    assert only.is_encrypted == is_encrypted
+
+
 def test_a_single_changed_bit_breaks_a_copy_but_does_not_hide_it() -> None:
     """Destroyed means gone, not damaged."""
     damaged = bytearray(header())
