@@ -10,12 +10,13 @@ from agent.ledger import Ledger
 from certificates import consistency
 from certificates.approval import assets_on, check_approved, check_not_held, paper_of
 from certificates.encoding import decode, format_time
-from certificates.envelope import Sealed, unseal, unwrap
+from certificates.envelope import Sealed, Signature, unseal, unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.keyring import Chain, is_valid, resolver
 from certificates.selectors import commitment
 from certificates.statements import (
     Carrier,
+    FilesIdentity,
     Grade,
     Hold,
     HoldState,
@@ -155,15 +156,18 @@ def open_order(envelope: bytes, around: Circumstances) -> Sealed[Order]:
     return unseal(envelope, Order, resolver(around.chain.current, around.now))
 
 
-def reauthorize(order: Sealed[Order], start: Start, selector: Selector | None, around: Circumstances) -> Warrant:
+def reauthorize(
+    order: Sealed[Order], begun: Sealed[Start], selector: Selector | None, around: Circumstances
+) -> Warrant:
     """Return the warrant of a begun run: expiry no longer stops it; a hold, kill switch or revocation does."""
+    start = begun.statement
     carrier = next(c for c in order.statement.carriers if c.id == start.carrier)
     try:
         if around.kill_switch:
             raise Refused("kill-switch", where=around.kill_switch)
         _check_holds(order, carrier, around)
         _check_selector(carrier, selector)
-        _check_revocations(order, around)
+        _check_revocations((*order.signatures, *begun.signatures), around)
     except Failure as error:
         raise Interrupted("late-refusal", detail=error.row.en.format_map(error.facts)) from error
     warrant = _warrant(order, carrier, selector, around)
@@ -173,11 +177,10 @@ def reauthorize(order: Sealed[Order], start: Start, selector: Selector | None, a
 
 
 def size_of(carrier: Carrier) -> int:
-    """Return the bytes that the order says this carrier holds."""
+    """Return the most bytes that the order says this carrier holds."""
     identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    if carrier.selector is not None:
-        return carrier.selector.size
-    return getattr(identity, "size", 0)
+    most = identity.most_bytes if isinstance(identity, FilesIdentity) else getattr(identity, "size", 0)
+    return max(most, carrier.selector.size if carrier.selector is not None else 0)
 
 
 def _warrant(order: Sealed[Order], carrier: Carrier, selector: Selector | None, around: Circumstances) -> Warrant:
@@ -207,6 +210,16 @@ def _check_host_state(around: Circumstances) -> None:
         raise Refused("kill-switch", where=around.kill_switch)
     if around.seen is not None and around.now < around.seen:
         raise Refused("clock-behind", now=format_time(around.now), seen=format_time(around.seen))
+    _check_host_key(around)
+
+
+def _check_host_key(around: Circumstances) -> None:
+    """Check that the keyring lists this host's key, and that it counts now: else nobody could believe what it seals."""
+    key = next((host.key for host in around.chain.current.hosts if host.key.id == around.host), None)
+    if key is None:
+        raise Refused("signature-unknown-key", key=around.host)
+    if not is_valid(key, around.now):
+        raise Refused("key-not-valid", key=key.id, at=format_time(around.now))
 
 
 def _check_executor(order: Order, executor_key: str, around: Circumstances) -> None:
@@ -299,10 +312,12 @@ def _check_limits(count: int, size: int, around: Circumstances) -> None:
         raise Refused("limit-bytes", most=around.policy.bytes_per_day, used=used)
 
 
-def _check_revocations(order: Sealed[Order], around: Circumstances) -> None:
-    """Check that no key that approved the order was revoked or removed since."""
-    held = {k.key.id: k.key for person in around.chain.current.persons for k in person.keys}
-    for signature in order.signatures:
-        key = held.get(signature.key_id)
+def _check_revocations(signatures: tuple[Signature, ...], around: Circumstances) -> None:
+    """Check that no key that approved the order, declared its start or seals its end was revoked or removed since."""
+    keyring = around.chain.current
+    held = {k.key.id: k.key for person in keyring.persons for k in person.keys}
+    held |= {host.key.id: host.key for host in keyring.hosts}
+    for name in (*(signature.key_id for signature in signatures), around.host):
+        key = held.get(name)
         if key is None or _is_revoked(key.revoked_at, around):
-            raise Refused("signature-unknown-key", key=signature.key_id)
+            raise Refused("signature-unknown-key", key=name)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.lines import locked, write_durably
+from certificates.approval import check_hold
 from certificates.encoding import decode, encode
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Refused, Untrusted
@@ -136,9 +137,11 @@ class Documents:
     def _check_hold(self, envelope: bytes, chain: Chain) -> Sealed[Hold]:
         try:
             told = decode(unwrap(envelope).payload, Hold)
-            return unseal(envelope, Hold, resolver(chain.current, told.set_at))
+            hold = unseal(envelope, Hold, resolver(chain.current, told.set_at))
+            check_hold(hold)
         except Untrusted as error:
             raise Refused(error.reason, **error.facts) from error
+        return hold
 
 
 def _highest(known: Seen, seen: Seen) -> Seen:

@@ -53,7 +53,8 @@ def take_order(site: Site, envelope: bytes) -> str:
         raise Refused(error.reason, **error.facts) from error
     write_durably(site.state / "orders" / f"{order.digest.removeprefix('sha256:')}.dsse.json", envelope)
     if is_approved(order, chain.current):
-        site.ledger.supersede(order.statement.supersedes, site.clock())
+        with site.locked():
+            site.ledger.supersede(order.statement.supersedes, site.clock())
     return order.statement.id
 
 
@@ -65,13 +66,18 @@ def is_approved(order: Sealed[Order], keyring: Keyring) -> bool:
 
 
 def fetch(site: Site) -> tuple[Taken, ...]:
-    """Take in hold state and orders from the registry; raises Unregistered when it cannot be reached."""
+    """Take in keyrings, hold state and orders from the registry; raises Unregistered when it cannot be reached.
+
+    The registry only delivers: a keyring counts when its keepers, old and new, signed it.
+    """
     if site.registry is None:
         raise Unregistered("registry-unreachable", detail="this site names no registry")
+    keyrings = site.registry.fetch_keyrings(site.documents.chain().current.version)
+    taken = [take_in(site, envelope) for envelope in keyrings]
     trouble = site.refresh()
     if trouble is not None:
         raise Unregistered("registry-unreachable", detail=trouble)
-    state = site.documents.seen.hold_sequence
-    taken = [Taken("hold-state", f"sequence {state}")] if site.config.policy.has_register else []
+    if site.config.policy.has_register:
+        taken.append(Taken("hold-state", f"sequence {site.documents.seen.hold_sequence}"))
     envelopes = site.registry.fetch_orders(site.signer.key_id)
     return (*taken, *(Taken("order", take_order(site, envelope)) for envelope in envelopes))

@@ -17,6 +17,8 @@ from certificates.errors import Unregistered
 
 TIMEOUT = (5, 30)
 """Seconds to connect, and between two bytes."""
+MOST_KEYRINGS = 64
+"""Keyrings fetched at once."""
 MOST = 8 << 20
 """Bytes of an answer read at most."""
 
@@ -36,6 +38,10 @@ class Registry(Protocol):
 
     def fetch_orders(self, host: str) -> tuple[bytes, ...]:
         """Return the envelopes of the orders that name this host."""
+        ...
+
+    def fetch_keyrings(self, after: int) -> tuple[bytes, ...]:
+        """Return the envelopes of the keyrings that follow version `after`, in order."""
         ...
 
     def fetch_hold_state(self) -> Answer:
@@ -75,6 +81,16 @@ class RegistryClient:
             return tuple(base64.b64decode(item, validate=True) for item in json.loads(listed.body)["orders"])
         except (ValueError, KeyError, TypeError) as error:
             raise _unreadable() from error
+
+    def fetch_keyrings(self, after: int) -> tuple[bytes, ...]:
+        """Return the envelopes of the keyrings that follow version `after`, in order."""
+        listed = self._get(endpoints.KEYRINGS)
+        try:
+            newest = max(int(item["version"]) for item in json.loads(listed.body)["keyrings"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable() from error
+        versions = range(after + 1, min(newest, after + MOST_KEYRINGS) + 1)
+        return tuple(self._get(endpoints.KEYRING.format(version=version)).body for version in versions)
 
     def fetch_hold_state(self) -> Answer:
         """Return the newest hold state's envelope, and the registry's clock."""

@@ -53,14 +53,14 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         return Result(carrier, folder.sequence, None, None, late(error))
 
 
-def _documents(site: Site, folder: RunFolder) -> tuple[Start, Sealed[Order]]:
+def _documents(site: Site, folder: RunFolder) -> tuple[Sealed[Start], Sealed[Order]]:
     """Return the Start and the order of a run, read with the keyring and at the instant of the Start."""
     start = decode(unwrap(folder.require(bundle.START)).payload, Start)
     keyring = site.documents.chain().version(start.keyring)
     if keyring is None:
         raise Refused("keyring-chain", detail="the keyring of the Start is not in the chain")
-    unseal(folder.require(bundle.START), Start, resolver(keyring, start.started_at))
-    return start, unseal(folder.require(bundle.ORDER), Order, resolver(keyring, start.started_at))
+    begun = unseal(folder.require(bundle.START), Start, resolver(keyring, start.started_at))
+    return begun, unseal(folder.require(bundle.ORDER), Order, resolver(keyring, start.started_at))
 
 
 def _open_again(site: Site, warrant: Warrant, folder: RunFolder) -> AbstractContextManager[Writer]:

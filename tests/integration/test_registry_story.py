@@ -211,7 +211,7 @@ def test_every_question_to_an_ill_registry_ends_in_unregistered(name: str) -> No
     """One family for all that can be wrong with it: the data's fate does not hang on it."""
     with ill_registry(ILL[name]) as (url, _):
         client = RegistryClient(url)
-        questions: list[Any] = [lambda: client.fetch_orders("sha256:" + "0" * 64)]
+        questions: list[Any] = [lambda: client.fetch_orders("sha256:" + "0" * 64), lambda: client.fetch_keyrings(0)]
         if ILL[name].status != 200 or ILL[name].missing or len(ILL[name].body) > 8 << 20:
             questions += [
                 client.fetch_hold_state,

@@ -63,6 +63,12 @@ class Line:
     def fetch_orders(self, host: str) -> tuple[bytes, ...]:
         return self._answer("orders", lambda: self.registry.orders.delivered(host)[0])  # type: ignore[no-any-return]
 
+    def fetch_keyrings(self, after: int) -> tuple[bytes, ...]:
+        chain = self.registry.keyrings.chain().sealed
+        return self._answer(  # type: ignore[no-any-return]
+            "keyrings", lambda: tuple(item.envelope for item in chain[after:])
+        )
+
     def fetch_hold_state(self) -> Answer:
         return self._answer(  # type: ignore[no-any-return]
             "hold-state", lambda: Answer(200, self.registry.holds.state(), self.clock())
