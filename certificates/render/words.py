@@ -128,6 +128,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "residual.free-blocks": ("free blocks that held earlier versions", "曾存放早期版本的空闲块"),
     "residual.file-system-journal": ("the file system's journal", "文件系统日志"),
     "residual.names-in-directories": ("names left in directory blocks", "目录块中残留的名称"),
+    "residual.extended-attributes": ("extended attributes and access lists", "扩展属性和访问控制列表"),
     "residual.slack-of-neighbours": ("slack space of neighbouring files", "相邻文件的尾部空隙"),
     "residual.header-backups-not-searched": ("header backups: not looked for", "头部备份：未查找"),
     "residual.copies-outside-order": ("copies outside this order", "本销毁单以外的副本"),

@@ -271,6 +271,7 @@ ResidualCode = Literal[
     "free-blocks",
     "file-system-journal",
     "names-in-directories",
+    "extended-attributes",
     "slack-of-neighbours",
     "header-backups-not-searched",
     "copies-outside-order",

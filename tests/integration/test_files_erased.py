@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates.statements import Residual
 from tests.support.erasing import ZEROS, Ordered, erase, order_files, write_all
 from tests.support.ext4_image import Mounted, ext4_image, run
 from tests.support.scanner import total_found
@@ -89,6 +90,18 @@ def test_neighbours_keep_every_byte(disk: Mounted) -> None:
     erase(order(disk, *(f"secret-{number}.txt" for number in range(len(SIZES)))))
     assert kept.read_bytes() == content(77, 90_001)
     assert [path.name for path in (disk.root / "in").iterdir()] == ["kept.txt"]
+
+
+def test_attributes_are_said_not_to_be_reached(disk: Mounted) -> None:
+    """They lie in the inode or in a block of their own, which no extent of the file names."""
+    fill(disk.root / "in", SIZES)
+    name = "secret-1.txt"
+    os.setxattr(disk.root / "in" / name, "user.summary", b"SECRET-IN-AN-ATTRIBUTE" * 50)
+    ordered = order(disk, name)
+    assert Residual("extended-attributes") in ordered.target().residual
+    erase(ordered)
+    disk.sync()
+    assert total_found(disk.image, [b"SECRET-IN-AN-ATTRIBUTE"]) > 0
 
 
 def test_the_slack_behind_the_last_byte_is_overwritten(disk: Mounted) -> None:

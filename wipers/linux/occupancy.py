@@ -93,12 +93,13 @@ def target_of(
 
 
 def _residual(media: Media, names: int, *, is_raw_readable: bool) -> tuple[Residual, ...]:
-    """Return what writing in place does not reach: names, and what the file system's history left elsewhere."""
+    """Return what writing in place does not reach: names, attributes, and what the file system's history left."""
     found = (
         *residual_of(media),
         Residual("free-blocks"),
         Residual("file-system-journal"),
         Residual("names-in-directories", names),
+        Residual("extended-attributes"),
         Residual("memory-and-swap"),
     )
     return found if is_raw_readable else (*found, Residual("raw-storage-not-readable"))
