@@ -210,7 +210,6 @@ def _check_host_state(around: Circumstances) -> None:
         raise Refused("kill-switch", where=around.kill_switch)
     if around.seen is not None and around.now < around.seen:
         raise Refused("clock-behind", now=format_time(around.now), seen=format_time(around.seen))
-    _check_host_key(around)
 
 
 def _check_host_key(around: Circumstances) -> None:
@@ -260,6 +259,7 @@ def _choose(order: Order, chosen: tuple[str, ...]) -> tuple[Carrier, ...]:
 def _check_carrier(order: Sealed[Order], carrier: Carrier, selector: Selector | None, around: Circumstances) -> None:
     if around.host not in carrier.hosts:
         raise Refused("order-other-host", carrier=carrier.id)
+    _check_host_key(around)
     if spent := around.ledger.find_spent(order.digest, carrier.id):
         raise Refused("order-spent", carrier=carrier.id, sequence=spent.sequence)
     _check_gates(order.statement, carrier, around)

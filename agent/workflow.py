@@ -147,8 +147,8 @@ def check_confirmed(prepared: tuple[Prepared, ...], confirm: Confirm) -> None:
 def names_of(carrier: Carrier) -> tuple[str, ...]:
     """Return what confirms a carrier: its label, or a drive's serial."""
     identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    has_serial = isinstance(identity, DeviceIdentity) and identity.serial.strip()
-    return (carrier.label, identity.serial.strip()) if has_serial else (carrier.label,)
+    serial = identity.serial.strip() if isinstance(identity, DeviceIdentity) else ""
+    return (carrier.label, serial) if serial else (carrier.label,)
 
 
 def _authorize(site: Site, chosen: Chosen, executor: Signer) -> tuple[Warrant, ...]:

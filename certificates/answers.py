@@ -23,6 +23,7 @@ from certificates.statements import (
     Method,
     Order,
     OverwriteRecord,
+    Role,
     SampledReadBack,
 )
 
@@ -103,8 +104,10 @@ def _of_people(told: Certificate, order: Order) -> Pairs:
     executor = order.executing.person
     parts = {(executor, "performing"), (executor, "verifying"), (order.validator, "validating")}
     parts |= {(witness, "witnessing") for witness in order.witnesses}
+    signing = {(executor, Role.EXECUTOR), *((witness, Role.WITNESS) for witness in order.witnesses)}
     return {
         "participants": ({(one.person, one.act) for one in told.participants}, parts),
+        "persons": ({(one.id, one.role) for one in told.persons}, signing),
         "participants.place": ({one.place for one in told.participants}, {order.place}),
     }
 

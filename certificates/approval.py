@@ -29,9 +29,16 @@ def check_approved(keyring: Keyring, order: Order, carrier: Carrier, signers: Co
     missing = lacking(rule, order, signers)
     if missing is not None:
         raise Untrusted("rule-not-met", carrier=carrier.id, level=carrier.level, grade=grade, missing=missing)
-    if len(order.witnesses) < rule.witnesses:
-        raise Untrusted("witnesses-missing", found=len(order.witnesses), needed=rule.witnesses)
+    _check_witnesses(keyring, order, rule.witnesses)
     _check_authority(keyring, order, carrier, signers)
+
+
+def _check_witnesses(keyring: Keyring, order: Order, needed: int) -> None:
+    """Check that enough witnesses are named, and that each of them can sign: else no certificate would be complete."""
+    able = {p.id for p in keyring.persons if any(Role.WITNESS in held.roles for held in p.keys)}
+    found = len(able.intersection(order.witnesses))
+    if found < max(needed, len(order.witnesses)):
+        raise Untrusted("witnesses-missing", found=found, needed=max(needed, len(order.witnesses)))
 
 
 def _check_authority(keyring: Keyring, order: Order, carrier: Carrier, signers: Collection[PersonRole]) -> None:

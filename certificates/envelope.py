@@ -48,6 +48,8 @@ KINDS: dict[type, str] = {
 }
 """Kind and schema version of every statement that travels sealed (the selector travels bare)."""
 
+MOST_SIGNATURES = 256
+"""Signatures read at most: no document names more people, and each costs a look through the keyring."""
 LARGEST: dict[type, int] = {Certificate: 4 * MIB, Keyring: 4 * MIB}
 """Bytes read at most, where more than the 1 MiB of all others."""
 
@@ -134,6 +136,10 @@ def unwrap(envelope: bytes, most: int = MIB) -> Wrapped:
         if set(tree) != {"payload", "payloadType", "signatures"}:
             raise KeyError("names")
         signatures = tuple((item["keyid"], base64.b64decode(item["sig"], validate=True)) for item in tree["signatures"])
+        if not all(isinstance(text, str) for text in (tree["payloadType"], *(key for key, _ in signatures))):
+            raise TypeError("payloadType, keyid")
+        if len(signatures) > MOST_SIGNATURES:
+            raise ValueError("signatures")
         wrapped = Wrapped(tree["payloadType"], base64.b64decode(tree["payload"], validate=True), signatures)
         is_canonical = _dump(wrapped) == envelope
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
@@ -169,10 +175,11 @@ def _check(wrapped: Wrapped, statement: object, resolve: Resolver, key_id: str, 
 
 
 def _refuse_twice(signatures: tuple[tuple[str, bytes], ...]) -> None:
-    keys = [key_id for key_id, _ in signatures]
-    for key_id in keys:
-        if keys.count(key_id) > 1:
+    seen: set[str] = set()
+    for key_id, _ in signatures:
+        if key_id in seen:
             raise Untrusted("signature-twice", key=key_id)
+        seen.add(key_id)
 
 
 def _dump(wrapped: Wrapped) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,9 +113,9 @@ def check_keyring(keyring: Keyring) -> None:
     keys = [held.key.id for person in keyring.persons for held in person.keys]
     keys += [host.key.id for host in keyring.hosts] + [log.key.id for log in keyring.logs]
     keys += [key.id for key in keyring.hold_keys]
-    for names in (persons, keys):
-        for name in names:
-            if names.count(name) > 1:
+    for names in (Counter(persons), Counter(keys)):
+        for name, count in names.items():
+            if count > 1:
                 raise Untrusted("keyring-chain", detail=f"{name} stands twice in version {keyring.version}")
 
 

@@ -6,10 +6,11 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from certificates.approval import check_hold
 from certificates.encoding import decode, format_time, parse_time
 from certificates.envelope import Sealed, seal, unseal, unwrap
 from certificates.errors import Refused, Untrusted
-from certificates.keyring import REGISTRY, resolver
+from certificates.keyring import resolver
 from certificates.statements import Hold, HoldLift, HoldState, Role
 from server_stub.keyrings import Keyrings, check_all_signed, check_not_ahead
 from server_stub.ports import Ports
@@ -31,9 +32,7 @@ class Holds:
         sealed = self._unseal(envelope, Hold)
         hold = sealed.statement
         check_not_ahead(hold.set_at, self._ports.now())
-        if any(person.role is not Role.SECURITY_OFFICER for person in hold.persons):
-            raise Untrusted("signature-wrong-role", person=hold.persons[0].id, role=hold.persons[0].role.value)
-        check_all_signed(sealed, hold.persons or (REGISTRY,))
+        check_hold(sealed)
         with self._ports.store.write() as connection:
             if connection.execute(sa.select(HOLDS.c.digest).where(HOLDS.c.digest == sealed.digest)).first():
                 return sealed.digest, False

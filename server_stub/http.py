@@ -187,7 +187,8 @@ def _route_log(app: FastAPI, registry: Registry) -> None:
 
     @app.get(endpoints.LOG_CONSISTENCY)
     def consistency(
-        old: Annotated[int, Query(alias="from", ge=0)], new: Annotated[int | None, Query(alias="to", ge=0)] = None
+        old: Annotated[int, Query(alias="from", ge=0, le=(1 << 53) - 1)],
+        new: Annotated[int | None, Query(alias="to", ge=0, le=(1 << 53) - 1)] = None,
     ) -> Response:
         """That the log at `to` (or now) extends the log at `from`, in the form that witnesses are sent."""
         return Response(registry.consistency(old, new), media_type=TEXT, headers=_FRESH)

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from certificates import claims
+from certificates.answers import check_answers, check_seen
 from certificates.encoding import decode, digest
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Refused, Untrusted
@@ -188,7 +189,7 @@ class Records:
         return sealed
 
     def _check_order(self, certificate: Certificate) -> None:
-        """Where the registry has the order, the certificate answers it: this carrier, this host, this level."""
+        """Where the registry has the order, the certificate answers it, and was made of what was ordered."""
         order = self._orders.find(certificate.binding.order)
         if order is None:
             return
@@ -199,6 +200,8 @@ class Records:
             raise Untrusted("registry-carrier", detail=f"the order asks for {carrier.level}")
         if certificate.host not in carrier.hosts:
             raise Untrusted("registry-carrier", detail="the order names another host for this carrier")
+        check_answers(certificate, order, carrier)
+        check_seen(certificate.evidence, carrier)
 
     def _register(self, sealed: Sealed[Any], kind: str, check: Check, file: File) -> Registered:
         """The document and its leaf are on disk under a new checkpoint, unless another writer was first with it.

@@ -27,6 +27,7 @@ from certificates.statements import (
     Hold,
     HoldScope,
     HoldState,
+    HostKey,
     Keyring,
     LedgerEntry,
     Level,
@@ -155,6 +156,8 @@ PLAIN_RULE = world.rule(Level.CLEAR, Grade.IMPORTANT)
 SPENT = Ledger((LedgerEntry(1, None, NOW - HOUR, digest(world.order()), "C-1", 4, 1 << 30),), "sha256:" + "0" * 64)
 SUPERSEDED = Ledger((LedgerEntry(1, None, NOW - HOUR, digest(world.order()), None, None, 0),), "sha256:" + "0" * 64)
 
+FEW = Selector("C-1", "5" * 64, FilesSelector("/srv", ("few",), "6" * 64))
+
 REFUSALS: dict[str, tuple[str, Callable[[], Case]]] = {
     "one signature short": ("rule-not-met", lambda: Case(signers=("P-0101", "P-0417", "P-0102"))),
     "the security officer is missing": ("rule-not-met", lambda: Case(signers=("P-0101", "P-0417", "P-0588"))),
@@ -197,6 +200,28 @@ REFUSALS: dict[str, tuple[str, Callable[[], Case]]] = {
         lambda: Case(order=world.order(retention=replace(world.order().retention, due="2026-11-21"))),
     ),
     "another host": ("order-other-host", lambda: Case(around={"host": digest(b"another")})),
+    "this host is not in the keyring": ("signature-unknown-key", lambda: Case(ring=world.keyring(hosts=()))),
+    "this host's key was revoked": (
+        "key-not-valid",
+        lambda: Case(ring=world.keyring(hosts=(HostKey("arch-07", world.public(world.host(), revoked_at=NOW)),))),
+    ),
+    "a witness whom nobody knows": (
+        "witnesses-missing",
+        lambda: Case(order=world.order(witnesses=("P-0311", "P-0729", "P-9999"))),
+    ),
+    "a witness who is none": ("witnesses-missing", lambda: Case(order=world.order(witnesses=("P-0311", "P-0811")))),
+    "more bytes than a day may take, told to be few": (
+        "limit-bytes",
+        lambda: Case(
+            order=with_carrier(
+                identity=FilesIdentity(UUID, 2, 1, 9, 1 << 40),
+                selector=SelectorCommitment(commitment(FEW), 1, 1),
+                technique=None,
+            ),
+            selectors={"C-1": FEW},
+            policy=Policy(bytes_per_day=1 << 30),
+        ),
+    ),
     "spent": ("order-spent", lambda: Case(around={"ledger": SPENT})),
     "superseded": ("order-superseded", lambda: Case(around={"ledger": SUPERSEDED})),
     "held as a whole": ("on-hold", lambda: Case(holds=held("everything", "*"))),

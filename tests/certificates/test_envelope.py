@@ -95,6 +95,9 @@ def test_a_signature_under_another_persons_key_id_fails() -> None:
         lambda tree: tree["signatures"][0].pop("sig"),
         lambda tree: tree.update(comment="hello"),
         lambda tree: tree["signatures"][0].update(cert="hello"),
+        lambda tree: tree.update(payloadType=7),
+        lambda tree: tree["signatures"][0].update(keyid=["a"]),
+        lambda tree: tree.update(signatures=[{"keyid": str(n), "sig": ""} for n in range(20_000)]),
     ],
 )
 def test_an_envelope_has_one_form(change: Callable[[dict[str, Any]], None]) -> None:

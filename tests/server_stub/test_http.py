@@ -212,6 +212,7 @@ MALFORMED = {
     "negative": "/v1/orders?after=-1",
     "a word": "/v1/log/consistency?from=one",
     "nothing": "/v1/log/consistency",
+    "a size beyond all logs": f"/v1/log/consistency?from=0&to={1 << 64}",
     "a wait below zero": f"/v1/hosts/{SOME}/orders?wait=-1",
     "no number": f"/v1/hosts/{SOME}/orders?wait=nan",
 }

@@ -176,6 +176,18 @@ def test_a_certificate_must_answer_the_order_where_the_registry_has_it(
     world.store.close()
 
 
+def test_a_certificate_that_tells_more_than_its_order_is_refused_where_the_registry_has_it() -> None:
+    """An invented witness, or a purge of media that the order's image cannot be on, is no business of a receipt."""
+    world = make_world()
+    order = Desk().order()
+    world.registry.orders.accept(seal(order, [signer("requester"), signer("approver")]))
+    told = world.desk.certificate(binding=replace(world.desk.binding(), order=digest(order)))
+    invented = replace(told.participants[0], person="mayor", act="witnessing")
+    flawed = world.desk.seal_certificate(replace(told, participants=(*told.participants, invented)))
+    assert refused(world, flawed, size=0).reason == "binding-broken"
+    world.store.close()
+
+
 @pytest.mark.parametrize("number", ["journal_sequence", "ledger_number"])
 def test_a_number_used_twice_is_an_incident(any_world: World, number: str) -> None:
     """A host restored from a backup, or copied, repeats its numbers; so does one whose owner wants a run forgotten."""

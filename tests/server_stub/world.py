@@ -183,14 +183,14 @@ class Desk:
             assets=self.order().assets,
             grade=statements.Grade.GENERAL,
             binding=self.binding(sequence),
-            medium=statements.Medium("vendor", "model", "serial-1", None, "magnetic device", None, "host", ()),
+            medium=statements.Medium("vendor", "model", "serial-1", None, "magnetic (device)", None, "host", ()),
             applied=statements.Applied(
                 statements.Level.CLEAR,
                 "zeros",
                 "zeros",
                 "none",
-                (),
-                "zeros",
+                (statements.PassDescription(1, "0x00"),),
+                "0x00",
                 "expunge",
                 "1",
                 statements.FullVerification(),
@@ -201,7 +201,7 @@ class Desk:
             ended_at=NOW - timedelta(minutes=2),
             destination="internal-reuse",
             otherwise=None,
-            participants=(statements.Participant("executor", "performing", "e", "t", "u", "room 1", None),),
+            participants=self.participants(),
             persons=(person("executor"), person("witness")),
             approved_by=(person("requester"), person("approver")),
             paper=None,
@@ -209,6 +209,16 @@ class Desk:
             limits=("software cannot destroy",),
         )
         return replace(certificate, **changes)  # type: ignore[arg-type]
+
+    def participants(self) -> tuple[statements.Participant, ...]:
+        """Everybody whom the order gives a part in the act."""
+        performing = statements.Participant("executor", "performing", "executor", "title", "unit", "room 1", None)
+        others = (("witness", "witnessing"), ("validator", "validating"))
+        return (
+            performing,
+            replace(performing, act="verifying"),
+            *(statements.Participant(name, act, name, "title", "unit", "room 1", None) for name, act in others),  # type: ignore[arg-type]
+        )
 
     def binding(self, sequence: int = 1, **changes: object) -> statements.Binding:
         binding = statements.Binding(
@@ -231,8 +241,9 @@ class Desk:
         return replace(binding, **changes)  # type: ignore[arg-type]
 
     def evidence(self, mismatched: int = 0) -> statements.Evidence:
-        facts = (statements.Fact("serial", "serial-1"),)
         size = 1 << 20
+        told = {"vendor": "vendor", "model": "model", "serial": "serial-1", "wwn": "", "size": str(size)}
+        facts = tuple(statements.Fact(name, value) for name, value in told.items())
         return statements.Evidence(
             kind="device",
             method=statements.Method.DEVICE_OVERWRITE,
