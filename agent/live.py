@@ -46,7 +46,7 @@ def open_site(named: str | None = None) -> Site:
     path, state = find_site(named)
     config = read_config(path.read_text(), str(path))
     key = path.parent / config.host_key
-    check_safe(path, key, path.parent / "keyring", state)
+    check_safe(*parts_of_site(path, key, state))
     for folder in FOLDERS:
         (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return _wire(config, path, state, KeySigner(load_key(key)))
@@ -67,6 +67,13 @@ def _wire(config: Config, path: Path, state: Path, signer: KeySigner) -> Site:
         free_space=lambda where: shutil.disk_usage(where).free,
         power=battery,
     )
+
+
+def parts_of_site(config: Path, key: Path, state: Path) -> tuple[Path, ...]:
+    """Return what only the site's owner may change: a ledger cut by others would let an order be carried out twice."""
+    folders = (config.parent / "keyring", *(state / name for name in FOLDERS))
+    files = [*folders[0].glob("*"), *(state / "ledger").glob("*"), state / "seen.json"]
+    return (config, key, state, *folders, *files)
 
 
 def check_safe(*paths: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.config import read_config
-from agent.live import check_safe, find_site
+from agent.live import check_safe, find_site, parts_of_site
 from certificates.encoding import digest
 from certificates.errors import Failure, Refused
 from tests.support.agent_site import Agent, agent, approved, order
@@ -95,6 +95,21 @@ def test_for_root_every_site_file_and_parent_must_be_roots(tmp_path: Path) -> No
         path.chmod(was)
     os.chown(file, 65534, 65534)
     assert reason_of(lambda: check_safe(file)) == "site-not-safe"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's files are judged, and only for root")
+@pytest.mark.parametrize("name", ["ledger", "ledger/ledger.jsonl", "journal", "seen.json", "keyring/1.dsse.json"])
+def test_for_root_the_ledger_and_all_that_must_not_be_forgotten_are_roots_too(tmp_path: Path, name: str) -> None:
+    """Who can cut the ledger can have an order carried out twice."""
+    desk = agent(tmp_path / "site")
+    desk.run(approved(order(witnesses=())))
+    parts = parts_of_site(tmp_path / "site" / "config.toml", tmp_path / "site" / "host.pem", tmp_path / "site")
+    for part in parts:
+        if part.exists():
+            part.chmod(0o700)
+    check_safe(*parts)
+    (tmp_path / "site" / name).chmod(0o702)
+    assert reason_of(lambda: check_safe(*parts)) == "site-not-safe"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from agent.submission import submit
 from agent.workflow import Chosen
 from certificates import bundle
 from certificates.errors import Interrupted, Refused, Unproven, Unregistered
-from certificates.statements import Hold, HoldScope, Outcome, RefusedRun, Secrecy
+from certificates.statements import DeviceIdentity, Hold, HoldScope, HostKey, Outcome, RefusedRun, Secrecy
 from tests.support import world
 from tests.support.agent_site import agent, approved, carrier, order
 from tests.support.simulated_host import Lies, Plug, PowerCut, Simulated, SimulatedHost
@@ -200,6 +200,41 @@ def test_expiry_does_not_stop_a_resume_but_a_hold_does(tmp_path: Path) -> None:
     desk.site.refresh()
     (result,) = desk.resume()
     assert result.failure is None
+
+
+@pytest.mark.parametrize("name", ["P-0230", "host arch-07"])
+def test_a_resume_stops_when_the_executors_or_the_hosts_key_was_revoked(tmp_path: Path, name: str) -> None:
+    """Who has the thief's key in hand has begun this run, or would seal its end."""
+    desk = agent(tmp_path)
+    desk.stop.set()
+    desk.run(approved(PLAIN))
+    gone = world.public(world.signer(name), revoked_at=desk.clock.at)
+    persons = tuple(
+        replace(one, keys=(replace(one.keys[0], key=gone),)) if one.id == name else one for one in desk.ring.persons
+    )
+    hosts = (HostKey("arch-07", gone),) if name not in world.PEOPLE else desk.ring.hosts
+    ring = world.next_keyring(desk.ring, persons=persons, hosts=hosts)
+    desk.site.documents.take_keyring(world.seal_keyring(ring))
+    (result,) = desk.resume()
+    assert isinstance(result.failure, Interrupted)
+    assert result.failure.reason == "late-refusal"
+
+
+def test_a_drive_without_a_serial_is_not_confirmed_by_saying_nothing() -> None:
+    """Enter alone must never be an answer."""
+    nameless = replace(world.carrier(), identity=DeviceIdentity("", "VIRTUAL", "", None, 65536))
+    assert workflow.names_of(nameless) == (nameless.label,)
+
+
+def test_only_a_security_officers_hold_is_taken(tmp_path: Path) -> None:
+    """One approver must not be able to stop what all approved; that is what officers are for."""
+    desk = agent(tmp_path)
+    everything = (HoldScope("everything", "*"),)
+    approver, officer = world.role_of("P-0417"), world.role_of("P-0102")
+    for persons, signers in (((approver,), ("P-0417",)), ((officer, approver), ("P-0102",))):
+        held = Hold("H-1", everything, "inquiry", "court", desk.clock.at, persons)
+        with pytest.raises(Refused):
+            desk.site.documents.take_hold(world.seal(held, *signers), desk.site.documents.chain())
 
 
 def test_no_registry_leaves_the_certificate_in_the_outbox(tmp_path: Path) -> None:
