@@ -100,6 +100,24 @@ def test_an_image_whose_blocks_moved_during_the_run_is_unread(bench: Bench, chan
     assert {failure.error for failure in found.unread} == {"ESTALE"}
 
 
+def test_an_image_whose_blocks_moved_while_the_run_rested_is_unread(bench: Bench) -> None:
+    """Taken up again, the run must not take the new blocks for those that held the content."""
+    image = bench.ext4() / "image"
+    image.write_bytes((NEEDLE * (2 * MIB))[: 2 * MIB])
+    with image.with_name("spare").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 2 * MIB)
+    commit(image)
+    carrier, selector = carrier_of(image_identity(image)), path_selector(image)
+    (target,) = bench.host.find(carrier, selector)
+    with bench.host.open(target, carrier, selector, resuming=False):
+        pass
+    punch(image)
+    with bench.host.open(target, carrier, selector, resuming=True) as writer:
+        assert write_all(writer) == 0
+        assert read_all(writer).unread_size >= MIB
+    assert total_found(bench.folder / "disk.img", [NEEDLE]) > 0
+
+
 def read_all(writer: Writer) -> FullFindings:
     writer.settle()
     return read_back_all(writer, writer.layout("whole"), KEYSTREAM, loop())

@@ -54,20 +54,21 @@ def find_image(identity: ImageIdentity, path: str, machine: Machine) -> tuple[Ta
 def open(  # noqa: A001 - the name of the port
     target: Target, carrier: Carrier, selector: Selector | None, resuming: bool, machine: Machine = THIS_MACHINE
 ) -> Iterator[ImageWriter]:
-    """Hold the image file as `hold` does; `resuming` changes nothing, for its facts survive."""
-    with hold(target, machine) as writer:
+    """Hold the image file as `hold` does."""
+    with hold(target, machine, resuming=resuming) as writer:
         check_same(target.location, "sector-size", target.sector_size, writer.sector_size)
         yield writer
 
 
 @contextmanager
-def hold(target: Target, machine: Machine) -> Iterator[ImageWriter]:
-    """The image file, identified on the open descriptor and used by nobody else; raises Refused."""
+def hold(target: Target, machine: Machine, *, resuming: bool) -> Iterator[ImageWriter]:
+    """The image file, identified on the open descriptor and used by nobody else; raises Refused. `resuming`: its blocks
+    must be those that it had when the run began."""
     found = find_file(target.location, machine)
     if found is None:
         raise Refused("open-failed", where=target.location, error="ENOENT")
     check_unchanged(target.location, target.facts, _target(found).facts)
-    with open_in_place(found, machine, stream=0) as file:
+    with open_in_place(found, machine, stream=0, resuming=resuming) as file:
         writer = ImageWriter(file, target.location)
         check_unchanged(target.location, target.facts, writer.facts())
         yield writer

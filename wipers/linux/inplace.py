@@ -17,6 +17,7 @@ from wipers.linux.filesystems import FileSystem, file_system_of, forbidding_flag
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
 from wipers.linux.openers import FileNumber
+from wipers.linux.places import places_at_start
 from wipers.linux.streams import is_written_elsewhere
 from wipers.linux.usage import file_obstacles, in_use, observe
 from wipers.model import Lost, Obstacle
@@ -90,11 +91,13 @@ def _facts(path: str) -> tuple[tuple[str, str], ...]:
 
 class FileInPlace:
     """An opened file: written directly, read below its file system at the addresses of the last `settle`; what no
-    longer lies where it lay when the file was opened cannot be read."""
+    longer lies where it lay when the run began cannot be read."""
 
-    def __init__(self, found: FoundFile, descriptor: int, machine: Machine, stream: int) -> None:
-        """Take over a descriptor that was opened for writing; raises OSError."""
-        self._before = map_extents(descriptor).spans
+    def __init__(
+        self, found: FoundFile, descriptor: int, machine: Machine, stream: int, before: tuple[Span, ...]
+    ) -> None:
+        """Take over a descriptor that was opened for writing, with the blocks that the file had when the run began."""
+        self._before = before
         self._found = found
         self._machine = machine
         self._stream = stream
@@ -167,7 +170,7 @@ class FileInPlace:
             yield json.dumps(line, separators=(",", ":"))
 
 
-def open_in_place(found: FoundFile, machine: Machine, stream: int) -> FileInPlace:
+def open_in_place(found: FoundFile, machine: Machine, stream: int, *, resuming: bool) -> FileInPlace:
     """The file, opened for writing after it was looked at again on a descriptor that leads to the same inode; raises
     Refused where it is another by now, or in use."""
     try:
@@ -183,7 +186,9 @@ def open_in_place(found: FoundFile, machine: Machine, stream: int) -> FileInPlac
     finally:
         os.close(looking)
     try:
-        return FileInPlace(now, descriptor, machine, stream)
+        mark = (now.file_system.uuid or "", now.number[1])
+        before = places_at_start(descriptor, mark, machine.runs, resuming=resuming)
+        return FileInPlace(now, descriptor, machine, stream, before)
     except OSError as error:
         os.close(descriptor)
         raise Refused("open-failed", where=found.path, error=error_name(error)) from error

@@ -68,14 +68,14 @@ def open(  # noqa: A001 - the name of the port
     if not isinstance(identity, LuksIdentity):
         raise Refused("open-failed", where=target.location, error="not a LUKS carrier")
     with ExitStack() as held:
-        container = held.enter_context(_hold(target, identity, machine))
+        container = held.enter_context(_hold(target, identity, machine, resuming=resuming))
         headers = find_headers(container.peek, container.size)
         begun = _state(identity, machine).load() if resuming else None
         survey = _survey(target.location, identity, selector, machine, begun=begun, headers=headers)
         check_free(survey.obstacles)
         check_same(target.location, "header-size", target.header_size, survey.total)
         files = [
-            held.enter_context(open_in_place(backup.found, machine, stream))
+            held.enter_context(open_in_place(backup.found, machine, stream, resuming=resuming))
             for stream, backup in enumerate(survey.backups, start=1)
         ]
         writer = LuksWriter(container, target.location, survey.header_size, tuple(files), len(_named(selector)))
@@ -182,9 +182,10 @@ def _containers(identity: LuksIdentity, selector: Selector | None, machine: Mach
 
 
 @contextmanager
-def _hold(target: Target, identity: LuksIdentity, machine: Machine) -> Iterator[Container]:
+def _hold(target: Target, identity: LuksIdentity, machine: Machine, *, resuming: bool) -> Iterator[Container]:
     is_device = isinstance(identity.container, DeviceIdentity) or identity.container.attached
-    with blocks.hold(target, machine) if is_device else images.hold(target, machine) as container:
+    held = blocks.hold(target, machine) if is_device else images.hold(target, machine, resuming=resuming)
+    with held as container:
         yield container
 
 

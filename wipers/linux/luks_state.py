@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from certificates.encoding import digest
 from certificates.errors import Refused
 from certificates.statements import LuksIdentity
 from wipers.linux.luks_backups import Backup, FileMark
+from wipers.linux.notes import write_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,6 @@ class StateFile:
         """The note is durable before anything is written; raises Refused where it cannot be."""
         told = {"header_size": header_size, "backups": sorted(backup.mark for backup in backups)}
         try:
-            self._write(json.dumps(told))
+            write_note(self._path, json.dumps(told))
         except OSError as error:
             raise Refused("journal-not-writable", detail=str(error.strerror)) from error
-
-    def _write(self, text: str) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
