@@ -15,7 +15,6 @@ from certificates.statements import Extent
 from wipers.linux.machine import PAGE_SIZE
 from wipers.model import Lost, MediumError
 
-BLKROGET = 0x125E
 BLKFLSBUF = 0x1261
 BLKSSZGET = 0x1268
 BLKGETSIZE64 = 0x80081272
