@@ -46,6 +46,9 @@ class Medium:
         if self.storage.is_device:
             settle_below(THIS_MACHINE, os.fstat(self.storage.descriptor).st_rdev)
 
+    def moved(self) -> tuple[Extent, ...]:
+        return ()
+
     def physical_extents(self) -> bytes | None:
         return None
 

@@ -258,6 +258,11 @@ class Reader(Protocol):
         """Make everything written durable and every later read come from the medium; raises MediumError, Lost."""
         ...
 
+    def moved(self) -> tuple[Extent, ...]:
+        """Ranges that no longer lie where they lay when the run began, as the last `settle` found: whatever is read in
+        their place says nothing about them."""
+        ...
+
     def physical_extents(self) -> bytes | None:
         """JSON lines of the extents below the file system, numbers only; none for a device."""
         ...

@@ -9,6 +9,7 @@ from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size,
 from certificates.statements import (
     Area,
     ConstantPattern,
+    Failure,
     FullReadBack,
     Identified,
     KeyGone,
@@ -21,7 +22,11 @@ from certificates.statements import (
 )
 from wipers.model import ConstantByte, FreshKeystream, Lost, Overwrite, Plan, ReadBack, Reader
 from wipers.pipeline import Loop
+from wipers.ranges import KEPT, coalesce
 from wipers.readback import read_back_all, read_back_sample
+
+MOVED = "ESTALE"
+"""Error of a range that moved, as a read of it would tell."""
 
 Now = Callable[[], Time]
 
@@ -104,6 +109,8 @@ def verify_sample(
     chosen = positions(seed_of(drawn.seed.local, drawn.nonce), blocks, count)
     found = read_back_sample(reader, reader.layout(reading.step.area), reading.pattern, chosen, loop=loop)
     _check_reached(found.looked_at, len(chosen), loop)
+    # What is known to have moved is not left to chance: it counts whether or not a position fell on it.
+    moved = [Failure(extent, MOVED) for extent in reader.moved()]
     return SampledReadBack(
         step=reading.number,
         compared_with=reading.step.compared_with,
@@ -118,8 +125,8 @@ def verify_sample(
         samples="sha256:" + found.samples,
         mismatched=found.mismatched,
         mismatched_blocks=found.mismatched_blocks,
-        unread=found.unread,
-        unread_blocks=found.unread_blocks,
+        unread=coalesce((*found.unread, *moved))[:KEPT],
+        unread_blocks=found.unread_blocks + sum(blocks_of(one.extent.length) for one in moved),
         ended_at=now(),
     )
 

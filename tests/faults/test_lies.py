@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import errors
-from certificates.statements import CryptoEraseConditions, Kind, Level, Outcome, SampledVerification
+from certificates.statements import CryptoEraseConditions, Extent, Kind, Level, Outcome, SampledVerification
 from tests.support.runs import SMALL, Run, carrier, run_of
 from tests.support.simulated_host import Lies, Place, Plug, Simulated
 from wipers import WIPERS
@@ -111,6 +111,14 @@ def test_a_sample_that_meets_damage_proves_nothing() -> None:
     run = run_of(verification=SampledVerification(999_999, 100_000))
     run.simulated.lies.drops_writes = frozenset((0, sector) for sector in range(0, 128, 4))
     assert outcome_of(run) is Outcome.NOT_REACHED
+
+
+def test_a_sample_does_not_leave_to_chance_what_is_known_to_have_moved() -> None:
+    """One block is read of sixteen: that the moved one is another must not prove anything."""
+    for sector in range(0, 128, 8):
+        run = run_of(verification=SampledVerification(500_000, 900_000))
+        run.simulated.lies.moved = (Extent(0, sector * 512, 512),)
+        assert outcome_of(run) is Outcome.UNKNOWN
 
 
 def untouched(simulated: Simulated, before: str) -> bool:

@@ -60,6 +60,8 @@ class Lies:
     """Another device answers from then on."""
     swapped_at: int | None = None
     """Another device answers from this effect on."""
+    moved: tuple[Extent, ...] = ()
+    """Something else lies there by now than when the run began."""
     keeps_keys: bool = False
     """The header reads as overwritten, and the container opens all the same."""
     seconds: float = 0.0
@@ -166,6 +168,9 @@ class SimulatedWriter:
         with self._effect():
             left = 2 if self._machine.lies.keeps_keys else self._machine.header_copies_left()
             return KeyState(left and 1, left, "a simulated opener", left == 0, 0, 0)
+
+    def moved(self) -> tuple[Extent, ...]:
+        return self._machine.lies.moved
 
     def physical_extents(self) -> bytes | None:
         if self.place == "device":

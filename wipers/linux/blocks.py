@@ -151,6 +151,9 @@ class DeviceWriter:
         self._storage.settle()
         settle_below(self._machine, self._device)
 
+    def moved(self) -> tuple[Extent, ...]:
+        return ()
+
     def physical_extents(self) -> bytes | None:
         return None
 

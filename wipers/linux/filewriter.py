@@ -202,6 +202,9 @@ class FilesWriter:
         check_not_moved(self._moved.get(stream, ()), stream, offset, len(buffer))
         read_below(self._windows, stream, self._streams.spans(stream), offset, buffer)
 
+    def moved(self) -> tuple[Extent, ...]:
+        return tuple(Extent(stream, *one) for stream, ranges in self._moved.items() for one in ranges)
+
     def physical_extents(self) -> bytes | None:
         return b"".join(self._extent_lines())
 

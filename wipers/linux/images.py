@@ -120,6 +120,9 @@ class ImageWriter:
     def settle(self) -> None:
         self._file.settle()
 
+    def moved(self) -> tuple[Extent, ...]:
+        return self._file.moved()
+
     def physical_extents(self) -> bytes | None:
         return "".join(f"{line}\n" for line in self._file.extent_lines()).encode("ascii")
 

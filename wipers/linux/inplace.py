@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from certificates.errors import Refused
+from certificates.statements import Extent
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import Storage, error_name, open_descriptor
 from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, open_below, read_below
@@ -162,6 +163,10 @@ class FileInPlace:
         self._moved = moved_ranges(self._before, self._spans)
         if self._below is not None:
             settle_below(self._machine, self._found.file_system.device)
+
+    def moved(self) -> tuple[Extent, ...]:
+        """Ranges that no longer lay where they lay when the run began, at the last `settle`."""
+        return tuple(Extent(self._stream, offset, length) for offset, length in self._moved)
 
     def extent_lines(self) -> Iterable[str]:
         """The file's extents as the last `settle` found them, numbers only, a JSON line each."""

@@ -134,6 +134,9 @@ class LuksWriter:
         for held in (self._container, *self._backups):
             held.settle()
 
+    def moved(self) -> tuple[Extent, ...]:
+        return (*self._container.moved(), *(extent for file in self._backups for extent in file.moved()))
+
     def physical_extents(self) -> bytes | None:
         own = self._container.physical_extents()
         lines = "".join(f"{line}\n" for file in self._backups for line in file.extent_lines())
