@@ -8,6 +8,7 @@ from agent.authorize import reauthorize
 from agent.carrying import Hands, Result, conclude, finish, repair_ledger
 from agent.journal import Journal
 from agent.runs import RunFolder
+from agent.signing import check_speaker
 from agent.site import Site
 from agent.workflow import Begun, carry_out, late
 from certificates import bundle
@@ -15,6 +16,7 @@ from certificates.encoding import decode
 from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Failure, Refused, Unregistered
 from certificates.keyring import resolver
+from certificates.signers import Signer
 from certificates.statements import Order, Start
 from wipers.model import Target, Warrant, Writer
 from wipers.progress import replay
@@ -34,6 +36,8 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
     carrier = journal.opened.carrier or "?"
     try:
         start, order = _documents(site, folder)
+        if hands.executor is not None:
+            _check_executor(site, start.statement, hands.executor)
         with site.locked():
             repair_ledger(site)
         if (certificate := folder.fixed()) is not None:
@@ -51,6 +55,13 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         raise
     except Failure as error:
         return Result(carrier, folder.sequence, None, None, late(error))
+
+
+def _check_executor(site: Site, start: Start, executor: Signer) -> None:
+    """Check that the key will count on the certificate: a signature there cannot be taken away again."""
+    keyring = site.documents.chain().version(start.keyring)
+    if keyring is not None:
+        check_speaker(start, executor.key_id, keyring, site.clock())
 
 
 def _documents(site: Site, folder: RunFolder) -> tuple[Sealed[Start], Sealed[Order]]:

@@ -33,14 +33,15 @@ def sign(
         raise Refused("nothing-to-sign")
     chain = chain_at_hand(screen, keyrings)
     signers = [signer_of(screen, name) for name in key_files]
-    documents = [(path, expect(read_file(path, LARGEST), Certificate)) for path in files]
-    for path, document in documents:
+    read = [(path, read_file(path, LARGEST)) for path in files]
+    documents = [(path, data, expect(data, Certificate)) for path, data in read]
+    for path, _, document in documents:
         screen.tell("\n".join(_sheet(screen, path, document.statement)) + "\n")
         for signer in signers:
             _check(screen, document, signer.key_id, chain)
     rows_of_json = []
-    for path, _ in documents:
-        signed = expect(signing.add(path, read_file(path, LARGEST), signers), Certificate)
+    for path, data, _ in documents:
+        signed = expect(signing.add(path, data, signers), Certificate)
         rows_of_json.append(_told(path, signed, chain))
     lines = [_line(screen, row) for row in rows_of_json]
     screen.show("\n".join(lines), rows_of_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from agent import workflow
 from agent.carrying import Hands
+from agent.resuming import resume
 from agent.submission import submit
 from agent.workflow import Chosen
 from certificates import bundle
@@ -218,6 +220,17 @@ def test_a_resume_stops_when_the_executors_or_the_hosts_key_was_revoked(tmp_path
     (result,) = desk.resume()
     assert isinstance(result.failure, Interrupted)
     assert result.failure.reason == "late-refusal"
+
+
+def test_a_resume_with_another_persons_key_signs_nothing(tmp_path: Path) -> None:
+    """A signature that does not count would stand on the certificate for ever, and nobody would take it."""
+    desk = agent(tmp_path)
+    desk.stop.set()
+    desk.run(approved(PLAIN))
+    (result,) = resume(desk.site, None, Hands(world.signer("P-0311"), None, threading.Event()))
+    assert isinstance(result.failure, Interrupted)
+    (result,) = desk.resume()
+    assert result.failure is None
 
 
 def test_a_drive_without_a_serial_is_not_confirmed_by_saying_nothing() -> None:

@@ -37,6 +37,7 @@ from certificates.statements import (
     Otherwise,
     Outcome,
     OverwriteRecord,
+    PaperApproval,
     ResidualCode,
     Role,
     Secrecy,
@@ -244,10 +245,13 @@ def test_columns_count_wide_characters_twice() -> None:
 def nasty() -> str:
     """A certificate whose every free text tries to break out."""
     text = EVIL[:64]
-    people = tuple(replace(one, name=text, title=text, unit=text) for one in world.keyring().persons)
+    people = tuple(replace(one, name=text, title=text, unit=text, contact=text) for one in world.keyring().persons)
     ring = world.keyring(persons=people, hosts=(HostKey(text, world.public(world.host())),))
     identity = DeviceIdentity(text, text, text, None, 1 << 20)
+    paper = PaperApproval(text, text, text, "2026-11-16", "sha256:" + "5c" * 32)
     made = world.order(
+        persons=tuple(world.role_of(name) for name in ("P-0101", "P-0811", "P-0812", "P-0102")),
+        paper=paper,
         reason=text,
         unit=replace(world.order().unit, name=text, superior=text),
         place=text,
@@ -263,9 +267,23 @@ def nasty() -> str:
         parts = tuple(replace(one, name=text, title=text, unit=text, contact=text) for one in told.participants)
         medium = replace(told.medium, host_name=text, facts=(Fact("bus", text),))
         applied = replace(told.applied, name=text, citation=text, tool=text, tool_version=text)
-        return replace(told, participants=parts, medium=medium, limits=(text,), applied=applied, paper=text)
+        return replace(
+            told,
+            participants=parts,
+            medium=medium,
+            limits=(text,),
+            applied=applied,
+            paper=", ".join((text,) * 3 + (paper.date,)),
+        )
 
     return render_html(page(ring=ring, order=made, certified=certified))
+
+
+def test_no_page_is_made_of_a_journal_that_tells_another_story() -> None:
+    """A page says proven; nothing behind it may say otherwise."""
+    papers = tell(story(journaled=lambda events: [events[0], *events]))
+    with pytest.raises(Untrusted, match="journal"):
+        page_of(papers.entries)
 
 
 def test_no_text_in_a_document_becomes_markup() -> None:

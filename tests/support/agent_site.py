@@ -27,7 +27,7 @@ from certificates.encoding import digest
 from certificates.errors import Unregistered
 from certificates.notes import NoteKey
 from certificates.signers import raw_ed25519
-from certificates.statements import Carrier, ImageIdentity, Keyring, Level, Order
+from certificates.statements import Carrier, Fact, ImageIdentity, Keyring, Level, Media, Order
 from server_stub.log import LogSigner
 from server_stub.ports import Ports
 from server_stub.service import Registry
@@ -170,6 +170,10 @@ class Agent:
         return resume(self.site, None, Hands(key, None, threading.Event()))
 
 
+FACTS = (Fact("filesystem", "01234567-89ab-cdef-0123-456789abcdef"), Fact("inode", "12"), Fact("attached", "true"))
+"""What the machine finds of that loop device, besides its size."""
+
+
 def carrier(name: str = "C-1", **changes: Any) -> Carrier:
     """A loop device of the simulated machine, ordered cleared."""
     identity = ImageIdentity("01234567-89ab-cdef-0123-456789abcdef", 12, 65536, attached=True)
@@ -196,7 +200,7 @@ def ring_without_witnesses() -> Keyring:
 def agent(folder: Path, *names: str, plug: Plug | None = None, **changes: Any) -> Agent:
     """An agent whose machine has a small loop device for each carrier named."""
     carriers: dict[str, tuple[Simulated, ...]] = {
-        name: (Simulated("image", serial=name),) for name in names or ("C-1",)
+        name: (Simulated("image", media=Media.OPAQUE, serial=name, more=FACTS),) for name in names or ("C-1",)
     }
     changes.setdefault("ring", ring_without_witnesses())
     return Agent(folder, SimulatedHost(carriers, plug), **changes)
