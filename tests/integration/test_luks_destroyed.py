@@ -203,6 +203,18 @@ def test_a_container_that_is_being_made_around_plaintext_is_refused(bench: Bench
     assert refusal(bench, carrier_in(vault), luks_selector(vault)).reason == "luks-not-encrypted"
 
 
+def test_a_container_whose_payload_is_a_hole_is_destroyed(bench: Bench, vault: Path) -> None:
+    """Behind a small header, places where another copy could lie have no block in a sparse image."""
+    os.truncate(vault, 0)
+    os.truncate(vault, 24 * MIB)
+    luks_format(vault, UUID, options=("--luks2-keyslots-size", "256k", "--offset", "8192"))
+    done = RealRun(bench.host, carrier_in(vault), luks_selector(vault))
+    done.go()
+    assert done.plan.header_size == 4 * MIB
+    assert done.claim.outcome is Outcome.PROVEN
+    assert (key_gone(done).header_copies_before, key_gone(done).header_copies_after) == (2, 0)
+
+
 def test_what_holds_no_container_is_refused(bench: Bench, vault: Path) -> None:
     """An image of the right identity, but with nothing in it."""
     with vault.open("r+b") as file:

@@ -187,10 +187,12 @@ def luks_selector(path: Path | None, *backups: Path) -> Selector:
     return Selector("c1", "11" * 32, LuksSelector(str(path) if path else None, named, LABEL_KEY))
 
 
-def luks_format(where: Path, uuid: str, *, kind: str = "luks2", passphrase: str = "secret") -> None:
+def luks_format(
+    where: Path, uuid: str, *, kind: str = "luks2", passphrase: str = "secret", options: tuple[str, ...] = ()
+) -> None:
     """A container with the cheapest key derivation."""
     cheap = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000") if kind == "luks2" else ("--iter-time", "10")
-    command = ["cryptsetup", "luksFormat", "--type", kind, "-q", "--uuid", uuid, *cheap, str(where), "-"]
+    command = ["cryptsetup", "luksFormat", "--type", kind, "-q", "--uuid", uuid, *cheap, *options, str(where), "-"]
     subprocess.run(command, input=passphrase.encode(), check=True, capture_output=True)
 
 

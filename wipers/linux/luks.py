@@ -28,7 +28,10 @@ from wipers.linux.luks_header import Header, find_headers
 from wipers.linux.luks_state import Begun, StateFile
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.usage import in_use
-from wipers.model import KeyState, Obstacle, Target
+from wipers.model import KeyState, MediumError, Obstacle, Target
+
+NOT_THERE = "ENXIO"
+"""Error of a read below the file system where no block lies."""
 
 Container = blocks.DeviceWriter | images.ImageWriter
 
@@ -165,10 +168,28 @@ class LuksWriter:
     def _headers(self, stream: int, size: int) -> tuple[Header, ...]:
         def read(offset: int, length: int) -> bytes:
             buffer = page_aligned(length)
-            self.read(stream, offset, buffer)
+            try:
+                self.read(stream, offset, buffer)
+            except MediumError as error:
+                if error.error != NOT_THERE:
+                    raise
+                self._read_with_holes(stream, offset, buffer)
             return bytes(buffer)
 
         return find_headers(read, size)
+
+    def _read_with_holes(self, stream: int, offset: int, buffer: memoryview) -> None:
+        """Fill the buffer sector by sector: a place of an image file without a block holds nothing."""
+        sector = page_aligned(self.sector_size)
+        for begin in range(0, len(buffer), self.sector_size):
+            part = sector[: min(self.sector_size, len(buffer) - begin)]
+            try:
+                self.read(stream, offset + begin, part)
+            except MediumError as error:
+                if error.error != NOT_THERE:
+                    raise
+                continue
+            buffer[begin : begin + len(part)] = part
 
     def _backup(self, stream: int) -> FileInPlace:
         if not 1 <= stream <= len(self._backups):
