@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
-from html import escape
 
 from certificates.render.layout import Section, Sheet, Table, lay_out, show_time
 from certificates.render.page import Page
 from certificates.render.picture import draw_map, draw_speed
 from certificates.render.raw import lay_out_raw, sealed_text
 from certificates.render.style import STYLE
+from certificates.render.text import escape
 from certificates.render.words import Language, say
 
 _TAGS = {"en": "en", "zh": "zh-CN"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from datetime import UTC, tzinfo
 
@@ -50,3 +51,8 @@ def pad(text: str, columns: int) -> str:
 def printable(text: str) -> str:
     """Return text with nothing in it that could steer a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def escape(text: str) -> str:
+    """Return text as markup that only shows it, in the order in which it is written: no mark turns a line round."""
+    return html.escape(printable(text))

@@ -294,6 +294,14 @@ def test_no_text_in_a_document_becomes_markup() -> None:
     assert nasty().count("&lt;script&gt;") > 20
 
 
+def test_no_mark_in_a_text_turns_a_line_of_the_page_round() -> None:
+    """A label that reads backwards would name another carrier."""
+    turned = world.order(place="3\N{RIGHT-TO-LEFT OVERRIDE}1 号机房", reason="\x9b31m")
+    made = render_html(page(order=turned))
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in made
+    assert "\x9b" not in made
+
+
 def test_the_page_fetches_nothing() -> None:
     """It is read offline, years later, and tells nobody that it was opened."""
     for made in (nasty(), render_html(not_proven())):
