@@ -20,6 +20,7 @@ from certificates.statements import (
     Fact,
     ImageIdentity,
     Keyring,
+    KeystreamPattern,
     LuksIdentity,
     Medium,
     Order,
@@ -28,6 +29,7 @@ from certificates.statements import (
     PassDescription,
     Person,
     PersonRole,
+    RepeatedPattern,
     Role,
 )
 from wipers.model import Plan, Technique, Warrant
@@ -162,7 +164,7 @@ def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version
         level=carrier.level,
         technique=technique.id,
         name=technique.name,
-        citation=technique.citation,
+        citation=_source(technique),
         passes=passes,
         final_state=_writes(_overwrites(evidence)[-1]) if passes else "not overwritten",
         tool=TOOL,
@@ -171,15 +173,27 @@ def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version
     )
 
 
+def _source(technique: Technique) -> str:
+    """Return where the passes come from; a scheme's name must not be read as a statement of compliance."""
+    if technique.is_offered:
+        return technique.citation
+    known = "" if technique.basis == "text" else "; known from programs alone"
+    return f"{technique.citation}{known}; the name is a label for these passes, not a statement of compliance"
+
+
 def _overwrites(evidence: Evidence) -> tuple[OverwriteRecord, ...]:
     return tuple(record for record in evidence.records if isinstance(record, OverwriteRecord))
 
 
 def _writes(record: OverwriteRecord) -> str:
     """Return what a pass wrote, byte for byte."""
-    if isinstance(record.pattern, ConstantPattern):
-        return f"0x{record.pattern.byte}"
-    return f"AES-256-CTR keystream, key {record.pattern.key}"
+    match record.pattern:
+        case ConstantPattern(byte=byte):
+            return f"0x{byte}"
+        case RepeatedPattern(word=word):
+            return f"0x{word} repeated from offset 0"
+        case KeystreamPattern(key=key):
+            return f"AES-256-CTR keystream, key {key}"
 
 
 def _participants(order: Order, keyring: Keyring) -> tuple[Participant, ...]:

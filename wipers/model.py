@@ -28,6 +28,7 @@ from certificates.statements import (
     Text,
     Time,
     Verification,
+    Word,
 )
 
 
@@ -84,7 +85,31 @@ class FreshKeystream:
     kind: Literal["aes-256-ctr"] = "aes-256-ctr"
 
 
-Filling = ConstantByte | FreshKeystream
+@dataclass(frozen=True, slots=True)
+class RepeatedWord:
+    """Write several bytes over and over, aligned to offset 0 of every stream."""
+
+    word: Word
+    kind: Literal["repeated"] = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnByte:
+    """Write throughout one byte that `run` draws under a name."""
+
+    name: Id
+    kind: Literal["drawn"] = "drawn"
+
+
+@dataclass(frozen=True, slots=True)
+class ComplementOf:
+    """Write throughout the bitwise complement of the byte drawn under that name."""
+
+    name: Id
+    kind: Literal["complement"] = "complement"
+
+
+Filling = ConstantByte | RepeatedWord | DrawnByte | ComplementOf | FreshKeystream
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +172,12 @@ class Technique:
     """Where it comes from."""
     warning: str | None = None
     """What a person should know before choosing it."""
+    basis: Literal["text", "code"] = "text"
+    """Whether the source's own words were at hand, or only programs that say they follow it."""
+    is_offered: bool = True
+    """Whether a plan may choose it by itself; a row that is not offered is taken only where the order names it."""
+    shuffled: tuple[int, int] | None = None
+    """First pass, counted from 0, and the one behind the last, whose order `run` draws; none: as listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +198,8 @@ class Plan:
     facts: Annotated[tuple[Fact, ...], Items(1, 64)]
     steps: Annotated[tuple[Step, ...], Items(1, 64)]
     residual: Annotated[tuple[Residual, ...], Items(0, 64)]
+    shuffled: Annotated[tuple[int, ...], Items(2, 64)] | None = None
+    """Steps among which `run` draws who writes which filling."""
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
-from certificates.statements import ConstantPattern, KeystreamPattern, Pattern
+from certificates.statements import ConstantPattern, KeystreamPattern, Pattern, RepeatedPattern
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
@@ -32,6 +32,8 @@ def source_at(pattern: Pattern, stream: int, offset: int) -> Source:
     match pattern:
         case ConstantPattern(byte=byte):
             return lambda buffer: _repeat(bytes.fromhex(byte), buffer)
+        case RepeatedPattern(word=word):
+            return _repeating(bytes.fromhex(word), offset)
         case KeystreamPattern(key=key):
             keystream = _new_cipher()(bytes.fromhex(key), counter_block(stream, offset))
             keystream.update(_ZEROS[: offset % BLOCK])
@@ -47,6 +49,20 @@ def counter_block(stream: int, offset: int) -> bytes:
 
 def _repeat(byte: bytes, buffer: memoryview) -> None:
     buffer[:] = byte * len(buffer)
+
+
+def _repeating(word: bytes, offset: int) -> Source:
+    """Return what writes the word over and over, from the byte on that stands at the offset."""
+    behind = offset
+
+    def go_on(buffer: memoryview) -> None:
+        nonlocal behind
+        turn = behind % len(word)
+        turned = word[turn:] + word[:turn]
+        buffer[:] = (turned * (len(buffer) // len(word) + 1))[: len(buffer)]
+        behind += len(buffer)
+
+    return go_on
 
 
 def _continue(keystream: CipherContext, buffer: memoryview) -> None:

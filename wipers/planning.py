@@ -57,6 +57,7 @@ def plan(
         facts=target.facts,
         steps=steps,
         residual=target.residual,
+        shuffled=tuple(range(*technique.shuffled)) if technique.shuffled else None,
     )
 
 
@@ -93,6 +94,8 @@ def _choose(
         rows = tuple(row for row in rows if row.id == carrier.technique)
         if not rows:
             raise Refused("technique-unknown", technique=carrier.technique)
+    else:
+        rows = tuple(row for row in rows if row.is_offered)
     reaching = []
     for row in rows:
         steps = wiper.steps(row, carrier.verification)

@@ -53,8 +53,8 @@ class Progress:
 
     identified: Identified | None = None
     """Identity before the first write."""
-    keys: tuple[str, ...] | None = None
-    """Keys of the keystream steps, in order of the steps."""
+    drew: Drew | None = None
+    """All entropy of the run."""
     steps: dict[int, BegunStep] = field(default_factory=dict)
     """Steps begun."""
     records: tuple[StepRecord, ...] = ()
@@ -143,8 +143,8 @@ def _after(progress: Progress, entry: Entry) -> Progress:
     match entry.event:
         case Identified() as identified:
             return replace(progress, identified=identified)
-        case Drew(keys=keys):
-            return replace(progress, keys=keys)
+        case Drew() as drew:
+            return replace(progress, drew=drew)
         case Began(step=step) if step not in progress.steps:
             return progress.with_step(step, BegunStep(entry.at))
         case Advanced() as advanced:

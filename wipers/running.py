@@ -17,7 +17,6 @@ from certificates.statements import (
     Checked,
     Committed,
     Concluded,
-    Drew,
     Fact,
     Failure,
     FullReadBack,
@@ -26,6 +25,7 @@ from certificates.statements import (
     Interrupted,
     Noted,
     OverwriteRecord,
+    Pattern,
     Recorded,
     ReleaseRecord,
     Resumed,
@@ -34,6 +34,7 @@ from certificates.statements import (
     SamplingSeed,
     Time,
 )
+from wipers.drawing import draw, pattern_of
 from wipers.model import (
     Chronicle,
     ConfirmKeyGone,
@@ -57,8 +58,6 @@ from wipers.verifying import (
     Stopped,
     area_size,
     confirm_key_gone,
-    keystream_steps,
-    pattern_of,
     verify_all,
     verify_sample,
 )
@@ -183,11 +182,17 @@ class _Run:
         return max(begun, default=-1)
 
     def _draw(self) -> None:
-        """All keys are journaled before the first write: plan and entropy replay to the same bytes."""
-        if self.progress.keys is None:
-            keys = tuple(self.ports.entropy(32).hex() for _ in keystream_steps(self.plan))
-            self._write(Drew(keys))
-            self.progress = replace(self.progress, keys=keys)
+        """All entropy is journaled before the first write: plan and entropy replay to the same bytes."""
+        if self.progress.drew is None:
+            drew = draw(self.plan, self.ports.entropy)
+            self._write(drew)
+            self.progress = replace(self.progress, drew=drew)
+
+    def _pattern(self, number: int) -> Pattern:
+        """Return what the overwrite step of that number writes in this run."""
+        if self.progress.drew is None:
+            raise RuntimeError("nothing is written before its entropy is in the journal")
+        return pattern_of(self.plan, number, self.progress.drew)
 
     def _do(self, number: int, step: Step) -> None:
         if isinstance(step, Release) and self.progress.is_residue_likely:
@@ -214,7 +219,7 @@ class _Run:
         self.progress = self.progress.with_record(record)
 
     def _overwrite(self, number: int, step: Overwrite) -> OverwriteRecord:
-        pattern = pattern_of(self.plan, number, self.progress.keys or ())
+        pattern = self._pattern(number)
         size = area_size(self.plan, step.area)
 
         def advance(position: int, failures: tuple[Failure, ...], failed_size: int) -> None:
@@ -269,7 +274,7 @@ class _Run:
         return replace(check, extents=digest(extents))
 
     def _read_back(self, number: int, step: ReadBack) -> FullReadBack | SampledReadBack:
-        pattern = pattern_of(self.plan, step.compared_with, self.progress.keys or ())
+        pattern = self._pattern(step.compared_with)
         size = area_size(self.plan, step.area)
         reading = Reading(number, step, pattern, size)
         loop = self._loop(number, size)

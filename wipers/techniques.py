@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from certificates.statements import Area, Kind, Method, Verification
 from wipers.model import ConstantByte, FreshKeystream, Overwrite, Pass, ReadBack, Step, Technique
+from wipers.schemes import SCHEMES
 
 _OVERWRITTEN: dict[Kind, Method] = {
     "device": Method.DEVICE_OVERWRITE,
@@ -46,6 +47,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         passes=(Pass(FreshKeystream(), "header"), Pass(FreshKeystream())),
         citation="NIST SP 800-88 r2, cryptographic erase (3.2.2 to 3.2.5), and clear by overwriting",
     ),
+    *SCHEMES,
 )
 """Rows in order of preference: among those that reach the ordered level, the first of the lowest level is taken."""
 

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size, seed_of
 from certificates.statements import (
     Area,
-    ConstantPattern,
     Failure,
     FullReadBack,
     Identified,
     KeyGone,
-    KeystreamPattern,
     Pattern,
     SampledReadBack,
     SampledVerification,
     SamplingSeed,
     Time,
 )
-from wipers.model import ConstantByte, FreshKeystream, Lost, Overwrite, Plan, ReadBack, Reader
+from wipers.model import Lost, Plan, ReadBack, Reader
 from wipers.pipeline import Loop
 from wipers.ranges import KEPT, coalesce
 from wipers.readback import read_back_all, read_back_sample
@@ -58,27 +56,6 @@ class Reading:
 def area_size(plan: Plan, area: Area) -> int:
     """Return the bytes of an area as planned."""
     return plan.header_size if area == "header" else plan.size
-
-
-def keystream_steps(plan: Plan) -> tuple[int, ...]:
-    """Return the numbers of the steps that need a key, in order."""
-    return tuple(
-        number
-        for number, step in enumerate(plan.steps)
-        if isinstance(step, Overwrite) and isinstance(step.filling, FreshKeystream)
-    )
-
-
-def pattern_of(plan: Plan, number: int, keys: tuple[str, ...]) -> Pattern:
-    """Return what the overwrite step of that number writes, given the run's keys in order."""
-    step = plan.steps[number]
-    if not isinstance(step, Overwrite):
-        raise TypeError(f"step {number} of the plan writes nothing")
-    match step.filling:
-        case ConstantByte(byte=byte):
-            return ConstantPattern(byte)
-        case FreshKeystream():
-            return KeystreamPattern(keys[keystream_steps(plan).index(number)])
 
 
 def verify_all(reading: Reading, reader: Reader, loop: Loop, now: Now) -> FullReadBack:

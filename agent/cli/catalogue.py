@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+from agent.cli.fillings import final_state, passes
 from agent.cli.screen import Screen
 from agent.cli.sheets import rows, size_text
 from certificates.claims import ceiling
@@ -13,17 +15,8 @@ from certificates.errors import Refused
 from certificates.render.words import number, term
 from certificates.statements import Kind, Media
 from wipers import WIPERS
-from wipers.model import FreshKeystream, Obstacle, Target, Technique
+from wipers.model import Obstacle, Target, Technique
 from wipers.techniques import TECHNIQUES, techniques_for
-
-
-def writes(technique: Technique) -> tuple[str, ...]:
-    """Return what each pass writes, in words and bytes."""
-    return tuple(
-        f"{one.area}: "
-        + ("AES-256-CTR keystream" if isinstance(one.filling, FreshKeystream) else f"0x{one.filling.byte}")
-        for one in technique.passes
-    )
 
 
 def reaches(technique: Technique, kind: Kind) -> dict[str, str | None]:
@@ -38,9 +31,12 @@ def technique_trees() -> list[dict[str, object]]:
         {
             "id": row.id,
             "name": row.name,
-            "passes": list(writes(row)),
+            "passes": list(passes(row, "en")),
+            "final_state": final_state(row, "en"),
             "citation": row.citation,
+            "basis": row.basis,
             "warning": row.warning,
+            "only_where_named": not row.is_offered,
             "reaches": {kind: reaches(row, kind) for kind in row.method},
         }
         for row in TECHNIQUES
@@ -60,13 +56,22 @@ def technique_sheet(screen: Screen) -> list[str]:
             for kind in row.method
         ]
         pairs = [
-            (say("technique.passes"), "; ".join(writes(row))),
+            (say("technique.passes"), counted(passes(row, language))),
+            (say("technique.final"), final_state(row, language)),
             *((say("technique.reaches"), level) for level in levels),
             (say("technique.citation"), row.citation),
+            (say("technique.basis"), say(f"technique.basis.{row.basis}")),
+            (say("technique.named"), "" if row.is_offered else say("technique.named.only")),
             (say("technique.warning"), row.warning or ""),
         ]
         lines += [f"{row.id}  {row.name}", *rows(pairs, indent=2), ""]
     return lines[:-1]
+
+
+def counted(told: Sequence[str]) -> str:
+    """Return what stands in a row as a sentence; what is said several times running, once with its number."""
+    runs = [(text, len(list(same))) for text, same in groupby(told)]
+    return "; ".join(text if count == 1 else f"{text} (x{count})" for text, count in runs)
 
 
 def list_targets() -> tuple[Target, ...]:

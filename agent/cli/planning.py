@@ -8,6 +8,7 @@ from agent.cli import orders
 from agent.cli.catalogue import sentence
 from agent.cli.desk import site_of
 from agent.cli.exits import describe
+from agent.cli.fillings import writes
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, roles, rows, size_text
 from agent.expecting import USUAL, seconds_of_step, size_of_step
@@ -21,7 +22,8 @@ from certificates.envelope import MIB
 from certificates.errors import Refused
 from certificates.render.words import number, term
 from certificates.statements import Order, PersonRole, SampledVerification
-from wipers.model import ConfirmKeyGone, FreshKeystream, Overwrite, Plan, ReadBack, Release, Step, Target
+from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Target
+from wipers.techniques import find_technique
 
 NODES = ("device", "image", "luks")
 """Kinds that may lie at a device node, which is no secret; the path of anything else may tell what is in it."""
@@ -93,6 +95,7 @@ def carrier_lines(screen: Screen, target: Target, made: Plan) -> list[str]:
         (say("plan.found"), _found(screen, target)),
         (say("target.free"), say("target.nothing")),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
+        (say("technique.warning"), find_technique(made.technique).warning or ""),
         (say("plan.reaches"), term("level", reached.value if reached else "none", language)),
         (say("plan.digest"), made.digest),
         *((say("plan.not-shown"), term("residual", one.code, language)) for one in made.residual),
@@ -116,20 +119,21 @@ def _found(screen: Screen, target: Target) -> str:
 def _steps(screen: Screen, made: Plan) -> list[tuple[str, str]]:
     """Return (what, how long) of each step."""
     found = []
-    for step in made.steps:
+    for place, step in enumerate(made.steps):
         seconds = seconds_of_step(made, step)
         speed = f"{USUAL[made.media] / 1_000_000:,.0f} MB/s"
         time = screen.word("plan.about", time=duration(seconds), speed=speed) if size_of_step(made, step) else ""
-        found.append((step_name(screen, step), time))
+        found.append((step_name(screen, made, place), time))
     return found
 
 
-def step_name(screen: Screen, step: Step) -> str:
-    """Return what a step does, in words."""
-    match step:
+def step_name(screen: Screen, made: Plan, place: int) -> str:
+    """Return what a step does, in words; which filling it writes is not known where the run draws that."""
+    match made.steps[place]:
+        case Overwrite(area=area) if made.shuffled and place in made.shuffled:
+            return screen.word(f"step.overwrite.{area}", what=screen.word("filling.one-of", count=len(made.shuffled)))
         case Overwrite(area=area, filling=filling):
-            written = "AES-256-CTR" if isinstance(filling, FreshKeystream) else f"0x{filling.byte}"
-            return screen.word(f"step.overwrite.{area}", what=written)
+            return screen.word(f"step.overwrite.{area}", what=writes(filling, screen.language))
         case ReadBack(area=area, verification=verification):
             is_sampled = isinstance(verification, SampledVerification)
             return screen.word(f"step.{'sample' if is_sampled else 'read-back'}.{area}")

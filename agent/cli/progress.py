@@ -46,7 +46,7 @@ class Track:
         found = self.follow(step)
         if found is None or step >= len(found[1].steps):
             return screen.word("progress.step", number=step + 1)
-        return f"{found[0]}  {step + 1} {step_name(screen, found[1].steps[step])}"
+        return f"{found[0]}  {step + 1} {step_name(screen, found[1], step)}"
 
 
 class Lines:

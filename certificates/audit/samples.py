@@ -19,6 +19,7 @@ from certificates.statements import (
     OverwriteRecord,
     Pattern,
     Recorded,
+    RepeatedPattern,
     SampledReadBack,
 )
 
@@ -106,6 +107,10 @@ def expected(pattern: Pattern, offset: int, length: int, stream: int = 0) -> byt
     """Return the pattern's bytes; AES-256-CTR (NIST SP 800-38A, 6.5), counter block stream || offset/16, big-endian."""
     if isinstance(pattern, ConstantPattern):
         return bytes.fromhex(pattern.byte) * length
+    if isinstance(pattern, RepeatedPattern):
+        word = bytes.fromhex(pattern.word)
+        skipped = offset % len(word)
+        return (word * ((skipped + length) // len(word) + 1))[skipped : skipped + length]
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES256
     from cryptography.hazmat.primitives.ciphers.modes import CTR

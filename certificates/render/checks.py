@@ -12,6 +12,8 @@ from certificates.statements import (
     FullReadBack,
     KeyGone,
     OverwriteRecord,
+    Pattern,
+    RepeatedPattern,
     SampledReadBack,
     StepRecord,
 )
@@ -24,7 +26,7 @@ def tell_record(record: StepRecord, language: Language) -> str:
     """Return what a step did, with its bytes."""
     if not isinstance(record, OverwriteRecord):
         return say("word.names", language, count=number(record.names))
-    written = term("pattern", record.pattern.kind, language, byte=getattr(record.pattern, "byte", ""))
+    written = term("pattern", record.pattern.kind, language, byte=_bytes(record.pattern))
     size = f"{number(record.written)} / {number(record.size)} {say('word.bytes', language)}"
     parts = [written, f"{term('area', record.area, language)}: {size}"]
     if record.failed_size:
@@ -32,6 +34,17 @@ def tell_record(record: StepRecord, language: Language) -> str:
     if record.resumed:
         parts.append(say("word.resumed", language, count=number(record.resumed)))
     return ("；" if language == "zh" else "; ").join(parts)
+
+
+def _bytes(pattern: Pattern) -> str:
+    """Return the bytes of a pattern that consists of few, in hex."""
+    match pattern:
+        case ConstantPattern(byte=byte):
+            return byte
+        case RepeatedPattern(word=word):
+            return bytes.fromhex(word).hex(" ")
+        case _:
+            return ""
 
 
 def tell_check(check: Check, language: Language) -> str:
@@ -77,6 +90,9 @@ def command(evidence: Evidence) -> str | None:
             return f"cmp -n {last.size} /dev/zero TARGET"
         octal = f"{int(last.pattern.byte, 16):03o}"
         return f"tr '\\0' '\\{octal}' </dev/zero | cmp -n {last.size} - TARGET"
+    if isinstance(last.pattern, RepeatedPattern):
+        octal = "".join(f"\\{byte:03o}" for byte in bytes.fromhex(last.pattern.word))
+        return f"while printf '{octal}%.0s' $(seq 9999); do :; done | cmp -n {last.size} - TARGET"
     return (
         f"openssl enc -aes-256-ctr -K {last.pattern.key} -iv {ZERO_BLOCK} -in /dev/zero | cmp -n {last.size} - TARGET"
     )

@@ -148,6 +148,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "place.device": ("through the device", "经设备读取"),
     "place.below-file-system": ("on the storage below the file system", "在文件系统之下的存储上读取"),
     "pattern.constant": ("0x{byte} throughout", "全部写入 0x{byte}"),
+    "pattern.repeated": ("{byte} (hex), repeated throughout", "全部重复写入 {byte}（十六进制）"),
     "pattern.aes-256-ctr": ("AES-256-CTR keystream, key published below", "AES-256-CTR 密钥流，密钥见下页"),
     "verification.full": ("full read-back", "全部回读"),
     "verification.sampled": (

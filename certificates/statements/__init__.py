@@ -27,6 +27,7 @@ from certificates.statements.basics import (
     Text,
     Time,
     Uuid,
+    Word,
 )
 from certificates.statements.carriers import (
     Carrier,
@@ -53,6 +54,7 @@ from certificates.statements.journal import (
     Advanced,
     Began,
     Certified,
+    Character,
     Checked,
     Committed,
     Concluded,
@@ -123,6 +125,7 @@ from certificates.statements.runs import (
     Pattern,
     Reason,
     ReleaseRecord,
+    RepeatedPattern,
     Residual,
     ResidualCode,
     SampledReadBack,
@@ -149,6 +152,7 @@ __all__ = [
     "Certified",
     "Chassis",
     "Check",
+    "Character",
     "Checked",
     "Claim",
     "Committed",
@@ -226,6 +230,7 @@ __all__ = [
     "Recorded",
     "RefusedRun",
     "ReleaseRecord",
+    "RepeatedPattern",
     "Requirement",
     "Residual",
     "ResidualCode",
@@ -248,4 +253,5 @@ __all__ = [
     "Uuid",
     "Validation",
     "Verification",
+    "Word",
 ]

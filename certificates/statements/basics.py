@@ -37,6 +37,7 @@ Text = Annotated[str, Form(r"[^\x00-\x08\x0b-\x1f\x7f]*", 2000, "text in Unicode
 Digest = Annotated[str, Form(r"sha256:[0-9a-f]{64}", 71, "sha256: followed by 64 lower-case hex digits")]
 Hex = Annotated[str, Form(r"([0-9a-f]{2})*", 8192, "lower-case hex digits, two a byte")]
 Byte = Annotated[str, Form(r"[0-9a-f]{2}", 2, "one byte as two hex digits")]
+Word = Annotated[str, Form(r"([0-9a-f]{2}){1,64}", 128, "1 to 64 bytes as lower-case hex digits, two a byte")]
 Secret32 = Annotated[str, Form(r"[0-9a-f]{64}", 64, "32 bytes as 64 lower-case hex digits")]
 Base64 = Annotated[str, Form(r"[A-Za-z0-9+/]*={0,2}", 16384, "base64 with padding (RFC 4648, 4)")]
 Date = Annotated[str, Form(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 10, "a date as YYYY-MM-DD")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from certificates.statements.basics import Digest, Fact, Id, Items, PersonRole, Secret32, Text, Time
+from certificates.statements.basics import Byte, Digest, Fact, Id, Items, PersonRole, Secret32, Text, Time
 from certificates.statements.runs import Check, Failure, StepRecord
 
 
@@ -56,11 +56,25 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
+class Character:
+    """A byte drawn at random for one run, under the name by which the technique's passes refer to it."""
+
+    name: Id
+    """Name within the technique."""
+    byte: Byte
+    """The byte as two hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drew:
     """All entropy of the run; plan and entropy replay to the same bytes."""
 
     keys: Annotated[tuple[Secret32, ...], Items(0, 64)]
-    """One a step that writes a keystream, in order."""
+    """One a step that writes a keystream, in order of the plan."""
+    characters: Annotated[tuple[Character, ...], Items(1, 64)] | None = None
+    """Bytes drawn for the passes that write a random character; none where no pass does."""
+    order: Annotated[tuple[int, ...], Items(2, 64)] | None = None
+    """For each step of the plan whose place is drawn, in order: the step whose filling it writes."""
     kind: Literal["drew"] = "drew"
     """Mark of this kind."""
 

@@ -20,6 +20,7 @@ from certificates.statements.basics import (
     Secret32,
     Text,
     Time,
+    Word,
 )
 from certificates.statements.carriers import CryptoEraseConditions, KnownCopy
 
@@ -81,6 +82,16 @@ class ConstantPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedPattern:
+    """Several bytes repeated: byte n of every stream is byte n modulo their number."""
+
+    word: Word
+    """The bytes from offset 0 on, two hex digits each."""
+    kind: Literal["repeated"] = "repeated"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeystreamPattern:
     """AES-256-CTR keystream; counter block = 8-byte stream number || 8-byte offset/16, big-endian."""
 
@@ -90,7 +101,7 @@ class KeystreamPattern:
     """Mark of this kind."""
 
 
-Pattern = ConstantPattern | KeystreamPattern
+Pattern = ConstantPattern | RepeatedPattern | KeystreamPattern
 
 
 @dataclass(frozen=True, slots=True)

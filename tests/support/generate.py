@@ -40,11 +40,19 @@ def errors() -> Mapping[str, bytes]:
     return {"docs/errors.md": errors_page().encode()}
 
 
+def techniques() -> Mapping[str, bytes]:
+    """Every technique with its bytes, source and warning."""
+    from tests.support.reference import techniques_page
+
+    return {"docs/techniques.md": techniques_page().encode()}
+
+
 MAKERS: dict[str, tuple[Maker, str]] = {
     "schemas": (schemas, "docs/schemas/*.json"),
     "vectors": (vectors, "tests/vectors/*/*"),
     "commands": (commands, "docs/cli.md"),
     "errors": (errors, "docs/errors.md"),
+    "techniques": (techniques, "docs/techniques.md"),
 }
 """Name -> (what makes the files, the pattern of everything that it owns). Add a row to have another page made."""
 

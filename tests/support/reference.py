@@ -8,11 +8,15 @@ from collections.abc import Iterator
 import click
 
 from agent.cli import main
+from agent.cli.catalogue import counted, reaches
 from agent.cli.exits import EXITS, NAMES, PRECEDENCE
+from agent.cli.fillings import final_state, passes
 from agent.cli.groups import TableGroup
 from agent.cli.screen import Screen
 from certificates.reasons import REASONS
 from tests.support.house_rules import dotted, modules
+from wipers.model import Technique
+from wipers.techniques import TECHNIQUES
 
 WIDTH = 100
 RAISED_AS = {"Obstacle": "Refused", "Lost": "Interrupted"} | {kind.__name__: kind.__name__ for kind in EXITS}
@@ -98,6 +102,52 @@ def errors_page() -> str:
             f"{_shown(row.zh)}。{_shown(row.next_zh)}。\n",
         ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+INTRODUCTION = """# Techniques
+
+Made from the code by `scripts/generate`; `expunge techniques` lists the same. An order names a technique by its id, or
+none: the host then takes the first row below that reaches the ordered level. Rows marked *only where named* are never
+taken by themselves.
+
+* **A name is a label, not a statement of compliance.** What a run proves follows from what was read back, by the rule
+  book alone; no number of passes raises it. The certificate lists the bytes of every pass, in the order in which they
+  were written, and says which technique's label the order used.
+* **The last pass stays.** It is the one that is read back, and nothing is appended to it.
+* *Bytes repeated* are aligned to offset 0: byte n of the medium is byte n modulo their number.
+* *A byte drawn for the run* is drawn with the keys, written to the journal before the first write, and differs from all
+  other fixed bytes of its technique and from their complements: a read-back can tell the last pass from an earlier one.
+  Where a text leaves a byte to the tool, it is 0x00, and its complement 0xff.
+* *Known from programs* means that the text itself was not at hand: those passes are what the programs named write.
+
+Not here, because no source says what to write: GA/T 1143-2014 in 7 passes, BSI-2011-VS, OPNAVINST 5239.1A, NZSIT 402,
+`Bruce Force`. Not here, because only descriptions by vendors were at hand: AFSSI-5020, NSA 130-1, CSEC ITSG-06, RCMP
+TSSIT OPS-II, HMG IS5 Baseline, BSI VSITR, GB 46864-2025 (of which it is publicly known that it asks for one overwrite
+with fixed or random data: random-1 and zeros-1 write such). Not here, because the host cannot do it by overwriting:
+NIST purge, BSI-GS and BSI-GSE, which need a command that the drive carries out itself.
+"""
+
+
+def techniques_page() -> str:
+    """docs/techniques.md."""
+    return "\n".join([INTRODUCTION, *(line for row in TECHNIQUES for line in _technique(row))]).rstrip() + "\n"
+
+
+def _technique(row: Technique) -> Iterator[str]:
+    yield f"## {row.id}\n"
+    yield f"{row.name}. {'' if row.is_offered else 'Only where named.'}".rstrip() + "\n"
+    yield "| | |\n|---|---|"
+    yield f"| writes | {counted(passes(row, 'en'))} |"
+    yield f"| stays | {final_state(row, 'en')} |"
+    for kind in row.method:
+        levels = ", ".join(f"{media} {level or 'none'}" for media, level in reaches(row, kind).items())
+        yield f"| could reach, {kind} | {levels} |"
+    yield f"| from | {row.citation} |"
+    known = "the words of its source" if row.basis == "text" else "programs; its text was not at hand"
+    yield f"| known from | {known} |"
+    if row.warning:
+        yield f"| know | {row.warning} |"
+    yield ""
 
 
 def _shown(sentence: str) -> str:

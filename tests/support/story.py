@@ -90,6 +90,13 @@ class Story:
     sequence: int = 1
     previous: str | None = None
     pattern: Pattern = RANDOM
+    """What the last pass wrote."""
+    earlier: tuple[Pattern, ...] = ()
+    """What the passes before it wrote."""
+    drew: Drew | None = None
+    """Entropy of the run, where it is more than the keys of the passes in their order."""
+    scheme: tuple[str, str] | None = None
+    """Id and name of the technique, where it is none of the plain ones."""
     started: Callable[[Start], Start] = lambda start: start
     """What a dishonest executor would write instead."""
     journaled: Callable[[list[Timed]], list[Timed]] = lambda events: events
@@ -157,25 +164,38 @@ def _run(told: Story, start: Start) -> tuple[list[bytes], Evidence, dict[str, by
     size, seen = identity.size, facts(identity)
     bad = sum(failure.extent.length for failure in told.failures)
     ended = NOW + WRITTEN
-    record = OverwriteRecord(
-        0, "whole", told.pattern, size, size - bad, told.failures, bad, NOW + timedelta(seconds=2), ended, 0
-    )
+    before, begun = _earlier(told, size), NOW + timedelta(seconds=2)
+    last = len(before)
+    begun = before[-1].ended_at if before else begun
+    record = OverwriteRecord(last, "whole", told.pattern, size, size - bad, told.failures, bad, begun, ended, 0)
     opened = Opened(start.host, start.sequence, told.previous, world.TOOL, digest(start), start.order, start.carrier)
-    keys = (told.pattern.key,) if isinstance(told.pattern, KeystreamPattern) else ()
+    patterns = (*told.earlier, told.pattern)
+    keys = tuple(pattern.key for pattern in patterns if isinstance(pattern, KeystreamPattern))
     events: list[Timed] = [
         (NOW, opened),
         (NOW, Counted(tuple(sorted(told.order.persons, key=lambda person: person.id)))),
         (NOW + timedelta(seconds=1), Identified(seen)),
-        (NOW + timedelta(seconds=1), Drew(keys)),
-        (NOW + timedelta(seconds=2), Began(0)),
-        *((NOW + timedelta(seconds=2 + at), Advanced(0, position)) for at, position in _barriers(size)),
+        (NOW + timedelta(seconds=1), told.drew or Drew(keys)),
+        *(event for one in before for event in ((one.started_at, Began(one.step)), (one.ended_at, Recorded(one)))),
+        (begun, Began(last)),
+        *((begun + timedelta(seconds=at // (last + 1)), Advanced(last, to)) for at, to in _barriers(size)),
         (ended, Recorded(record)),
-        (ended, Began(1)),
+        (ended, Began(last + 1)),
     ]
     check, files = _read_back(told, record, events)
     done = NOW + READ
     events += [(done, Checked(check)), (done, Concluded(seen))]
-    return chain(told.journaled(events)), evidence_of(told, (record,), (check,), seen), files
+    return chain(told.journaled(events)), evidence_of(told, (*before, record), (check,), seen), files
+
+
+def _earlier(told: Story, size: int) -> tuple[OverwriteRecord, ...]:
+    """Passes before the last, each as long as the others."""
+    each = WRITTEN // (len(told.earlier) + 1)
+    times = [NOW + timedelta(seconds=2 + number * (each.seconds)) for number in range(len(told.earlier) + 1)]
+    return tuple(
+        OverwriteRecord(number, "whole", pattern, size, size, (), 0, times[number], times[number + 1], 0)
+        for number, pattern in enumerate(told.earlier)
+    )
 
 
 def _barriers(size: int) -> list[tuple[int, int]]:
@@ -192,14 +212,14 @@ def evidence_of(told: Story, records: tuple[Any, ...], checks: tuple[Check, ...]
     return Evidence(
         kind="device",
         method=Method.DEVICE_OVERWRITE,
-        technique="random-1" if isinstance(told.pattern, KeystreamPattern) else "zeros-1",
+        technique=_scheme(told)[0],
         media=Media.MAGNETIC,
         size=identity.size,
         sector_size=512,
         objects=1,
         before=seen,
         after=seen,
-        passes=1,
+        passes=len(told.earlier) + 1,
         records=records,
         checks=checks,
         destroy=told.carrier.destroy,
@@ -216,7 +236,19 @@ def _read_back(told: Story, record: OverwriteRecord, events: list[Timed]) -> tup
     differs = sum(extent.length for extent in told.differs)
     unread = sum(failure.extent.length for failure in told.unread)
     matched = record.size - differs - unread
-    place = (1, 0, "whole", "device", record.size, matched, told.differs, differs, told.unread, unread, at)
+    place = (
+        record.step + 1,
+        record.step,
+        "whole",
+        "device",
+        record.size,
+        matched,
+        told.differs,
+        differs,
+        told.unread,
+        unread,
+        at,
+    )
     return FullReadBack(*place), {}  # type: ignore[arg-type]
 
 
@@ -240,8 +272,8 @@ def _sample(
         begin = block * BLOCK_SIZE
         total.update(hashlib.sha256(expected(record.pattern, begin, min(BLOCK_SIZE, record.size - begin))).digest())
     check = SampledReadBack(
-        step=1,
-        compared_with=0,
+        step=record.step + 1,
+        compared_with=record.step,
         area="whole",
         place="device",
         seed=SamplingSeed(digest(local), local.hex(), document),
@@ -325,15 +357,23 @@ def _medium(carrier: Carrier) -> Medium:
     return Medium(*named, carrier.chassis, "arch-07", more)
 
 
+def _scheme(told: Story) -> tuple[str, str]:
+    """Id and name of the technique."""
+    if told.scheme:
+        return told.scheme
+    is_constant = isinstance(told.pattern, ConstantPattern)
+    return ("zeros-1", "One pass of 0x00") if is_constant else ("random-1", "One pass of AES-256-CTR keystream")
+
+
 def _applied(told: Story, evidence: Evidence) -> Applied:
-    constant = isinstance(told.pattern, ConstantPattern)
-    name = "One pass of 0x00" if constant else "One pass of AES-256-CTR keystream"
+    technique, name = _scheme(told)
+    passes = tuple(PassDescription(number, name) for number, _ in enumerate((*told.earlier, told.pattern), start=1))
     return Applied(
         level=told.carrier.level,
-        technique=evidence.technique,
+        technique=technique,
         name=name,
         citation="NIST SP 800-88 r2, clear by overwriting; keystream by NIST SP 800-38A, 6.5",
-        passes=(PassDescription(1, name),),
+        passes=passes,
         final_state=name,
         tool="expunge",
         tool_version="0.1.0",

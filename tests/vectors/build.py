@@ -6,8 +6,22 @@ from datetime import timedelta
 
 from certificates import bundle
 from certificates.encoding import encode
-from certificates.statements import Extent, Failure, FilesSelector, Person, PersonKey, Selector
+from certificates.statements import (
+    Character,
+    ConstantPattern,
+    Drew,
+    Extent,
+    Failure,
+    FilesSelector,
+    KeystreamPattern,
+    Pattern,
+    Person,
+    PersonKey,
+    RepeatedPattern,
+    Selector,
+)
 from tests.support import world
+from tests.support.scheme_table import SCHEMES
 from tests.support.story import Story, sampled, story, tell
 from tests.support.world import Papers
 from tests.vectors.flaws import FLAWS
@@ -30,6 +44,8 @@ def golden() -> dict[str, bytes]:
         "full.expunge": papers.packed,
         "sampled.expunge": by_sample.packed,
         "rotated.expunge": rotated.packed,
+        "shuffled.expunge": tell(shuffled_story()).packed,
+        "character.expunge": tell(character_story()).packed,
         "not-proven.expunge": tell(not_proven()).packed,
     }
 
@@ -38,6 +54,36 @@ def sampled_story() -> Story:
     """Read back by sample, at positions that the registry's nonce fixed."""
     carrier = world.carrier(verification=sampled())
     return story(order=world.order(carriers=(carrier,)))
+
+
+def shuffled_story() -> Story:
+    """35 passes, words of three bytes among them; the fixed ones ran in the order that was drawn: here, backwards."""
+    table = [_pattern(number, written) for number, written in enumerate(SCHEMES["gutmann-35"])]
+    order = tuple(reversed(range(4, 31)))
+    passes = (*table[:4], *(table[origin] for origin in order), *table[31:])
+    keys = tuple(pattern.key for pattern in table if isinstance(pattern, KeystreamPattern))
+    scheme = ("gutmann-35", "Gutmann 1996, 35 passes")
+    return story(earlier=passes[:-1], pattern=passes[-1], drew=Drew(keys, order=order), scheme=scheme)
+
+
+def character_story() -> Story:
+    """A character, its complement, and one that was drawn; read back by sample."""
+    earlier = (ConstantPattern("00"), ConstantPattern("ff"))
+    drew = Drew((), (Character("b", "6d"),))
+    carrier = world.carrier(verification=sampled())
+    return story(
+        order=world.order(carriers=(carrier,)),
+        earlier=earlier,
+        pattern=ConstantPattern("6d"),
+        drew=drew,
+        scheme=("dod-5220.22-m", "DoD 5220.22-M, 3 passes"),
+    )
+
+
+def _pattern(number: int, written: str) -> Pattern:
+    if written == "random":
+        return KeystreamPattern(world.secret(f"key of pass {number}").hex())
+    return ConstantPattern(written) if len(written) == 2 else RepeatedPattern(written)
 
 
 def not_proven() -> Story:

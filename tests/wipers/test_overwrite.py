@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates.statements import ConstantPattern, Extent, Failure, KeystreamPattern, Pattern
+from certificates.statements import ConstantPattern, Extent, Failure, KeystreamPattern, Pattern, RepeatedPattern
 from tests.support.simulated_host import SECTOR, Lies, Plug, Simulated, SimulatedWriter
 from wipers.model import Lost, MediumError
 from wipers.overwrite import overwrite
@@ -14,7 +14,7 @@ from wipers.patterns import fill
 from wipers.pipeline import Loop, Pace, Unstopped
 
 KEYSTREAM = KeystreamPattern("5a" * 32)
-PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("ff")]
+PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("ff"), RepeatedPattern("924924")]
 Told = list[tuple[int, tuple[Failure, ...], int]]
 
 

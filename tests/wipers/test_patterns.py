@@ -9,12 +9,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates.statements import ConstantPattern, KeystreamPattern, Pattern
+from certificates.audit.samples import expected
+from certificates.statements import ConstantPattern, KeystreamPattern, Pattern, RepeatedPattern
 from wipers.patterns import fill, source_at
 
 KEY = bytes(range(32))
 KEYSTREAM = KeystreamPattern(KEY.hex())
-PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("a5")]
+PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("a5"), RepeatedPattern("924924"), RepeatedPattern("e4ffffff")]
 
 
 def filled(pattern: Pattern, stream: int, offset: int, length: int) -> bytes:
@@ -43,6 +44,15 @@ def test_a_slice_agrees_with_the_whole(pattern: Pattern, stream: int, begin: int
     """Threads, resumed runs and samples all make only their own part."""
     whole = filled(pattern, stream, 0, 8000)
     assert filled(pattern, stream, begin, length) == whole[begin : begin + length]
+
+
+@given(st.binary(min_size=1, max_size=64), st.integers(0, 2**52), st.integers(0, 600))
+def test_a_word_is_repeated_from_offset_zero(word: bytes, offset: int, length: int) -> None:
+    """Byte n is byte n modulo the word's length, wherever a chunk begins; the auditor's own arithmetic agrees."""
+    pattern = RepeatedPattern(word.hex())
+    one_by_one = bytes(word[(offset + n) % len(word)] for n in range(length))
+    assert filled(pattern, 5, offset, length) == one_by_one
+    assert expected(pattern, offset, length, 5) == one_by_one
 
 
 @pytest.mark.parametrize("length", [(1 << 20) - 1, 1 << 20, (1 << 20) + 16, (3 << 20) + 5])

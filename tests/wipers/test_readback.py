@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates.statements import ConstantPattern, Extent, Failure, KeystreamPattern, Pattern
+from certificates.statements import ConstantPattern, Extent, Failure, KeystreamPattern, Pattern, RepeatedPattern
 from tests.support.simulated_host import SECTOR, Lies, Plug, Simulated, SimulatedWriter
 from wipers.patterns import PIECE, fill
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import FullFindings, SampleFindings, blocks_at, read_back_all, read_back_sample
 
 KEYSTREAM = KeystreamPattern("5a" * 32)
-PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("00")]
+PATTERNS: list[Pattern] = [KEYSTREAM, ConstantPattern("00"), RepeatedPattern("924924")]
 
 
 def holding(pattern: Pattern, sizes: tuple[int, ...] = (65536,), **lies: object) -> Simulated:
