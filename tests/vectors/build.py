@@ -59,18 +59,19 @@ def sampled_story() -> Story:
 def shuffled_story() -> Story:
     """35 passes, words of three bytes among them; the fixed ones ran in the order that was drawn: here, backwards."""
     table = [_pattern(number, written) for number, written in enumerate(SCHEMES["gutmann-35"])]
-    order = tuple(reversed(range(4, 31)))
-    passes = (*table[:4], *(table[origin] for origin in order), *table[31:])
+    places = tuple(reversed(range(4, 31)))
+    passes = (*table[:4], *(table[origin] for origin in places), *table[31:])
     keys = tuple(pattern.key for pattern in table if isinstance(pattern, KeystreamPattern))
     scheme = ("gutmann-35", "Gutmann 1996, 35 passes")
-    return story(earlier=passes[:-1], pattern=passes[-1], drew=Drew(keys, order=order), scheme=scheme)
+    order = world.order(carriers=(world.carrier(technique="gutmann-35"),))
+    return story(order=order, earlier=passes[:-1], pattern=passes[-1], drew=Drew(keys, order=places), scheme=scheme)
 
 
 def character_story() -> Story:
     """A character, its complement, and one that was drawn; read back by sample."""
     earlier = (ConstantPattern("00"), ConstantPattern("ff"))
     drew = Drew((), (Character("b", "6d"),))
-    carrier = world.carrier(verification=sampled())
+    carrier = world.carrier(technique="dod-5220.22-m", verification=sampled())
     return story(
         order=world.order(carriers=(carrier,)),
         earlier=earlier,

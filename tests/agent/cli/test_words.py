@@ -10,6 +10,7 @@ import pytest
 from agent.cli.words import WORDS, say
 from agent.standing import State
 from tests.support.house_rules import modules
+from wipers.techniques import TECHNIQUES
 
 SPOKEN = [module for module in modules("agent") if module.name.startswith("agent.cli")]
 
@@ -42,14 +43,15 @@ def test_every_word_said_is_in_the_table() -> None:
 
 
 def test_words_made_of_a_kind_are_in_the_table() -> None:
-    """The keys that are put together from a step, an area or a state."""
+    """The keys that are put together from a step, an area, a state or a row."""
     made = {f"step.{kind}.{area}" for kind in ("overwrite", "read-back", "sample") for area in ("whole", "header")}
+    made |= {f"technique.basis.{row.basis}" for row in TECHNIQUES}
     assert made | {f"state.{state.value}" for state in State} <= WORDS.keys()
 
 
 def test_every_word_in_the_table_is_said() -> None:
     """What nobody says is not kept."""
-    made = tuple(key for key in WORDS if key.startswith(("step.", "state.")))
+    made = tuple(key for key in WORDS if key.startswith(("step.", "state.", "technique.basis.")))
     assert WORDS.keys() - strings() - set(made) == set()
 
 
