@@ -164,7 +164,7 @@ def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version
         level=carrier.level,
         technique=technique.id,
         name=technique.name,
-        citation=_source(technique),
+        citation=source_of(technique),
         passes=passes,
         final_state=_writes(_overwrites(evidence)[-1]) if passes else "not overwritten",
         tool=TOOL,
@@ -173,7 +173,7 @@ def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version
     )
 
 
-def _source(technique: Technique) -> str:
+def source_of(technique: Technique) -> str:
     """Return where the passes come from; a scheme's name must not be read as a statement of compliance."""
     if technique.is_offered:
         return technique.citation

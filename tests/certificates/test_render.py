@@ -14,7 +14,7 @@ import pytest
 
 from certificates import bundle
 from certificates.errors import Untrusted
-from certificates.render.checks import command
+from certificates.render.checks import command, tell_record
 from certificates.render.documents import show_document
 from certificates.render.html import render_html
 from certificates.render.page import Page, page_of
@@ -38,6 +38,7 @@ from certificates.statements import (
     Outcome,
     OverwriteRecord,
     PaperApproval,
+    RepeatedPattern,
     ResidualCode,
     Role,
     Secrecy,
@@ -168,6 +169,18 @@ def test_a_sample_is_told_with_its_confidence() -> None:
     text = render_text(page(order=world.order(carriers=(carrier,))))
     assert "with confidence 99 % at most a fraction 1 %" in text
     assert "independently of the positions" in text
+
+
+def test_a_repeated_pass_has_its_own_command_and_words() -> None:
+    """Its bytes in octal for any shell's printf; the format is used again for each of many arguments."""
+    evidence = page().told.evidence
+    record = evidence.records[0]
+    assert isinstance(record, OverwriteRecord)
+    record = replace(record, pattern=RepeatedPattern("924924"))
+    loop = r"while printf '\222\111\044%.0s' $(seq 9999); do :; done | cmp -n 1000204886016 - TARGET"
+    assert command(replace(evidence, records=(record,))) == loop
+    assert "92 49 24 (hex), repeated" in tell_record(record, "en")
+    assert "92 49 24" in tell_record(record, "zh")
 
 
 @pytest.mark.parametrize(

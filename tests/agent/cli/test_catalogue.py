@@ -12,6 +12,7 @@ from agent.cli.catalogue import target_sheet, target_trees
 from agent.cli.planning import carrier_lines
 from agent.cli.screen import Language, Screen
 from certificates.statements import Fact, Media, Residual
+from tests.support.runs import run_of
 from tests.support.screens import SCHEMAS, invoke, tree
 from wipers.model import Obstacle, Target
 from wipers.techniques import TECHNIQUES
@@ -74,3 +75,23 @@ def test_a_plan_never_prints_where_files_lie() -> None:
         assert "4711" not in page
         assert "3 objects" in page
     assert "/dev/sdz" in "\n".join(carrier_lines(Screen(language="en"), DISK, PLAN))
+
+
+@pytest.mark.parametrize(("language", "drawn"), [("en", "one of 27 patterns"), ("zh", "27 种模式之一")])
+def test_a_plan_tells_the_warning_and_names_no_order_that_is_not_drawn_yet(language: Language, drawn: str) -> None:
+    """Whoever confirms it reads why the scheme is not advised; a pattern named in its listed place would be wrong."""
+    made = run_of(technique="gutmann-35").plan
+    page = "\n".join(carrier_lines(Screen(language=language), DISK, made))
+    assert page.count(drawn) == 27
+    assert "Legacy" in page
+    assert "0x55" not in page
+
+
+def test_a_technique_in_json_says_what_stays_and_whether_it_must_be_named() -> None:
+    """Scripts choose by that, not by the name."""
+    rows = {told["id"]: told for told in tree("techniques")}
+    assert rows["random-1"]["only_where_named"] is False
+    assert rows["dod-5220.22-m"]["only_where_named"] is True
+    assert rows["nnsa-nap-14.1-c"]["final_state"] == "0x00"
+    assert rows["bmb21-nwipe"]["final_state"] == "0xff"
+    assert rows["gost-r-50739-95"]["basis"] == "code"
