@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.rereading import Medium
+from certificates.audit.samples import expected as expected_bytes
 from certificates.statements import Extent, FullReadBack, KeystreamPattern, Outcome, OverwriteRecord
 from tests.support.bench import (
     MIB,
@@ -69,6 +70,21 @@ def test_a_loop_device_is_overwritten_and_proven(bench: Bench, options: tuple[st
         check=True,
     ).stdout
     assert image.read_bytes() == expected
+
+
+@pytest.mark.parametrize(("scheme", "passes"), [("ncsc-tg-025", 3), ("us-army-ar380-19", 3), ("gutmann-35", 35)])
+def test_a_scheme_leaves_its_last_pass_on_a_loop_device(bench: Bench, scheme: str, passes: int) -> None:
+    """Nothing is appended: the backing file holds what the last record says, byte for byte."""
+    image = bench.image("image", 2 * MIB, full_of_needles(2 * MIB))
+    device = bench.attach(image)
+    done = RealRun(bench.host, carrier_of(identity_of(bench.listed(device)), scheme))
+    done.go()
+    assert done.claim.outcome is Outcome.PROVEN
+    records = [record for record in done.evidence.records if isinstance(record, OverwriteRecord)]
+    assert len(records) == passes
+    assert read_back(done).compared_with == passes - 1
+    os.sync()
+    assert image.read_bytes() == expected_bytes(records[-1].pattern, 0, 2 * MIB)
 
 
 def test_an_image_file_is_overwritten_with_its_holes_and_its_odd_tail(bench: Bench) -> None:
