@@ -11,8 +11,13 @@ from typing import Literal
 from certificates.statements import Kind, Method
 from wipers.model import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, Pass, RepeatedWord, Technique
 
-_MEDIA: dict[Kind, Method] = {"device": Method.DEVICE_OVERWRITE, "image": Method.DEVICE_OVERWRITE}
-"""These texts and programs speak of whole media."""
+OVERWRITTEN: dict[Kind, Method] = {
+    "device": Method.DEVICE_OVERWRITE,
+    "image": Method.DEVICE_OVERWRITE,
+    "files": Method.IN_PLACE_OVERWRITE,
+    "database": Method.IN_PLACE_OVERWRITE,
+}
+"""Every overwrite applies to everything that is overwritten; most of these texts speak of whole media alone."""
 _RANDOM = FreshKeystream()
 _ONE_IS_ENOUGH = "NIST SP 800-88 r2 holds that one pass is enough"
 _WITHDRAWN = f"Withdrawn: the rule it comes from no longer holds. {_ONE_IS_ENOUGH}."
@@ -35,7 +40,7 @@ def _scheme(
     shuffled: tuple[int, int] | None = None,
 ) -> Technique:
     passes = tuple(Pass(filling) for filling in fillings)
-    return Technique(row, name, _MEDIA, passes, citation, warning, basis, is_offered=False, shuffled=shuffled)
+    return Technique(row, name, OVERWRITTEN, passes, citation, warning, basis, is_offered=False, shuffled=shuffled)
 
 
 _ONES = _scheme(

@@ -6,28 +6,22 @@ from collections.abc import Iterable
 
 from certificates.statements import Area, Kind, Method, Verification
 from wipers.model import ConstantByte, FreshKeystream, Overwrite, Pass, ReadBack, Step, Technique
-from wipers.schemes import SCHEMES
+from wipers.schemes import OVERWRITTEN, SCHEMES
 
-_OVERWRITTEN: dict[Kind, Method] = {
-    "device": Method.DEVICE_OVERWRITE,
-    "image": Method.DEVICE_OVERWRITE,
-    "files": Method.IN_PLACE_OVERWRITE,
-    "database": Method.IN_PLACE_OVERWRITE,
-}
 _KEYS: dict[Kind, Method] = {"luks": Method.KEY_DESTRUCTION}
 
 TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         id="random-1",
         name="One pass of AES-256-CTR keystream",
-        method=_OVERWRITTEN,
+        method=OVERWRITTEN,
         passes=(Pass(FreshKeystream()),),
         citation="NIST SP 800-88 r2, clear by overwriting; keystream by NIST SP 800-38A, 6.5",
     ),
     Technique(
         id="zeros-1",
         name="One pass of 0x00",
-        method=_OVERWRITTEN,
+        method=OVERWRITTEN,
         passes=(Pass(ConstantByte("00")),),
         citation="NIST SP 800-88 r2, clear by overwriting with a fixed value",
         warning="A medium that was never written may read as 0x00 too; random-1 tells a written block from such a one.",
