@@ -14,10 +14,12 @@ def write_for(site: Site, envelope: bytes, refusal: Refused) -> None:
     """Write list and note for an order that the secrecy gate stopped; do nothing for any other refusal."""
     if refusal.reason != "secrecy-gate":
         return
-    order = decode(unwrap(envelope).payload, Order)
-    folder = site.state / "handover"
-    write_durably(folder / f"{order.id}-registration-list.txt", registration_list(order).encode())
-    write_durably(folder / f"{order.id}-hand-over-note.txt", note(order).encode())
+    wrapped = unwrap(envelope)
+    order = decode(wrapped.payload, Order)
+    # Two orders may bear one number; their digests differ.
+    beginning = site.state / "handover" / f"{order.id}-{wrapped.digest.removeprefix('sha256:')[:12]}"
+    write_durably(beginning.with_name(beginning.name + "-registration-list.txt"), registration_list(order).encode())
+    write_durably(beginning.with_name(beginning.name + "-hand-over-note.txt"), note(order).encode())
 
 
 def stopped_carriers(order: Order) -> tuple[Carrier, ...]:

@@ -363,11 +363,12 @@ def test_the_secrecy_gate_ends_in_a_hand_over_list(tmp_path: Path) -> None:
     """A carrier with state secrets is never wiped by this tool, however well approved."""
     desk = agent(tmp_path)
     secret = replace(world.ASSET, secrecy=Secrecy.SUSPECTED)
-    with pytest.raises(Refused) as refused:
-        desk.run(approved(order(witnesses=(), assets=(secret,))))
-    assert refused.value.reason == "secrecy-gate"
-    written = sorted(path.name for path in (tmp_path / "handover").iterdir())
-    assert written == ["2026-0117-hand-over-note.txt", "2026-0117-registration-list.txt"]
+    for version in (1, 2):
+        with pytest.raises(Refused) as refused:
+            desk.run(approved(order(witnesses=(), assets=(secret,), version=version)))
+        assert refused.value.reason == "secrecy-gate"
+    written = sorted(path.name.split("-", 3)[3] for path in (tmp_path / "handover").iterdir())
+    assert written == ["hand-over-note.txt", "hand-over-note.txt", "registration-list.txt", "registration-list.txt"]
 
 
 def test_nothing_at_all_is_found(tmp_path: Path) -> None:
