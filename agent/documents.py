@@ -145,14 +145,14 @@ class Documents:
 
 
 def _highest(known: Seen, seen: Seen) -> Seen:
-    """Return the higher of each."""
+    """Return the higher of each; of checkpoints the one of the larger log, which another process may have filed."""
     newest = max((seen, known), key=lambda one: one.keyring_version)
     return Seen(
         newest.keyring_version,
         newest.keyring,
         max(known.hold_sequence, seen.hold_sequence),
         later(known.at, seen.at),
-        seen.checkpoint or known.checkpoint,
+        max((seen.checkpoint, known.checkpoint), key=_size_of_log),
     )
 
 
@@ -169,6 +169,11 @@ def _version_of(envelope: bytes) -> int:
         raise Refused(error.reason, **error.facts) from error
 
 
-def note_text(seen: Seen) -> str | None:
-    """Return the last checkpoint's note, or none."""
-    return base64.b64decode(seen.checkpoint).decode() if seen.checkpoint else None
+def note_text(checkpoint: str) -> str:
+    """Return the note of a remembered checkpoint."""
+    return base64.b64decode(checkpoint).decode()
+
+
+def _size_of_log(checkpoint: str | None) -> int:
+    """Return the tree size on a checkpoint's second line; -1 for none."""
+    return int(note_text(checkpoint).split("\n")[1]) if checkpoint else -1

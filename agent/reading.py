@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +87,3 @@ def _key(name: str, data: bytes) -> Document:
         return Document("public key", None, f"{key_id_of(spki_of(key))}  {algorithm_of(key).value}", ())
     except (ValueError, UnsupportedAlgorithm, Failure) as error:
         raise Untrusted("key-kind-unknown", found=name) from error
-
-
-def bundle_documents(entries: Mapping[str, bytes]) -> dict[str, Document]:
-    """Return the sealed documents in a bundle by entry name."""
-    return {name: read_envelope(data) for name, data in entries.items() if name.endswith(".dsse.json")}

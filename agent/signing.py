@@ -34,11 +34,3 @@ def check_speaker(statement: Any, key_id: str, keyring: Keyring, at: datetime) -
     if not isinstance(speaker, PersonRole):
         raise Refused("signature-unknown-key", key=key_id)
     return speaker
-
-
-def find_person(keyring: Keyring, key_id: str) -> str:
-    """Return the id of the person whose key this is; raises Refused."""
-    for person in keyring.persons:
-        if any(held.key.id == key_id for held in person.keys):
-            return person.id
-    raise Refused("signature-unknown-key", key=key_id)

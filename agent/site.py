@@ -16,7 +16,6 @@ from agent.ledger import LedgerFile
 from agent.lines import locked
 from agent.registry import Registry
 from agent.runs import RunFolder
-from certificates.encoding import format_time
 from certificates.errors import Refused, Unregistered
 from certificates.signers import Signer
 from wipers.model import Host
@@ -117,7 +116,3 @@ class Site:
         percent = self.power()
         if percent is not None and percent < 30:
             raise Refused("power-low", percent=percent)
-
-    def now_text(self) -> str:
-        """Return the clock as documents write it."""
-        return format_time(self.clock())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from agent.documents import note_text
 from agent.lines import read_lines, write_durably
 from agent.runs import RunFolder
 from agent.site import Site
@@ -110,7 +111,7 @@ def _remember(site: Site, note: str, keys: Sequence[NoteKey]) -> None:
     seen = site.documents.seen
     new = check_checkpoint(parse_note(note), keys)
     if seen.checkpoint is not None:
-        old = check_checkpoint(parse_note(base64.b64decode(seen.checkpoint).decode()), keys)
+        old = check_checkpoint(parse_note(note_text(seen.checkpoint)), keys)
         if new.size < old.size:
             _check_within(site, new, old, keys)
             return

@@ -379,3 +379,15 @@ def test_nothing_at_all_is_found(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         desk.run(approved(PLAIN))
     assert refused.value.reason == "carrier-not-found"
+
+
+def test_a_checkpoint_that_another_process_filed_is_not_lowered(tmp_path: Path) -> None:
+    """Whoever read what was seen a moment ago must not write the smaller log back."""
+    desk = agent(tmp_path, "C-1", "C-2")
+    desk.run(approved(order(carrier("C-1"), witnesses=())))
+    stale = desk.site.documents.seen
+    desk.run(approved(order(carrier("C-2"), witnesses=(), id="2026-0118")))
+    newest = desk.site.documents.seen.checkpoint
+    assert newest != stale.checkpoint
+    desk.site.documents.remember(replace(stale, hold_sequence=stale.hold_sequence + 9))
+    assert desk.site.documents.seen.checkpoint == newest
