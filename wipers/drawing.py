@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from certificates.statements import Character, ConstantPattern, Drew, KeystreamPattern, Pattern, RepeatedPattern
-from wipers.model import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, Overwrite, Plan, RepeatedWord
+from certificates.statements import (
+    Character,
+    ComplementOf,
+    ConstantByte,
+    ConstantPattern,
+    DrawnByte,
+    Drew,
+    Filling,
+    FreshKeystream,
+    KeystreamPattern,
+    Pattern,
+    RepeatedPattern,
+    RepeatedWord,
+)
+from wipers.model import Overwrite, Plan
 
 Entropy = Callable[[int], bytes]
 """Random bytes."""

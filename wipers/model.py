@@ -10,11 +10,11 @@ from typing import Annotated, Literal, Protocol
 from certificates.encoding import digest
 from certificates.statements import (
     Area,
-    Byte,
     Carrier,
     Digest,
     Extent,
     Fact,
+    Filling,
     Id,
     Items,
     Kind,
@@ -28,7 +28,6 @@ from certificates.statements import (
     Text,
     Time,
     Verification,
-    Word,
 )
 
 
@@ -68,48 +67,6 @@ class Target:
     """What an erasure here does not reach."""
     description: tuple[Fact, ...] = ()
     """More about it for `plan` and `targets`: model, firmware, bus, holders."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantByte:
-    """Write one byte throughout."""
-
-    byte: Byte
-    kind: Literal["constant"] = "constant"
-
-
-@dataclass(frozen=True, slots=True)
-class FreshKeystream:
-    """Write an AES-256-CTR keystream under a key that `run` draws."""
-
-    kind: Literal["aes-256-ctr"] = "aes-256-ctr"
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatedWord:
-    """Write several bytes over and over, aligned to offset 0 of every stream."""
-
-    word: Word
-    kind: Literal["repeated"] = "repeated"
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnByte:
-    """Write throughout one byte that `run` draws under a name."""
-
-    name: Id
-    kind: Literal["drawn"] = "drawn"
-
-
-@dataclass(frozen=True, slots=True)
-class ComplementOf:
-    """Write throughout the bitwise complement of the byte drawn under that name."""
-
-    name: Id
-    kind: Literal["complement"] = "complement"
-
-
-Filling = ConstantByte | RepeatedWord | DrawnByte | ComplementOf | FreshKeystream
 
 
 @dataclass(frozen=True, slots=True)

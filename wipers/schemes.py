@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from certificates.statements import Kind, Method
-from wipers.model import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, Pass, RepeatedWord, Technique
+from certificates.statements import (
+    ComplementOf,
+    ConstantByte,
+    DrawnByte,
+    Filling,
+    FreshKeystream,
+    Kind,
+    Method,
+    RepeatedWord,
+)
+from wipers.model import Pass, Technique
 
 OVERWRITTEN: dict[Kind, Method] = {
     "device": Method.DEVICE_OVERWRITE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from certificates.statements import Area, Kind, Method, Verification
-from wipers.model import ConstantByte, FreshKeystream, Overwrite, Pass, ReadBack, Step, Technique
+from certificates.statements import Area, ConstantByte, FreshKeystream, Kind, Method, Verification
+from wipers.model import Overwrite, Pass, ReadBack, Step, Technique
 from wipers.schemes import OVERWRITTEN, SCHEMES
 
 _KEYS: dict[Kind, Method] = {"luks": Method.KEY_DESTRUCTION}

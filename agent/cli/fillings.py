@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agent.cli.words import say
 from certificates.render.words import Language
-from wipers.model import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, RepeatedWord, Technique
+from certificates.statements import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, RepeatedWord
+from wipers.model import Technique
 
 
 def writes(filling: Filling, language: Language) -> str:

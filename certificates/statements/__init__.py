@@ -133,6 +133,15 @@ from certificates.statements.runs import (
     Start,
     StepRecord,
 )
+from certificates.statements.schemes import (
+    ComplementOf,
+    ConstantByte,
+    DrawnByte,
+    Filling,
+    FreshKeystream,
+    RepeatedWord,
+    Scheme,
+)
 
 __all__ = [
     "MAX_INTEGER",
@@ -254,4 +263,11 @@ __all__ = [
     "Validation",
     "Verification",
     "Word",
+    "ComplementOf",
+    "ConstantByte",
+    "DrawnByte",
+    "Filling",
+    "FreshKeystream",
+    "RepeatedWord",
+    "Scheme",
 ]

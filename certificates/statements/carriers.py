@@ -16,6 +16,7 @@ from certificates.statements.basics import (
     Text,
     Uuid,
 )
+from certificates.statements.schemes import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,10 @@ class Carrier:
     """Commitment to the private part."""
     technique: Id | None = None
     """Technique wanted; none: the least that reaches the level."""
+    scheme: Scheme | None = None
+    """Overwrite scheme of this order's own, in place of a technique."""
+    policy: Id | None = None
+    """Policy whose techniques alone may be used; none: whatever reaches the level."""
     destroy: Annotated[tuple[Literal["names", "history"], ...], Items(0, 2)] = ()
     """What must be gone besides the contents."""
     disclosure: Literal["none", "names"] = "none"

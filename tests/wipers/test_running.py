@@ -18,10 +18,12 @@ from certificates.statements import (
     Checked,
     Committed,
     Concluded,
+    ConstantByte,
     ConstantPattern,
     CryptoEraseConditions,
     Drew,
     Evidence,
+    FreshKeystream,
     FullReadBack,
     Identified,
     Interrupted,
@@ -39,7 +41,7 @@ from certificates.statements import (
 )
 from tests.support.runs import NOON, Run, carrier, run_of, warrant
 from tests.support.simulated_host import SECTOR, Lies, Simulated
-from wipers.model import ConstantByte, FreshKeystream, Pass, Technique
+from wipers.model import Pass, Technique
 from wipers.patterns import fill
 from wipers.progress import Progress, replay
 from wipers.running import Ports, execute

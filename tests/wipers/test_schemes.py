@@ -11,6 +11,7 @@ import pytest
 from certificates.encoding import decode, encode
 from certificates.statements import (
     ConstantPattern,
+    DrawnByte,
     Drew,
     FullReadBack,
     KeystreamPattern,
@@ -23,7 +24,7 @@ from tests.support.runs import Run, run_of
 from tests.support.scheme_table import SCHEMES as TABLE
 from wipers import WIPERS
 from wipers.drawing import draw, pattern_of
-from wipers.model import DrawnByte, Overwrite, Plan, Technique
+from wipers.model import Overwrite, Plan, Technique
 from wipers.patterns import fill
 from wipers.planning import plan
 from wipers.schemes import SCHEMES

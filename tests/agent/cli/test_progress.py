@@ -19,9 +19,9 @@ from agent.cli.running import SIGNALS, ask, stopping
 from agent.cli.screen import Screen
 from agent.cli.sheets import masked, size_text
 from certificates.errors import Interrupted
-from certificates.statements import Fact, FullVerification, Level, Media, Method
+from certificates.statements import ConstantByte, Fact, FullVerification, Level, Media, Method
 from tests.support import world
-from wipers.model import ConstantByte, Overwrite, Plan, ReadBack, Target
+from wipers.model import Overwrite, Plan, ReadBack, Target
 
 PLAN = Plan(
     order="sha256:" + "0" * 64,
