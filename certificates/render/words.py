@@ -134,6 +134,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "residual.copies-outside-order": ("copies outside this order", "本销毁单以外的副本"),
     "residual.memory-and-swap": ("memory and swap", "内存和交换区"),
     "residual.raw-storage-not-readable": ("raw storage was not readable", "无法读取底层存储"),
+    "residual.hidden-area": ("area that the drive hides from its host, in bytes", "硬盘对主机隐藏的区域（字节）"),
+    "residual.hidden-area-unknown": ("whether the drive hides an area is unknown", "硬盘是否有隐藏区域未知"),
+    "residual.unattached-namespaces": ("namespaces not attached to this controller", "未挂接到本控制器的命名空间"),
+    "residual.rpmb": ("replay-protected memory blocks, in bytes", "重放保护存储块（RPMB，字节）"),
+    "residual.boot-partitions": ("the controller's boot partitions, in bytes", "控制器的启动分区（字节）"),
+    "residual.unallocated-capacity": ("capacity in no namespace, in bytes", "未分配给任何命名空间的容量（字节）"),
     # conditions on the order's word
     "condition.always-encrypted": ("no plaintext ever reached the medium", "介质上从未有过明文"),
     "condition.key-strength": ("keys of 128 bits or more from an adequate source", "密钥不少于 128 位且来源合格"),

@@ -288,6 +288,12 @@ ResidualCode = Literal[
     "copies-outside-order",
     "memory-and-swap",
     "raw-storage-not-readable",
+    "hidden-area",
+    "hidden-area-unknown",
+    "unattached-namespaces",
+    "rpmb",
+    "boot-partitions",
+    "unallocated-capacity",
 ]
 
 
