@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from weakref import WeakValueDictionary
+
+_TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+_TURNS_LOCK = threading.Lock()
+
+
+def _turn(path: Path) -> threading.Lock:
+    """Return the lock that threads of this process take around a file.
+
+    The system's record locks belong to a process: they hold no thread of it back, and whichever thread closes the file
+    first would let go of them for all.
+    """
+    name = os.path.abspath(path)
+    with _TURNS_LOCK:
+        return _TURNS.setdefault(name, threading.Lock())
 
 
 def read_lines(path: Path) -> list[bytes]:
@@ -32,16 +48,17 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Make `path` hold `data` whole or not at all: written beside, fsynced, renamed; one process after the other."""
+    """Make `path` hold `data` whole or not at all: written beside, fsynced, renamed; one writer after the other."""
     beside = path.with_name(path.name + ".new")
-    descriptor = _open_alone(beside)
-    try:
-        os.ftruncate(descriptor, 0)
-        _write_all(descriptor, data)
-        os.fsync(descriptor)
-        os.replace(beside, path)
-    finally:
-        os.close(descriptor)
+    with _turn(beside):
+        descriptor = _open_alone(beside)
+        try:
+            os.ftruncate(descriptor, 0)
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+            os.replace(beside, path)
+        finally:
+            os.close(descriptor)
     sync_directory(path.parent)
 
 
@@ -60,16 +77,45 @@ def _open_alone(path: Path) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep every other process that asks for the same lock waiting; the system lifts it however this process ends.
+    """Keep every other thread and process that asks for the same lock waiting; however this process ends, it is lifted.
 
-    Not to be nested: closing the inner one would let go of the outer one (POSIX record locks).
+    Not to be nested: a thread would wait for itself.
     """
+    with _turn(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.lockf(descriptor, os.F_LOCK, 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def marked(path: Path) -> Iterator[None]:
+    """Show other processes, by `is_marked`, that this one is at it; the system takes the mark away however it ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.lockf(descriptor, os.F_LOCK, 0)
+        # Two processes may both think of resuming a run; whoever holds its target goes on, and one mark is enough.
+        with suppress(OSError):
+            os.lockf(descriptor, os.F_TLOCK, 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_marked(path: Path) -> bool:
+    """Tell whether another process is at it. Not to be asked of what this process has marked itself."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        os.lockf(descriptor, os.F_TEST, 0)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def sync_directory(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,8 +72,16 @@ class RegistryClient:
     def __init__(self, url: str) -> None:
         """Take the registry's base URL."""
         self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._own = threading.local()
+
+    @property
+    def _session(self) -> requests.Session:
+        """The session of this thread: one is not made for several, and a slow answer must hold up nobody else."""
+        if not hasattr(self._own, "session"):
+            self._own.session = requests.Session()
+            self._own.session.trust_env = False
+        session: requests.Session = self._own.session
+        return session
 
     def fetch_orders(self, host: str) -> tuple[bytes, ...]:
         """Return the envelopes of the orders that name this host."""
