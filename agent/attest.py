@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from certificates.answers import volume_words
 from certificates.claims import claim
 from certificates.keyring import highest_grade
 from certificates.statements import (
@@ -31,6 +32,7 @@ from certificates.statements import (
     PersonRole,
     RepeatedPattern,
     Role,
+    VolumeIdentity,
 )
 from wipers.model import Plan, Technique, Warrant
 
@@ -86,7 +88,7 @@ def attest(
         grade=highest_grade(order, carrier),
         binding=_binding(warrant, plan, run),
         medium=_medium(warrant, evidence, run, keyring),
-        applied=_applied(carrier, technique, evidence, version),
+        applied=_applied(carrier, technique, evidence, plan.policies, version),
         evidence=evidence,
         claim=claim(evidence, carrier.level),
         started_at=run.started_at,
@@ -141,6 +143,8 @@ def _medium(warrant: Warrant, evidence: Evidence, run: Run, keyring: Keyring) ->
                 "loop device" if identity.attached else "image",
                 f"{place}/{inode}",
             )
+        case VolumeIdentity():
+            maker, model, serial = volume_words(identity)
         case _:
             maker, model, serial = "none (below a file system)", carrier.identity.kind, identity.filesystem
     return Medium(
@@ -155,7 +159,9 @@ def _medium(warrant: Warrant, evidence: Evidence, run: Run, keyring: Keyring) ->
     )
 
 
-def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version: str) -> Applied:
+def _applied(
+    carrier: Carrier, technique: Technique, evidence: Evidence, policies: tuple[str, ...] | None, version: str
+) -> Applied:
     passes = tuple(
         PassDescription(number, f"{_writes(record)} over the {record.area} ({record.written:,} bytes)")
         for number, record in enumerate(_overwrites(evidence), start=1)
@@ -170,6 +176,7 @@ def _applied(carrier: Carrier, technique: Technique, evidence: Evidence, version
         tool=TOOL,
         tool_version=version,
         verification=carrier.verification,
+        policies=policies,
     )
 
 
@@ -177,7 +184,7 @@ def source_of(technique: Technique) -> str:
     """Return where the passes come from; a scheme's name must not be read as a statement of compliance."""
     if technique.is_offered:
         return technique.citation
-    known = "" if technique.basis == "text" else "; known from programs alone"
+    known = {"text": "", "code": "; known from programs alone", "order": "; on the order's word alone"}[technique.basis]
     return f"{technique.citation}{known}; the name is a label for these passes, not a statement of compliance"
 
 

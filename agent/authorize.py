@@ -45,6 +45,8 @@ class Policy:
     """Blast radius: bytes begun in any day."""
     core_organ: str | None = None
     """Organ that decides on core data; none: core data is refused."""
+    sanitization: str | None = None
+    """Policy whose techniques alone are used at this site, besides what an order names; none: no such limit."""
 
 
 @dataclass(frozen=True, slots=True)

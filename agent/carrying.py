@@ -205,7 +205,7 @@ def _fix(site: Site, folder: RunFolder, journal: Journal, warrant: Warrant) -> C
         description=plan.facts,
     )
     evidence = progress.evidence(plan, warrant.carrier, journal.entries)
-    technique = find_technique(plan.technique)
+    technique = find_technique(plan.technique, warrant.carrier.scheme)
     keyring = site.documents.chain().version(warrant.keyring_digest)
     if keyring is None:
         raise RuntimeError("the keyring of the Start is not in the chain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,7 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
     """Bring a carrier's table into the shape of the statement; return its selector, if it has one."""
     form.convert(table, "hosts", where, lambda value, at: _host_ids(form, value, at, means.hosts))
     form.convert(table, "verification", where, lambda value, at: _verification(form, value, at))
+    form.convert(table, "scheme", where, lambda value, at: _scheme(form, value, at))
     identity = form.table(table, "identity", where)
     has_selector = "selects" in table
     selects = form.table(table, "selects", where)
@@ -158,6 +160,20 @@ def _verification(form: Form, value: Any, where: str) -> Any:
             return {"kind": "sampled", **ppm}
     form.fault(where, 'must be "full" or { confidence = "99 %", fraction = "0.1 %" }')
     return {"kind": "full"}
+
+
+def _scheme(form: Form, value: Any, where: str) -> Any:
+    """Return the wire form of a scheme in a file named relative to this one; a table stays."""
+    if not isinstance(value, str):
+        return value
+    from agent.schemes import read_scheme
+    from certificates.encoding import encode
+
+    try:
+        return json.loads(encode(read_scheme(form.path.parent / value)))
+    except (Refused, Untrusted) as error:
+        form.fault(where, f"must be a file that holds a scheme ({error.row.en.format_map(error.facts)})")
+        return {"id": "none", "name": "none", "passes": [{"kind": "constant", "byte": "00"}], "source": "none"}
 
 
 def _ppm(text: Any) -> int | None:

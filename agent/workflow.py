@@ -83,7 +83,9 @@ def prepare(site: Site, warrant: Warrant) -> Prepared:
 def find_and_plan(site: Site, order: Digest, carrier: Carrier, selector: Selector | None) -> tuple[Target, Plan]:
     """Return the target found for a carrier and the plan for it; raises Refused, touches nothing."""
     targets = site.host.find(carrier, selector)
-    made = planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind])
+    of_site = site.config.policy.sanitization
+    policies = (of_site,) if of_site is not None else ()
+    made = planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind], policies=policies)
     return min(targets, key=lambda target: target.location), made
 
 

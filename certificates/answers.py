@@ -25,7 +25,9 @@ from certificates.statements import (
     OverwriteRecord,
     Role,
     SampledReadBack,
+    VolumeIdentity,
 )
+from certificates.written import check_written
 
 Pairs = Mapping[str, tuple[object, object]]
 """Field -> (what the certificate says, what it has to say)."""
@@ -33,6 +35,7 @@ Pairs = Mapping[str, tuple[object, object]]
 METHODS: dict[Kind, Method] = {
     "device": Method.DEVICE_OVERWRITE,
     "image": Method.DEVICE_OVERWRITE,
+    "volume": Method.DEVICE_OVERWRITE,
     "files": Method.IN_PLACE_OVERWRITE,
     "database": Method.IN_PLACE_OVERWRITE,
     "luks": Method.KEY_DESTRUCTION,
@@ -77,10 +80,15 @@ def _of_order(told: Certificate, order: Order, carrier: Carrier) -> Pairs:
         "evidence.destroy": (evidence.destroy, carrier.destroy),
         "evidence.copies": (evidence.copies, carrier.copies),
         "evidence.crypto_erase": (evidence.crypto_erase, carrier.crypto_erase),
-        "evidence.technique": (evidence.technique, carrier.technique or evidence.technique),
+        "evidence.technique": (evidence.technique, _technique(carrier) or evidence.technique),
         "technique": (told.applied.technique, evidence.technique),
         "passes": (len(told.applied.passes), sum(isinstance(one, OverwriteRecord) for one in evidence.records)),
     }
+
+
+def _technique(carrier: Carrier) -> str | None:
+    """Return the technique that the order names, or its own scheme."""
+    return carrier.scheme.id if carrier.scheme is not None else carrier.technique
 
 
 def _of_medium(told: Certificate, carrier: Carrier) -> Pairs:
@@ -95,9 +103,21 @@ def _of_medium(told: Certificate, carrier: Carrier) -> Pairs:
         pairs["medium"] = (said, (identity.vendor, identity.model, identity.serial))
     elif isinstance(identity, ImageIdentity):
         pairs["medium"] = (medium.serial, f"{identity.filesystem}/{identity.inode}")
+    elif isinstance(identity, VolumeIdentity):
+        pairs["medium"] = ((medium.manufacturer, medium.model, medium.serial), volume_words(identity))
     else:
         pairs["medium"] = (medium.serial, identity.filesystem)
     return pairs
+
+
+def volume_words(volume: VolumeIdentity) -> tuple[str, str, str]:
+    """Return what stands for manufacturer, model and serial number of a volume: the drives that it lies on, its layer,
+    and its own id. NIST SP 800-88 r2 knows media alone, so the words name what the volume is a part of."""
+    drives = [one for one in volume.on if isinstance(one, DeviceIdentity)]
+    makers = sorted({drive.vendor for drive in drives}) or ["none"]
+    serials = sorted(drive.serial for drive in drives)
+    on = f" on {', '.join(serials)}" if serials else ""
+    return ", ".join(makers)[:2000], f"{volume.layer}{on}"[:2000], volume.uuid
 
 
 def _of_people(told: Certificate, order: Order) -> Pairs:
@@ -117,12 +137,17 @@ def check_seen(evidence: Evidence, carrier: Carrier) -> None:
     _check_identity(evidence, carrier)
     _check_scope(evidence, carrier)
     _check_verification(evidence, carrier)
+    if carrier.scheme is not None:
+        check_written(evidence, carrier.scheme)
 
 
 def _check_identity(evidence: Evidence, carrier: Carrier) -> None:
     """The identity before the first write is the ordered one, every fact of it; an image can never be told to be more
     than opaque."""
     identity = _container(carrier)
+    if isinstance(identity, VolumeIdentity):
+        _check_volume(evidence, identity)
+        return
     found = {fact.name: fact.value for fact in evidence.before}
     for field in fields(identity):
         name, value = field.name.replace("_", "-"), getattr(identity, field.name)
@@ -133,10 +158,24 @@ def _check_identity(evidence: Evidence, carrier: Carrier) -> None:
         raise Untrusted("binding-broken", document="evidence", field="media")
 
 
+def _check_volume(evidence: Evidence, volume: VolumeIdentity) -> None:
+    """Every fact is the ordered one, and it lies on nothing more; a part of one drive alone may be on known media."""
+    found = {fact.name: fact.value for fact in evidence.before}
+    wanted = {fact.name: fact.value for fact in volume.facts}
+    more = {name for name in found if name.startswith("on-")}
+    for name in sorted(wanted.keys() | more):
+        if found.get(name, "") != wanted.get(name, ""):
+            facts = {"fact": name, "found": found.get(name, ""), "expected": wanted.get(name, "")}
+            raise Untrusted("identity-changed", where="-", **facts)
+    is_of_one_drive = len(volume.on) == 1 and isinstance(volume.on[0], DeviceIdentity)
+    if evidence.media is not Media.OPAQUE and not (volume.layer == "partition" and is_of_one_drive):
+        raise Untrusted("binding-broken", document="evidence", field="media")
+
+
 def _check_scope(evidence: Evidence, carrier: Carrier) -> None:
-    """A device or image was addressed whole, of files neither more nor fewer than ordered."""
+    """A device, image or volume was addressed whole, of files neither more nor fewer than ordered."""
     identity = carrier.identity
-    if isinstance(identity, (DeviceIdentity, ImageIdentity)) and evidence.size != identity.size:
+    if isinstance(identity, DeviceIdentity | ImageIdentity | VolumeIdentity) and evidence.size != identity.size:
         raise Untrusted("evidence-scope", found=f"{evidence.size:,}", expected=f"{identity.size:,}")
     if isinstance(identity, FilesIdentity) and not identity.least_count <= evidence.objects <= identity.most_count:
         raise Untrusted("binding-broken", document="evidence", field="objects")
@@ -159,7 +198,7 @@ def _check_verification(evidence: Evidence, carrier: Carrier) -> None:
             raise Untrusted("binding-broken", document="evidence", field="verification")
 
 
-def _container(carrier: Carrier) -> DeviceIdentity | ImageIdentity | FilesIdentity | DatabaseIdentity:
+def _container(carrier: Carrier) -> DeviceIdentity | ImageIdentity | VolumeIdentity | FilesIdentity | DatabaseIdentity:
     return carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
 
 

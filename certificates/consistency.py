@@ -7,8 +7,10 @@ import re
 from certificates.errors import Untrusted
 from certificates.statements import (
     Carrier,
+    ComplementOf,
     DatabaseIdentity,
     DeviceIdentity,
+    DrawnByte,
     FilesIdentity,
     ImageIdentity,
     Level,
@@ -16,6 +18,7 @@ from certificates.statements import (
     Order,
     Role,
     SampledVerification,
+    VolumeIdentity,
 )
 
 CODES = {"GB/T 14885-2010": r"[0-9]{7}", "GB/T 14885-2022": r"[A-Z][0-9]{8}"}
@@ -87,6 +90,7 @@ def _check_carrier(order: Order, carrier: Carrier) -> None:
     if carrier.level is Level.DESTROY:
         raise Untrusted("level-not-reachable", level="destroy", media="any", technique="software")
     _check_bounds(carrier)
+    _check_scheme(carrier)
 
 
 def _check_bounds(carrier: Carrier) -> None:
@@ -99,6 +103,35 @@ def _check_bounds(carrier: Carrier) -> None:
         raise _inconsistent(f"carrier {carrier.id}: least_count and most_count do not fit")
     if isinstance(identity, DatabaseIdentity) and identity.least_rows > identity.most_rows:
         raise _inconsistent(f"carrier {carrier.id}: least_rows and most_rows do not fit")
+    volume = identity.container if isinstance(identity, LuksIdentity) else identity
+    if isinstance(volume, VolumeIdentity):
+        _check_volume(carrier, volume)
+
+
+def _check_volume(carrier: Carrier, volume: VolumeIdentity) -> None:
+    """Only a partition begins anywhere, only compressed memory lies on nothing, and nothing lies on a drive twice."""
+    if volume.offset and volume.layer != "partition":
+        raise _inconsistent(f"carrier {carrier.id}: a volume of {volume.layer} has no offset")
+    if bool(volume.on) == (volume.layer == "zram"):
+        raise _inconsistent(f"carrier {carrier.id}: what a volume of {volume.layer} lies on does not fit")
+    if len(set(volume.on)) != len(volume.on):
+        raise _inconsistent(f"carrier {carrier.id}: it lies on the same drive twice")
+    if volume.size < 1 or volume.offset < 0:
+        raise _inconsistent(f"carrier {carrier.id}: its volume has no size")
+
+
+def _check_scheme(carrier: Carrier) -> None:
+    """A scheme stands in place of a technique, and takes complements of bytes that it draws before."""
+    if carrier.scheme is None:
+        return
+    if carrier.technique is not None:
+        raise _inconsistent(f"carrier {carrier.id} names a technique and brings a scheme")
+    drawn: set[str] = set()
+    for filling in carrier.scheme.passes:
+        if isinstance(filling, DrawnByte):
+            drawn.add(filling.name)
+        if isinstance(filling, ComplementOf) and filling.name not in drawn:
+            raise _inconsistent(f"scheme {carrier.scheme.id} complements {filling.name} before a pass draws it")
 
 
 def needs_selector(carrier: Carrier) -> bool:
@@ -107,7 +140,7 @@ def needs_selector(carrier: Carrier) -> bool:
 
 
 def selector_kind(carrier: Carrier) -> str | None:
-    """Return the kind of selector that goes with the carrier; none for a device."""
+    """Return the kind of selector that goes with the carrier; none for a device or volume."""
     match carrier.identity:
         case FilesIdentity():
             return "files"
@@ -115,14 +148,16 @@ def selector_kind(carrier: Carrier) -> str | None:
             return "luks"
         case DatabaseIdentity() | ImageIdentity():
             return "path"
-        case DeviceIdentity():
+        case DeviceIdentity() | VolumeIdentity():
             return None
 
 
 def _is_attached(carrier: Carrier) -> bool:
-    """Tell whether it is a device, or a loop device that its backing file's identity finds."""
+    """Tell whether it is a device or volume, or a loop device that its backing file's identity finds."""
     identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    return isinstance(identity, DeviceIdentity) or (isinstance(identity, ImageIdentity) and identity.attached)
+    if isinstance(identity, ImageIdentity):
+        return identity.attached
+    return isinstance(identity, DeviceIdentity | VolumeIdentity)
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

@@ -584,6 +584,24 @@ REASONS: dict[str, Row] = {
         "计划现为 {found}，不是 {expected}",
         "请重新运行 expunge plan 并核对",
     ),
+    "policy-allows-nothing": Row(
+        "Carrier {carrier}: policy {policy} allows none of the techniques in question on a {media} medium ({why})",
+        "Order another technique, scheme or policy; see 'expunge techniques --policies'",
+        "载体 {carrier}：策略 {policy} 不允许在 {media} 介质上采用所涉技术（{why}）",
+        "请在销毁单中改用其他技术、方案或策略；见 expunge techniques --policies",
+    ),
+    "policy-hidden-area": Row(
+        "Carrier {carrier}: policy {policy} wants hidden areas reset first, and {where} has one",
+        "Reset it with the drive's own tools (see 'expunge targets') and order anew, or without that policy",
+        "载体 {carrier}：策略 {policy} 要求先取消隐藏区域，而 {where} 存在隐藏区域",
+        "请先用硬盘工具取消隐藏区域（见 expunge targets），再重新勘查并开单；或不引用该策略",
+    ),
+    "policy-unknown": Row(
+        "There is no policy {policy}; known are {known}",
+        "Correct the order, or the site's configuration",
+        "没有策略 {policy}；已知策略：{known}",
+        "请更正销毁单或站点配置",
+    ),
     "power-low": Row(
         "The battery holds {percent} % and no mains is connected",
         "Connect mains",
@@ -679,6 +697,12 @@ REASONS: dict[str, Row] = {
         "Treat the certificate as false",
         "第 {step} 步的抽样与其种子和模式不符",
         "请按不实处理",
+    ),
+    "scheme-name-taken": Row(
+        "Carrier {carrier}: the order's own scheme has the name of a technique of this program, {scheme}",
+        "Give the scheme an id of its own, or order that technique by its name",
+        "载体 {carrier}：销毁单自带方案与本程序技术 {scheme} 同名",
+        "请为方案另取名称，或直接指定该技术",
     ),
     "secrecy-gate": Row(
         "Asset {asset} is declared or suspected to hold state secrets; this tool never wipes such a carrier",

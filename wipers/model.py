@@ -129,8 +129,8 @@ class Technique:
     """Where it comes from."""
     warning: str | None = None
     """What a person should know before choosing it."""
-    basis: Literal["text", "code"] = "text"
-    """Whether the source's own words were at hand, or only programs that say they follow it."""
+    basis: Literal["text", "code", "order"] = "text"
+    """Whether the source's own words were at hand, or only programs that say they follow it; or an order alone."""
     is_offered: bool = True
     """Whether a plan may choose it by itself; a row that is not offered is taken only where the order names it."""
     shuffled: tuple[int, int] | None = None
@@ -157,6 +157,8 @@ class Plan:
     residual: Annotated[tuple[Residual, ...], Items(0, 64)]
     shuffled: Annotated[tuple[int, ...], Items(2, 64)] | None = None
     """Steps among which `run` draws who writes which filling."""
+    policies: Annotated[tuple[Id, ...], Items(1, 16)] | None = None
+    """Policies that narrowed the choice of the technique."""
 
     @property
     def digest(self) -> str:

@@ -18,6 +18,7 @@ from certificates.statements import (
     FilesIdentity,
     FullReadBack,
     KeyGone,
+    Kind,
     Level,
     Method,
     Outcome,
@@ -26,6 +27,8 @@ from certificates.statements import (
     StepRecord,
 )
 from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Step, Target, Technique, Wiper
+from wipers.policies import allowed, in_force_for
+from wipers.schemes import technique_of
 from wipers.techniques import TECHNIQUES, techniques_for
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -37,11 +40,18 @@ def plan(
     targets: Iterable[Target],
     wiper: Wiper,
     techniques: Iterable[Technique] = TECHNIQUES,
+    *,
+    policies: Iterable[str] = (),
 ) -> Plan:
-    """Return the exact steps for the carrier on the one target found; raises Refused. Works for drafts as well."""
+    """Return the exact steps for the carrier on the one target found; raises Refused. Works for drafts as well.
+
+    `policies`: ids of the policies that hold at this site, besides the one that the carrier may name.
+    """
     target = _only_unit(carrier, tuple(targets))
     _check_counts(carrier, target)
-    technique, steps = _choose(carrier, target, wiper, techniques_for(wiper.kind, techniques))
+    in_force = in_force_for(carrier, policies)
+    rows = _eligible(carrier, target, wiper.kind, tuple(techniques), in_force)
+    technique, steps = _choose(carrier, target, wiper, rows)
     return Plan(
         order=order,
         carrier=carrier.id,
@@ -58,6 +68,7 @@ def plan(
         steps=steps,
         residual=target.residual,
         shuffled=tuple(range(*technique.shuffled)) if technique.shuffled else None,
+        policies=in_force or None,
     )
 
 
@@ -86,16 +97,28 @@ def _check_counts(carrier: Carrier, target: Target) -> None:
         )
 
 
+def _eligible(
+    carrier: Carrier, target: Target, kind: Kind, techniques: tuple[Technique, ...], policies: tuple[str, ...]
+) -> tuple[Technique, ...]:
+    """Return the technique or scheme ordered, else the rows that policies allow, else those that are offered."""
+    named = carrier.technique
+    if carrier.scheme is not None:
+        named = carrier.scheme.id
+        if any(row.id == named for row in techniques):
+            raise Refused("scheme-name-taken", carrier=carrier.id, scheme=named)
+        techniques = (technique_of(carrier.scheme),)
+    rows = tuple(row for row in techniques_for(kind, techniques) if named in (None, row.id))
+    if not rows:
+        raise Refused("technique-unknown", technique=named)
+    if policies:
+        return allowed(carrier, target, rows, policies)
+    return rows if named is not None else tuple(row for row in rows if row.is_offered)
+
+
 def _choose(
     carrier: Carrier, target: Target, wiper: Wiper, rows: tuple[Technique, ...]
 ) -> tuple[Technique, tuple[Step, ...]]:
-    """Return the technique ordered, or the least that reaches the level, and its steps."""
-    if carrier.technique is not None:
-        rows = tuple(row for row in rows if row.id == carrier.technique)
-        if not rows:
-            raise Refused("technique-unknown", technique=carrier.technique)
-    else:
-        rows = tuple(row for row in rows if row.is_offered)
+    """Return the technique of those eligible that reaches the level with the least, and its steps."""
     reaching = []
     for row in rows:
         steps = wiper.steps(row, carrier.verification)

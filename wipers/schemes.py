@@ -17,12 +17,14 @@ from certificates.statements import (
     Kind,
     Method,
     RepeatedWord,
+    Scheme,
 )
 from wipers.model import Pass, Technique
 
 OVERWRITTEN: dict[Kind, Method] = {
     "device": Method.DEVICE_OVERWRITE,
     "image": Method.DEVICE_OVERWRITE,
+    "volume": Method.DEVICE_OVERWRITE,
     "files": Method.IN_PLACE_OVERWRITE,
     "database": Method.IN_PLACE_OVERWRITE,
 }
@@ -264,3 +266,17 @@ _AUTHORS = (
 
 SCHEMES: tuple[Technique, ...] = (_ONES, *_DEFENCE, *_OTHERS, *_AUTHORS)
 """Rows that a plan takes only where the order names them."""
+
+
+def technique_of(scheme: Scheme) -> Technique:
+    """Return an order's own scheme as a technique of everything that is overwritten; taken where it is named alone."""
+    return Technique(
+        id=scheme.id,
+        name=scheme.name,
+        method=OVERWRITTEN,
+        passes=tuple(Pass(filling) for filling in scheme.passes),
+        citation=scheme.source,
+        warning=scheme.warning or "The order's own scheme: its passes are what was approved, its name says nothing.",
+        basis="order",
+        is_offered=False,
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from certificates.statements import Area, ConstantByte, FreshKeystream, Kind, Method, Verification
+from certificates.statements import Area, ConstantByte, FreshKeystream, Kind, Method, Scheme, Verification
 from wipers.model import Overwrite, Pass, ReadBack, Step, Technique
-from wipers.schemes import OVERWRITTEN, SCHEMES
+from wipers.schemes import OVERWRITTEN, SCHEMES, technique_of
 
 _KEYS: dict[Kind, Method] = {"luks": Method.KEY_DESTRUCTION}
 
@@ -51,8 +51,10 @@ def techniques_for(kind: Kind, rows: Iterable[Technique] = TECHNIQUES) -> tuple[
     return tuple(row for row in rows if kind in row.method)
 
 
-def find_technique(name: str) -> Technique:
-    """Return the row with this id; raises KeyError for one that never was."""
+def find_technique(name: str, scheme: Scheme | None = None) -> Technique:
+    """Return the row with this id, or the order's own scheme of that name; raises KeyError for one that never was."""
+    if scheme is not None and scheme.id == name:
+        return technique_of(scheme)
     return {row.id: row for row in TECHNIQUES}[name]
 
 

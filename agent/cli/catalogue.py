@@ -25,8 +25,8 @@ def reaches(technique: Technique, kind: Kind) -> dict[str, str | None]:
     return {media: level.value if level else None for media, level in levels.items()}
 
 
-def technique_trees() -> list[dict[str, object]]:
-    """Return the techniques as JSON."""
+def technique_trees(techniques: Sequence[Technique] = TECHNIQUES) -> list[dict[str, object]]:
+    """Return techniques as JSON."""
     return [
         {
             "id": row.id,
@@ -39,15 +39,15 @@ def technique_trees() -> list[dict[str, object]]:
             "only_where_named": not row.is_offered,
             "reaches": {kind: reaches(row, kind) for kind in row.method},
         }
-        for row in TECHNIQUES
+        for row in techniques
     ]
 
 
-def technique_sheet(screen: Screen) -> list[str]:
-    """Return the techniques as lines."""
+def technique_sheet(screen: Screen, techniques: Sequence[Technique] = TECHNIQUES) -> list[str]:
+    """Return techniques as lines."""
     say, language = screen.word, screen.language
     lines: list[str] = []
-    for row in TECHNIQUES:
+    for row in techniques:
         levels = [
             f"{term('kind', kind, language)}: "
             + ", ".join(

@@ -21,11 +21,11 @@ from certificates.encoding import format_time
 from certificates.envelope import MIB
 from certificates.errors import Refused
 from certificates.render.words import number, term
-from certificates.statements import Order, PersonRole, SampledVerification
+from certificates.statements import Carrier, Order, PersonRole, SampledVerification
 from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Target
 from wipers.techniques import find_technique
 
-NODES = ("device", "image", "luks")
+NODES = ("device", "image", "volume", "luks")
 """Kinds that may lie at a device node, which is no secret; the path of anything else may tell what is in it."""
 
 
@@ -79,14 +79,14 @@ def _carriers(screen: Screen, planned: tuple[Planned, ...]) -> list[str]:
         head = screen.word("plan.carrier", number=position, count=len(planned), carrier=carrier.id, level=level)
         lines += ["", head]
         if one.target is not None and one.plan is not None:
-            lines += carrier_lines(screen, one.target, one.plan)
+            lines += carrier_lines(screen, carrier, one.target, one.plan)
         if one.refusal is not None:
             told = sentence(one.refusal, screen.language)
             lines += rows([(screen.word("plan.refused"), "▲ " + told)], indent=2)
     return lines
 
 
-def carrier_lines(screen: Screen, target: Target, made: Plan) -> list[str]:
+def carrier_lines(screen: Screen, carrier: Carrier, target: Target, made: Plan) -> list[str]:
     """Return target and steps of one carrier; names of files are never among them."""
     say, language = screen.word, screen.language
     reached = ceiling(made.method, made.media)
@@ -95,7 +95,8 @@ def carrier_lines(screen: Screen, target: Target, made: Plan) -> list[str]:
         (say("plan.found"), _found(screen, target)),
         (say("target.free"), say("target.nothing")),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
-        (say("technique.warning"), find_technique(made.technique).warning or ""),
+        (say("plan.policies"), ", ".join(made.policies or ())),
+        (say("technique.warning"), find_technique(made.technique, carrier.scheme).warning or ""),
         (say("plan.reaches"), term("level", reached.value if reached else "none", language)),
         (say("plan.digest"), made.digest),
         *((say("plan.not-shown"), term("residual", one.code, language)) for one in made.residual),
@@ -188,6 +189,7 @@ def _plan_tree(made: Plan) -> dict[str, object]:
     return {
         "digest": made.digest,
         "technique": made.technique,
+        "policies": list(made.policies or ()),
         "media": made.media.value,
         "size": made.size,
         "objects": made.objects,

@@ -78,7 +78,7 @@ def ask(screen: Screen, one: Prepared, confirmed: Sequence[str]) -> str:
         return given
     if not sys.stdin.isatty():
         return ""
-    click.echo("\n".join([carrier.id, *carrier_lines(screen, one.target, one.plan)]), err=True)
+    click.echo("\n".join([carrier.id, *carrier_lines(screen, carrier, one.target, one.plan)]), err=True)
     shown = ", ".join(masked(name) for name in names)
     try:
         with _on_signals(_leave):

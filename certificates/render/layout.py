@@ -191,6 +191,9 @@ def _method(page: Page, language: Language, zone: tzinfo) -> Section:
         (say("label.technique", language), technique),
         (say("label.citation", language), applied.citation),
     ]
+    if applied.policies:
+        named = ", ".join(applied.policies)
+        lines.append((say("label.policies", language), say("policies.label", language, policies=named)))
     for count, record in enumerate(told.evidence.records, start=1):
         is_pass = isinstance(record, OverwriteRecord)
         label = say("label.pass", language, number=count) if is_pass else ""

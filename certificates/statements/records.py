@@ -135,6 +135,8 @@ class Applied:
     """Version."""
     verification: Verification
     """Verification ordered."""
+    policies: Annotated[tuple[Id, ...], Items(1, 16)] | None = None
+    """Policies that narrowed the choice of the technique; a label, not a statement of compliance."""
 
 
 @dataclass(frozen=True, slots=True)

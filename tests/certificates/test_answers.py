@@ -13,6 +13,7 @@ from certificates.errors import Untrusted
 from certificates.statements import (
     Carrier,
     Certificate,
+    ConstantByte,
     Fact,
     FilesIdentity,
     ImageIdentity,
@@ -22,6 +23,7 @@ from certificates.statements import (
     Participant,
     PassDescription,
     SampledVerification,
+    Scheme,
 )
 from tests.support import world
 from tests.support.story import sampled, story, tell
@@ -78,6 +80,13 @@ def test_a_method_that_the_kind_of_carrier_does_not_have_is_a_boast() -> None:
 def test_an_identity_that_leaves_a_fact_out_is_not_the_ordered_one() -> None:
     """A serial number nobody looked at fits every drive."""
     assert why(evidence(before=(Fact("vendor", "ATA"),)), world.carrier()) == "identity-changed"
+
+
+def test_passes_other_than_those_of_the_orders_own_scheme_are_not_what_was_approved() -> None:
+    """Bytes were signed there, so bytes are compared."""
+    own = Scheme("own", "Own", (ConstantByte("11"),), "A rule")
+    with pytest.raises(Untrusted, match="pass 1 of scheme own"):
+        check_seen(TOLD.evidence, world.carrier(scheme=own))
 
 
 @pytest.mark.parametrize("weaker", [world.carrier(), world.carrier(verification=SampledVerification(999_000, 10_000))])

@@ -14,8 +14,10 @@ from agent.cli.fillings import final_state, passes
 from agent.cli.groups import TableGroup
 from agent.cli.screen import Screen
 from certificates.reasons import REASONS
+from certificates.statements import Media
 from tests.support.house_rules import dotted, modules
 from wipers.model import Technique
+from wipers.policies import POLICIES, SanitizationPolicy
 from wipers.techniques import TECHNIQUES
 
 WIDTH = 100
@@ -121,16 +123,54 @@ taken by themselves.
 * *Known from programs* means that the text itself was not at hand: those passes are what the programs named write.
 
 Not here, because no source says what to write: GA/T 1143-2014 in 7 passes, BSI-2011-VS, OPNAVINST 5239.1A, NZSIT 402,
-`Bruce Force`. Not here, because only descriptions by vendors were at hand: AFSSI-5020, NSA 130-1, CSEC ITSG-06, RCMP
-TSSIT OPS-II, HMG IS5 Baseline, BSI VSITR, GB 46864-2025 (of which it is publicly known that it asks for one overwrite
-with fixed or random data: random-1 and zeros-1 write such). Not here, because the host cannot do it by overwriting:
-NIST purge, BSI-GS and BSI-GSE, which need a command that the drive carries out itself.
-"""
+`Bruce Force`. Not here, because the host cannot do it by overwriting: NIST purge, BSI-GS and BSI-GSE, which need a
+command that the drive carries out itself. Known from descriptions by vendors alone, and so left to orders that bring
+them along (next section): AFSSI-5020, NSA 130-1, CSEC ITSG-06, RCMP TSSIT OPS-II, HMG IS5 Baseline, BSI VSITR.
+
+## Schemes of one's own
+
+An order may bring its own passes. They are read from a TOML file when it is drafted (`scheme = "own.toml"` at a carrier,
+beside or below the draft) and stand in the order itself: approvers sign the bytes, and an auditor holds every pass in
+the evidence against them. The file may change or vanish afterwards. The certificate says that the scheme rests on the
+order's word. `expunge techniques --scheme FILE.toml` shows what it would write. [examples/schemes](examples/schemes) has
+one with every kind of pass, and six that only vendors describe, each with what is disputed about it.
+
+## Policies
+
+A policy is a row of data too: the techniques that an organisation's rules allow on each medium, the preferred first. An
+order names one at a carrier (`policy = "asd-ism"`), or the site in its configuration, for all orders:
+
+```toml
+[policy]
+sanitization = "asd-ism"
+```
+
+Where both do, both must allow the technique. A policy raises no level, refuses a medium that its text does not cover,
+and is a label on the plan and the certificate, never a statement of compliance. `expunge techniques --policies` lists
+them with what of each text is left out.
+
+{policies}"""
 
 
 def techniques_page() -> str:
     """docs/techniques.md."""
-    return "\n".join([INTRODUCTION, *(line for row in TECHNIQUES for line in _technique(row))]).rstrip() + "\n"
+    introduction = INTRODUCTION.replace("{policies}", "\n".join(line for row in POLICIES for line in _policy(row)))
+    return "\n".join([introduction, *(line for row in TECHNIQUES for line in _technique(row))]).rstrip() + "\n"
+
+
+def _policy(row: SanitizationPolicy) -> Iterator[str]:
+    yield f"### {row.id}\n"
+    yield f"{row.name}.\n"
+    yield "| | |\n|---|---|"
+    for media in Media:
+        names = [name for rule in row.rules if media in rule.media for name in rule.techniques]
+        yield f"| {media.value} | {', '.join(names) or 'refused'} |"
+    if row.needs_hidden_areas_reset:
+        yield "| asks | hidden areas (HPA, DCO, AMA) reset before |"
+    yield f"| from | {row.citation} |"
+    for one in row.left_out:
+        yield f"| left out | {one} |"
+    yield ""
 
 
 def _technique(row: Technique) -> Iterator[str]:

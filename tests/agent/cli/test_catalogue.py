@@ -12,7 +12,7 @@ from agent.cli.catalogue import target_sheet, target_trees
 from agent.cli.planning import carrier_lines
 from agent.cli.screen import Language, Screen
 from certificates.statements import Fact, Media, Residual
-from tests.support.runs import run_of
+from tests.support.runs import carrier, run_of
 from tests.support.screens import SCHEMAS, invoke, tree
 from wipers.model import Obstacle, Target
 from wipers.techniques import TECHNIQUES
@@ -71,17 +71,17 @@ def test_a_plan_never_prints_where_files_lie() -> None:
     secret = "/dev/shm/case 4711 witness list"
     for kind in ("files", "database"):
         found = replace(DISK, kind=kind, location=secret, objects=3, obstacles=())
-        page = "\n".join(carrier_lines(Screen(language="en"), found, PLAN))
+        page = "\n".join(carrier_lines(Screen(language="en"), carrier(), found, PLAN))
         assert "4711" not in page
         assert "3 objects" in page
-    assert "/dev/sdz" in "\n".join(carrier_lines(Screen(language="en"), DISK, PLAN))
+    assert "/dev/sdz" in "\n".join(carrier_lines(Screen(language="en"), carrier(), DISK, PLAN))
 
 
 @pytest.mark.parametrize(("language", "drawn"), [("en", "one of 27 patterns"), ("zh", "27 种模式之一")])
 def test_a_plan_tells_the_warning_and_names_no_order_that_is_not_drawn_yet(language: Language, drawn: str) -> None:
     """Whoever confirms it reads why the scheme is not advised; a pattern named in its listed place would be wrong."""
     made = run_of(technique="gutmann-35").plan
-    page = "\n".join(carrier_lines(Screen(language=language), DISK, made))
+    page = "\n".join(carrier_lines(Screen(language=language), carrier(), DISK, made))
     assert page.count(drawn) == 27
     assert "Legacy" in page
     assert "0x55" not in page
