@@ -17,7 +17,7 @@ from wipers.model import KeyState, Lost
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import read_back_all
 
-AT_HAND = ("device", "image", "luks")
+AT_HAND = ("device", "image", "volume", "luks")
 """Kinds whose bytes can be found again by one path; names of files are gone with them."""
 
 

@@ -17,6 +17,7 @@ from certificates.statements import (
     Order,
     PersonRole,
     Role,
+    VolumeIdentity,
 )
 
 
@@ -89,10 +90,15 @@ def check_not_held(holds: Collection[Hold], order: Order, order_digest: str, car
 
 def _covered(order: Order, order_digest: str, carrier: Carrier) -> dict[str, set[str | None]]:
     """Return the values by which a hold of each kind covers the carrier."""
-    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
-    serial = identity.serial if isinstance(identity, DeviceIdentity) else None
     return {
         "order": {order_digest, order.id},
         "asset": {*carrier.assets, carrier.card},
-        "serial": {serial, carrier.label},
+        "serial": {*_serials(carrier), carrier.label},
     }
+
+
+def _serials(carrier: Carrier) -> tuple[str, ...]:
+    """Return the serial numbers of the drive, or of every drive that a volume lies on."""
+    identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
+    below = identity.on if isinstance(identity, VolumeIdentity) else (identity,)
+    return tuple(one.serial for one in below if isinstance(one, DeviceIdentity))

@@ -22,4 +22,5 @@ class BlockWiper:
 
 
 DEVICE = BlockWiper("device", "a whole block device, every addressable byte")
+VOLUME = BlockWiper("volume", "a partition, a volume of LVM, md or the device mapper, or zram: all of it")
 IMAGE = BlockWiper("image", "a disk image: the file itself, or the loop device over it")

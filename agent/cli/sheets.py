@@ -9,9 +9,18 @@ from enum import StrEnum
 from typing import Any
 
 from agent.cli.screen import Screen
+from certificates.answers import volume_words
 from certificates.render.text import pad, printable, width
 from certificates.render.words import number, term
-from certificates.statements import Carrier, DeviceIdentity, LuksIdentity, Order, PersonRole, SampledVerification
+from certificates.statements import (
+    Carrier,
+    DeviceIdentity,
+    LuksIdentity,
+    Order,
+    PersonRole,
+    SampledVerification,
+    VolumeIdentity,
+)
 
 
 def rows(pairs: Iterable[tuple[str, str]], indent: int = 0) -> list[str]:
@@ -115,6 +124,9 @@ def _identity(carrier: Carrier) -> str:
     identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
     if isinstance(identity, DeviceIdentity):
         return f"{identity.vendor} {identity.model} {identity.serial}  {size_text(identity.size)}"
+    if isinstance(identity, VolumeIdentity):
+        maker, layer, uuid = volume_words(identity)
+        return f"{maker} {layer}  {uuid}  {size_text(identity.size)}"
     return f"{identity.filesystem}"
 
 

@@ -41,6 +41,7 @@ from certificates.statements.carriers import (
     Identity,
     ImageIdentity,
     KnownCopy,
+    Layer,
     LuksIdentity,
     LuksSelector,
     Otherwise,
@@ -49,6 +50,7 @@ from certificates.statements.carriers import (
     Selector,
     SelectorCommitment,
     Verification,
+    VolumeIdentity,
 )
 from certificates.statements.journal import (
     Advanced,
@@ -210,6 +212,7 @@ __all__ = [
     "KnownCopy",
     "LedgerEntry",
     "Level",
+    "Layer",
     "LogKey",
     "LuksIdentity",
     "LuksSelector",
@@ -264,6 +267,7 @@ __all__ = [
     "Verification",
     "Word",
     "ComplementOf",
+    "VolumeIdentity",
     "ConstantByte",
     "DrawnByte",
     "Filling",

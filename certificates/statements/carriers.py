@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from certificates.statements.basics import (
     Digest,
+    Fact,
     Id,
     Items,
     Level,
@@ -63,6 +64,49 @@ class ImageIdentity:
     """Mark of this kind."""
 
 
+Layer = Literal["partition", "lvm", "md", "dm-crypt", "device-mapper", "zram"]
+"""What makes a volume: a partition table, the logical volume manager, the kernel's own RAID, an encrypting mapping,
+another mapping of the device mapper, compressed memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeIdentity:
+    """A whole block device that is no drive: a part of drives, or made of several. All of it survives its erasure."""
+
+    layer: Layer
+    """What makes it."""
+    uuid: Id
+    """Partition: id that its table gives it (GPT: the partition's GUID; MBR: disk id and number). LVM: `LVM-` with the
+    ids of group and volume. md: the array's id. dm-crypt: `CRYPT-`, type and container id. Other mappings: the id that
+    the device mapper holds. zram: id of this boot and number, since it does not outlive the boot."""
+    offset: int
+    """Partition: its first byte on the device that its table divides; 0 for every other layer."""
+    size: int
+    """Bytes."""
+    on: Annotated[tuple[DeviceIdentity | ImageIdentity, ...], Items(0, 48)]
+    """Every drive and image that it lies on, through every layer between; none for zram."""
+    kind: Literal["volume"] = "volume"
+    """Mark of this kind."""
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What a host reads on the open device, in this order; what it lies on is told in a fixed order."""
+        pairs = (("layer", self.layer), ("uuid", self.uuid), ("offset", str(self.offset)), ("size", str(self.size)))
+        lies_on = sorted(_in_a_line(one) for one in self.on)
+        below = (Fact(f"on-{number}", line) for number, line in enumerate(lies_on, start=1))
+        return (*(Fact(name, value) for name, value in pairs), *below)
+
+
+def _in_a_line(identity: DeviceIdentity | ImageIdentity) -> str:
+    """All facts of an identity between slashes, so written that no two identities share a line."""
+    if isinstance(identity, DeviceIdentity):
+        parts = (identity.vendor, identity.model, identity.serial, identity.wwn or "", str(identity.size))
+    else:
+        attached = "true" if identity.attached else "false"
+        parts = (identity.filesystem, str(identity.inode), str(identity.size), attached, "")
+    return "/".join((identity.kind, *(part.replace("%", "%25").replace("/", "%2F") for part in parts)))
+
+
 @dataclass(frozen=True, slots=True)
 class FilesIdentity:
     """Files of one host and file system; their paths stand in the selector."""
@@ -107,13 +151,13 @@ class LuksIdentity:
 
     luks_uuid: Uuid
     """UUID in the LUKS header, checked before the first write only."""
-    container: DeviceIdentity | ImageIdentity
+    container: DeviceIdentity | ImageIdentity | VolumeIdentity
     """What the container lies in."""
     kind: Literal["luks"] = "luks"
     """Mark of this kind."""
 
 
-Identity = DeviceIdentity | ImageIdentity | FilesIdentity | DatabaseIdentity | LuksIdentity
+Identity = DeviceIdentity | ImageIdentity | VolumeIdentity | FilesIdentity | DatabaseIdentity | LuksIdentity
 
 
 @dataclass(frozen=True, slots=True)

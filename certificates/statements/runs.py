@@ -24,7 +24,7 @@ from certificates.statements.basics import (
 )
 from certificates.statements.carriers import CryptoEraseConditions, KnownCopy
 
-Kind = Literal["device", "image", "files", "database", "luks"]
+Kind = Literal["device", "image", "volume", "files", "database", "luks"]
 """Kind of carrier: the mark of its identity."""
 Area = Literal["whole", "header"]
 """The whole target, or the part in front of the payload that holds a container's keys."""
@@ -204,6 +204,22 @@ class SamplingSeed:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorBlocks:
+    """Blocks read beside the sample: where partition tables, file systems and volume managers keep their marks."""
+
+    rule: Id
+    """Published rule that gives their places from the size of the area and from the partitions."""
+    partitions: Annotated[tuple[Extent, ...], Items(0, 128)]
+    """Partitions that the medium's own tables named before the first write."""
+    blocks: int
+    """Blocks that the rule gives and the sample has not."""
+    read: int
+    """Blocks of these that were read."""
+    samples: Digest
+    """SHA-256 over the SHA-256 digests of those blocks, in order of position; 32 zero bytes for one that differs."""
+
+
+@dataclass(frozen=True, slots=True)
 class SampledReadBack:
     """Distinct blocks at positions from the seed were read past the page cache and compared."""
 
@@ -302,6 +318,11 @@ class Residual:
     """Something that this run did not reach or look for."""
 
     code: ResidualCode
+    "rest-of-disk",
+    "array-members",
+    "volume-metadata",
+    "encryption-header",
+    "controller-members",
     """What."""
     count: int | None = None
     """How much, where it is known."""

@@ -32,6 +32,7 @@ from certificates.statements import (
     Selector,
     SelectorCommitment,
     Verification,
+    VolumeIdentity,
 )
 from tests.support import world
 from tests.support.agent_site import Agent, approved, order, ring_without_witnesses
@@ -39,9 +40,11 @@ from tests.support.simulated_host import Lies, Simulated, SimulatedHost
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 SIZES = {"files": (4096, 12288, 8192), "luks": (1 << 20,)}
+DRIVE = DeviceIdentity("ATA", "SIMULATED", "C-1", None, 65536)
 IDENTITIES = {
-    "device": DeviceIdentity("ATA", "SIMULATED", "C-1", None, 65536),
+    "device": DRIVE,
     "image": ImageIdentity(UUID, 12, 65536, attached=True),
+    "volume": VolumeIdentity("partition", UUID, 1 << 20, 65536, (DRIVE,)),
     "files": FilesIdentity(UUID, 2, 1, 9, 1 << 20),
     "database": DatabaseIdentity("sqlite", UUID, 13, "database", 1, 9),
     "luks": LuksIdentity(UUID, ImageIdentity(UUID, 14, 1 << 20, attached=True)),
@@ -50,6 +53,7 @@ PLACE = Fact("filesystem", UUID)
 FACTS = {
     "device": (Fact("vendor", "ATA"), Fact("model", "SIMULATED"), Fact("wwn", "")),
     "image": (PLACE, Fact("inode", "12"), Fact("attached", "true")),
+    "volume": VolumeIdentity("partition", UUID, 1 << 20, 65536, (DRIVE,)).facts,
     "files": (PLACE, Fact("parent-inode", "2")),
     "database": (PLACE, Fact("inode", "13")),
     "luks": (PLACE, Fact("inode", "14"), Fact("attached", "true")),

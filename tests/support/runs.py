@@ -28,6 +28,7 @@ from certificates.statements import (
     LuksIdentity,
     Order,
     Verification,
+    VolumeIdentity,
 )
 from tests.support.simulated_host import Plug, PowerCut, Simulated, SimulatedHost
 from wipers import WIPERS
@@ -51,6 +52,7 @@ def identity(kind: Kind) -> Identity:
     identities: dict[Kind, Identity] = {
         "device": device,
         "image": ImageIdentity(UUID, 12, 65536, attached=True),
+        "volume": VolumeIdentity("partition", UUID, 1 << 20, 65536, (device,)),
         "files": FilesIdentity(UUID, 2, 1, 100, 1 << 20),
         "database": DatabaseIdentity("sqlite", UUID, 12, "database", 1, 10),
         "luks": LuksIdentity(UUID, device),

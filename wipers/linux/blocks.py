@@ -11,18 +11,31 @@ from dataclasses import replace
 from typing import Literal
 
 from certificates.errors import Refused
-from certificates.statements import Area, Carrier, DeviceIdentity, Extent, Fact, ImageIdentity, Media, Selector
+from certificates.statements import (
+    Area,
+    Carrier,
+    Extent,
+    Fact,
+    Media,
+    Selector,
+)
 from wipers.linux.devices import BlockDevice, device_numbered, list_devices
 from wipers.linux.direct import Storage, device_geometry, error_name, open_descriptor
 from wipers.linux.filesystems import file_system_of
-from wipers.linux.identity import check_free, check_same, check_unchanged, facts_of, image_facts, residual_of
+from wipers.linux.identity import (
+    BlockIdentity,
+    check_free,
+    check_same,
+    check_unchanged,
+    facts_of,
+    image_facts,
+    residual_of,
+)
 from wipers.linux.loops import Loop, loop_behind, loop_named, settle_below
 from wipers.linux.machine import THIS_MACHINE, Machine, attribute
 from wipers.linux.openers import FileNumber
 from wipers.linux.usage import Activity, device_obstacles, in_use, observe
 from wipers.model import KeyState, Lost, Obstacle, Target
-
-BlockIdentity = DeviceIdentity | ImageIdentity
 
 VISITS = (0.1, 0.2, 0.3, 0.4, 0.0)
 """Seconds between looks at a device that processes have open: udev opens each one for a moment when it appears and
@@ -32,7 +45,7 @@ when a writer has closed it."""
 def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
     """Every device with the carrier's facts; none for an identity of another kind."""
     identity = carrier.identity
-    return find_devices(identity, machine) if isinstance(identity, DeviceIdentity | ImageIdentity) else ()
+    return find_devices(identity, machine) if isinstance(identity, BlockIdentity) else ()
 
 
 def find_devices(identity: BlockIdentity, machine: Machine) -> tuple[Target, ...]:

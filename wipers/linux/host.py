@@ -15,6 +15,7 @@ from certificates.statements import (
     ImageIdentity,
     LuksIdentity,
     Selector,
+    VolumeIdentity,
 )
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.model import Target, Writer
@@ -68,7 +69,7 @@ class LinuxHost:
 def _module(carrier: Carrier) -> Kind:
     """The module for a kind of carrier, loaded when it is first needed."""
     match carrier.identity:
-        case DeviceIdentity() | ImageIdentity(attached=True):
+        case VolumeIdentity() | DeviceIdentity() | ImageIdentity(attached=True):
             from wipers.linux import blocks
 
             return blocks

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from certificates.errors import Refused
-from certificates.statements import DeviceIdentity, Fact, ImageIdentity, Media, Residual
+from certificates.statements import DeviceIdentity, Fact, ImageIdentity, Media, Residual, VolumeIdentity
 from wipers.model import Obstacle
 
+BlockIdentity = DeviceIdentity | ImageIdentity | VolumeIdentity
+"""What names a block device, or a file that could be one."""
 
-def facts_of(identity: DeviceIdentity | ImageIdentity) -> tuple[Fact, ...]:
+
+def facts_of(identity: BlockIdentity) -> tuple[Fact, ...]:
     """The order's facts, in the order in which this host reads them; a missing WWN is empty."""
     if isinstance(identity, DeviceIdentity):
         return device_facts(identity.vendor, identity.model, identity.serial, identity.wwn or "", identity.size)
+    if isinstance(identity, VolumeIdentity):
+        return identity.facts
     return image_facts(identity.filesystem, identity.inode, identity.size, is_attached=identity.attached)
 
 

@@ -11,9 +11,9 @@ from certificates.errors import Refused
 from certificates.statements import (
     Area,
     Carrier,
-    DeviceIdentity,
     Extent,
     Fact,
+    ImageIdentity,
     LuksIdentity,
     LuksSelector,
     Residual,
@@ -199,15 +199,16 @@ class LuksWriter:
 
 def _containers(identity: LuksIdentity, selector: Selector | None, machine: Machine) -> tuple[Target, ...]:
     """What the container lies in."""
-    if isinstance(identity.container, DeviceIdentity) or identity.container.attached:
-        return blocks.find_devices(identity.container, machine)
+    container = identity.container
+    if not isinstance(container, ImageIdentity) or container.attached:
+        return blocks.find_devices(container, machine)
     path = images.path_of(selector)
-    return images.find_image(identity.container, path, machine) if path is not None else ()
+    return images.find_image(container, path, machine) if path is not None else ()
 
 
 @contextmanager
 def _hold(target: Target, identity: LuksIdentity, machine: Machine, *, resuming: bool) -> Iterator[Container]:
-    is_device = isinstance(identity.container, DeviceIdentity) or identity.container.attached
+    is_device = not isinstance(identity.container, ImageIdentity) or identity.container.attached
     held = blocks.hold(target, machine) if is_device else images.hold(target, machine, resuming=resuming)
     with held as container:
         yield container
