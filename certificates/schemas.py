@@ -32,6 +32,7 @@ DOCUMENTS: dict[str, type] = {
     "nonce": statements.Nonce,
     "order": statements.Order,
     "selector": statements.Selector,
+    "speed-profile": statements.SpeedProfile,
     "start": statements.Start,
     "trust": Trust,
     "validation": statements.Validation,

@@ -99,6 +99,7 @@ from certificates.statements.orders import (
     Retention,
     Unit,
 )
+from certificates.statements.profiles import MOST_BINS, SpeedProfile
 from certificates.statements.records import (
     Applied,
     Binding,
@@ -147,6 +148,7 @@ from certificates.statements.schemes import (
 
 __all__ = [
     "MAX_INTEGER",
+    "MOST_BINS",
     "Advanced",
     "Algorithm",
     "Alternative",
@@ -257,6 +259,7 @@ __all__ = [
     "Secret32",
     "Selector",
     "SelectorCommitment",
+    "SpeedProfile",
     "Start",
     "StepRecord",
     "Text",
