@@ -1,0 +1,28 @@
+"""The lab's tests: on the host they are shown, in the guest they are run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.image import Unavailable, check_available
+from tests.lab.reports import IN_THE_GUEST, Outcomes, run_in_the_guest
+
+collect_ignore = [] if os.environ.get(IN_THE_GUEST) else ["guest"]
+
+
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
+    """What became of the chosen tests of the guest, all run in one boot.
+
+    Of the session, so that the boot is over before a test of real things takes its turn: it keeps no other waiting.
+    """
+    try:
+        check_available()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    items = [item for item in request.session.items if "outcomes" in getattr(item, "fixturenames", ())]
+    chosen = [str(item.callspec.params["test"]) for item in items if isinstance(item, pytest.Function)]
+    yield run_in_the_guest(tuple(dict.fromkeys(chosen)))

@@ -1,0 +1,51 @@
+"""Runs the tests of the guest: each has its time, and what becomes of it is told to the host at once."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from tests.support.bench import Bench, bench_in
+
+REPORTS = Path("/share/reports")
+LONGEST = 100
+"""Seconds for one test: a run that hangs is a failure like any other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them touch real things."""
+    for item in items:
+        item.add_marker(pytest.mark.integration)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """The host reads it as soon as it is written."""
+    told = {"id": report.nodeid, "when": report.when, "outcome": report.outcome, "text": report.longreprtext}
+    with REPORTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(told) + "\n")
+
+
+@pytest.fixture(autouse=True)
+def limited() -> Iterator[None]:
+    """The test is interrupted when its time is over, in whatever it waits."""
+
+    def over(_signal: int, _frame: FrameType | None) -> None:
+        pytest.fail(f"still running after {LONGEST} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(LONGEST)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A place for images and state; what is attached on it is given back."""
+    with bench_in(tmp_path) as found:
+        yield found

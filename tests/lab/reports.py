@@ -1,0 +1,71 @@
+"""What the guest's pytest tells the host's: one line of JSON for each phase of each test, as soon as it is over."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.drives import plugged_in
+from tests.lab.machine import booted
+
+GUEST = Path(__file__).resolve().parent / "guest"
+IN_THE_GUEST = "EXPUNGE_IN_THE_GUEST"
+"""Set where the tests of the guest are run and not shown."""
+LONGEST = 420
+"""Seconds for all of them together; a test of its own is ended by the guest after a quarter of that."""
+JOB = f"""
+export {IN_THE_GUEST}=1
+xargs -d '\\n' python3 -m pytest -q -n0 -p no:cacheprovider --tb=short --durations=0 --basetemp=/tmp/pytest </share/chosen
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of the tests of one boot."""
+
+    told: dict[str, list[dict[str, str]]]
+    """Reports by test, without the parameters of its cases."""
+    console: str
+    """The end of what the guest said."""
+
+    def failure_of(self, test: str) -> str | None:
+        """Why the test did not pass; none when it did. One that did not run to its end, or was skipped, failed."""
+        told = self.told.get(test, [])
+        bad = [report for report in told if report["outcome"] != "passed"]
+        if bad:
+            return "\n".join(f"in the guest, {one['outcome']} in {one['when']}:\n{one['text']}" for one in bad)
+        begun, ended = ({one["id"] for one in told if one["when"] == when} for when in ("setup", "teardown"))
+        if not ended or begun != ended:
+            return f"it did not run to its end in the guest, which said last:\n{self.console}"
+        return None
+
+
+def listed() -> list[str]:
+    """The guest's tests, read from their source: `test_flakey.py::test_...`."""
+    return [name for path in sorted(GUEST.glob("test_*.py")) for name in _functions(path)]
+
+
+def _functions(path: Path) -> Iterator[str]:
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield f"{path.name}::{node.name}"
+
+
+def run_in_the_guest(tests: tuple[str, ...]) -> Outcomes:
+    """What became of them in one boot with all the drives of the lab."""
+    with plugged_in() as drives, booted(JOB, drives) as guest:
+        lines = [f"tests/lab/guest/{test}" for test in tests]
+        (guest.share / "chosen").write_text("\n".join(lines), encoding="utf-8")
+        guest.wait(LONGEST)
+        return Outcomes(_read(guest.share / "reports"), guest.said())
+
+
+def _read(path: Path) -> dict[str, list[dict[str, str]]]:
+    told: dict[str, list[dict[str, str]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        report = json.loads(line)
+        told.setdefault(report["id"].removeprefix("tests/lab/guest/").partition("[")[0], []).append(report)
+    return told
