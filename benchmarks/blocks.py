@@ -10,7 +10,10 @@ import argparse
 import resource
 import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import peers
@@ -18,6 +21,7 @@ from benchmarks.beds import Bed, bed_in
 from benchmarks.machine import Result, compared_rates, tell
 from benchmarks.timing import Taken, stopwatch
 from certificates.statements import ConstantPattern, KeystreamPattern, Pattern
+from wipers.model import Writer
 from wipers.overwrite import overwrite
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import read_back_all
@@ -71,9 +75,10 @@ def compare_on(bed: Bed, suffix: str, rounds: int) -> list[Result]:
         "write-random-vs-fio", lambda: write(bed, KEYSTREAM), lambda: peers.fio(bed, "write", peers.STATIC_RANDOM)
     )
     shred = against("write-random-vs-shred", lambda: write(bed, KEYSTREAM), lambda: peers.shred(bed))
+    scrub = against("write-random-vs-scrub", lambda: write(bed, KEYSTREAM), lambda: peers.scrub(bed))
     write(bed, KEYSTREAM)
     reading = against("read-back-vs-fio", lambda: read_back(bed, KEYSTREAM), lambda: peers.fio(bed, "read"))
-    return [zeros, random, reading, shred]
+    return [zeros, random, reading, shred, scrub]
 
 
 def compare_with_nwipe(bed: Bed, suffix: str) -> list[Result]:
@@ -82,7 +87,42 @@ def compare_with_nwipe(bed: Bed, suffix: str) -> list[Result]:
     if program is None:
         print(f"no nwipe here: {name} is left out", file=sys.stderr)
         return []
-    return [compare(name, lambda: write(bed, KEYSTREAM), lambda: peers.nwipe(program, bed), 1)]
+    found = [compare(name, lambda: write(bed, KEYSTREAM), lambda: peers.nwipe(program, bed), 1)]
+    if peers.has_generators(program):
+        # The default is the fastest, which is not cryptographic; this one is.
+        chacha = name.replace("-vs-nwipe", "-vs-nwipe-chacha20")
+        found.append(
+            compare(chacha, lambda: write(bed, KEYSTREAM), lambda: peers.nwipe(program, bed, "--prng=chacha20"), 1)
+        )
+    return found
+
+
+def write_many(beds: Sequence[Bed]) -> Taken:
+    """A pass of zeros over all of them at once, a worker group each, as a run with many carriers."""
+    with ExitStack() as held, stopwatch(resource.RUSAGE_SELF) as watch:
+        writers = [held.enter_context(bed.opened()) for bed in beds]
+        began = time.perf_counter()
+        groups = [threading.Thread(target=_write_zeros, args=(writer,)) for writer in writers]
+        for group in groups:
+            group.start()
+        for group in groups:
+            group.join()
+        seconds = time.perf_counter() - began
+    return Taken(sum(bed.size for bed in beds), seconds, watch.processor)
+
+
+def _write_zeros(writer: Writer) -> None:
+    overwrite(writer, writer.layout("whole"), ZEROS, start=0, advance=lambda *_: None, loop=_loop())
+
+
+def measure_many(folder: Path, size: int, rounds: int, count: int = 16) -> list[Result]:
+    """Many devices at once against fio with as many jobs, and this process's memory at its highest."""
+    with ExitStack() as held:
+        beds = [held.enter_context(bed_in(folder, size, *())) for _ in range(count)]
+        result = compare("many-devices-vs-fio", lambda: write_many(beds), lambda: peers.fio_many(beds), rounds)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{count} devices at once: at most {most >> 10} MiB of memory in this process", file=sys.stderr)
+    return [result]
 
 
 def measure(folder: Path, suffix: str, size: int, rounds: int, *options: str) -> list[Result]:
@@ -108,6 +148,7 @@ def main(arguments: list[str]) -> int:
     size = QUICK if chosen.quick else WHOLE
     results = measure(chosen.ram, "ram", size, chosen.rounds)
     results += measure(chosen.disk, "disk", size, chosen.rounds, "--direct-io=on")
+    results += measure_many(chosen.ram, size // 8, chosen.rounds)
     tell(results, as_json=chosen.json)
     return 0
 

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.beds import Bed, output_of
@@ -35,17 +36,43 @@ def shred(bed: Bed) -> Taken:
     return Taken(bed.size, watch.seconds, watch.processor)
 
 
+def scrub(bed: Bed) -> Taken:
+    """One pass of its random pattern, without the signature that it would leave."""
+    with stopwatch(resource.RUSAGE_CHILDREN) as watch:
+        output_of("scrub", "-f", "-S", "-p", "random", bed.device)
+    return Taken(bed.size, watch.seconds, watch.processor)
+
+
+def fio_many(beds: Sequence[Bed]) -> Taken:
+    """A job a device, all at once, each as `fio` above; their sum is fio's own."""
+    shared = ["--rw=write", "--bs=1M", "--direct=1", "--ioengine=libaio", "--iodepth=8", "--end_fsync=1", ZEROS]
+    jobs = [word for bed in beds for word in (f"--name={Path(bed.device).name}", f"--filename={bed.device}")]
+    size = sum(bed.size for bed in beds)
+    with stopwatch(resource.RUSAGE_CHILDREN) as watch:
+        told = output_of("fio", *shared, f"--size={beds[0].size}", "--output-format=json", *jobs)
+    found = json.loads(told[told.index("{") :])["jobs"]
+    longest = max(float(job["write"]["runtime"]) for job in found) / 1000
+    return Taken(size, longest, watch.processor)
+
+
 def find_nwipe() -> str | None:
     """`NWIPE`, or the one on the path; none where there is none."""
     return shutil.which(os.environ.get("NWIPE") or "nwipe")
 
 
-def nwipe(program: str, bed: Bed) -> Taken:
-    """One pass of its default generator, unverified, between the two lines of its log: its start-up is not counted."""
+def has_generators(program: str) -> bool:
+    """Whether this nwipe is one that lets its generator be chosen among today's (0.40 and later)."""
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return "chacha20" in (told.stdout + told.stderr).lower()
+
+
+def nwipe(program: str, bed: Bed, *more: str) -> Taken:
+    """One pass of its default generator (or that of `more`), unverified, between the two lines of its log: its start-up
+    is not counted."""
     log = bed.folder / "nwipe.log"
     log.unlink(missing_ok=True)
     options = ["--autonuke", "--nogui", "--method=random", "--rounds=1", "--verify=off", "--noblank"]
-    command = [program, *options, f"--logfile={log}", bed.device]
+    command = [program, *options, *more, f"--logfile={log}", bed.device]
     with stopwatch(resource.RUSAGE_CHILDREN) as watch, (bed.folder / "nwipe.out").open("wb") as out:
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=bed.folder)
         try:

@@ -29,6 +29,7 @@ system_programs() {
 		mkfs.vfat:dosfstools
 		parted:parted
 		mount:mount
+		nwipe:nwipe
 	PROGRAMS
 }
 

@@ -57,6 +57,15 @@ def damaged(place: Path, offset: int) -> Iterator[None]:
                 yield
 
 
+def verified_by_nwipe(device: Path, method: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Its own read-only verification: exit 0 where every byte is zero, or one."""
+    options = ["--autonuke", "--nogui", f"--method=verify_{method}", f"--logfile={folder / 'nwipe.log'}"]
+    command = ["nwipe", *options, str(device)]
+    # It takes what happens to lie in memory for a loop device's serial number, and logs that: no text to be decoded.
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, cwd=folder, capture_output=True)
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with bench_in(tmp_path) as found:
@@ -95,6 +104,24 @@ def test_openssl_and_cmp_agree_with_a_wiped_device(bench: Bench, site: RealSite)
             assert exit_code != 0
             assert '"medium-differs"' in told
     assert agrees(key, device, SIZE)
+
+
+@pytest.mark.parametrize(("technique", "method", "byte"), [("zeros-1", "zero", "00"), ("ones-1", "one", "ff")])
+def test_nwipe_verifies_what_was_wiped_and_catches_what_was_not(
+    bench: Bench, site: RealSite, technique: str, method: str, byte: str
+) -> None:
+    """Another program's verification, which shares nothing with ours: both find the device whole, both one bad bit."""
+    image = bench.image("image", SIZE - 4096, full_of_needles(SIZE - 4096))
+    device = bench.attach(image)
+    assert verified_by_nwipe(device, method, bench.folder).returncode == 1
+    assert site.run(site.charge(loop_carrier(image, technique=technique))).returncode == 6
+    assert evidence_in(site.bundles()[0])["records"][0]["pattern"]["byte"] == byte
+    told = verified_by_nwipe(device, method, bench.folder)
+    assert told.returncode == 0, told.stdout
+    assert '"medium-differs"' not in audited(site, device)[1]
+    with damaged(device, 10 * MIB + 777):
+        assert verified_by_nwipe(device, method, bench.folder).returncode == 1
+        assert '"medium-differs"' in audited(site, device)[1]
 
 
 def test_openssl_regenerates_an_image_and_every_file(tmp_path: Path, site: RealSite) -> None:
