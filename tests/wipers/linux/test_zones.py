@@ -1,0 +1,54 @@
+"""Zones as the kernel reports them, and what of them a whole overwrite addresses."""
+
+from __future__ import annotations
+
+import struct
+
+from certificates.statements import Extent
+from wipers.linux.zones import HEAD, ZONE, gaps_in, layout_of, parse_report
+
+MIB = 1 << 20
+
+
+def reported(*zones: tuple[int, int, int, int, int], flags: int = 1) -> bytes:
+    """A report of (start, length, capacity, type, condition) in MiB, the kernel's types and conditions."""
+    sectors = MIB // 512
+    body = b"".join(
+        ZONE.pack(start * sectors, length * sectors, start * sectors, kind, condition, 0, 0, capacity * sectors)
+        for start, length, capacity, kind, condition in zones
+    )
+    return HEAD.pack(0, len(zones), flags) + body
+
+
+def test_the_structures_have_the_kernels_sizes() -> None:
+    """One byte off, and every zone behind the first would be another."""
+    assert (HEAD.size, ZONE.size) == (16, 64)
+    assert struct.calcsize("=QQ") == 16
+
+
+def test_conventional_neighbours_are_one_extent_and_sequential_zones_their_own() -> None:
+    """A sequential zone is emptied and filled by itself; nothing may be written across its end."""
+    zones = parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 1, 0), (8, 4, 4, 2, 1), (12, 4, 4, 2, 14)))
+    assert layout_of(zones) == (Extent(0, 0, 8 * MIB), Extent(0, 8 * MIB, 4 * MIB), Extent(0, 12 * MIB, 4 * MIB))
+    assert [zone.is_sequential for zone in zones] == [False, False, True, True]
+
+
+def test_what_lies_behind_a_zones_capacity_is_no_block() -> None:
+    """A ZNS namespace has fewer blocks than addresses; whoever wrote there would meet an error in every zone."""
+    zones = parse_report(reported((0, 4, 3, 2, 1), (4, 4, 3, 2, 2)))
+    assert layout_of(zones) == (Extent(0, 0, 3 * MIB), Extent(0, 4 * MIB, 3 * MIB))
+    assert gaps_in(zones) == 2 * MIB
+    assert [zone.is_active for zone in zones] == [False, True]
+
+
+def test_without_the_capacity_flag_a_zone_is_as_long_as_it_is() -> None:
+    """Kernels before 5.9 leave the field empty."""
+    (zone,) = parse_report(reported((0, 4, 0, 2, 1), flags=0))
+    assert zone.capacity == 4 * MIB
+    assert gaps_in((zone,)) == 0
+
+
+def test_a_host_aware_zone_takes_writes_anywhere() -> None:
+    """Sequential is only preferred there: it needs no reset, and is one with its conventional neighbours."""
+    zones = parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 3, 1)))
+    assert layout_of(zones) == (Extent(0, 0, 8 * MIB),)
