@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certificates.sampling import BLOCK_SIZE, blocks_of, sample_size
+from certificates.sampling import BLOCK_SIZE, blocks_of, strata_of, stratified_size
 from certificates.statements import Media, SampledVerification
 from wipers.model import Overwrite, Plan, ReadBack, Step
 
@@ -19,7 +19,8 @@ def size_of_step(plan: Plan, step: Step) -> int:
             size = plan.header_size if area == "header" else plan.size
             if isinstance(verification, SampledVerification):
                 blocks = blocks_of(size)
-                return BLOCK_SIZE * sample_size(blocks, verification.confidence_ppm, verification.fraction_ppm)
+                wanted = (verification.confidence_ppm, verification.fraction_ppm)
+                return BLOCK_SIZE * stratified_size(blocks, strata_of(blocks), *wanted)
             return size
         case _:
             return 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import fields
 
 from certificates.errors import Untrusted
-from certificates.sampling import sample_size
+from certificates.sampling import sample_size, strata_of, stratified_size
 from certificates.statements import (
     Claim,
     Evidence,
@@ -163,7 +163,13 @@ def _needs_storage_below(evidence: Evidence) -> bool:
 
 def _sample_is_enough(check: SampledReadBack, record: OverwriteRecord) -> bool:
     """Tell whether the sample has the size that its stated confidence needs, over the whole area."""
-    needed = sample_size(check.blocks, check.confidence_ppm, check.fraction_ppm)
+    wanted = (check.confidence_ppm, check.fraction_ppm)
+    if check.strata is None:
+        needed = sample_size(check.blocks, *wanted)
+    elif check.strata == strata_of(check.blocks):
+        needed = stratified_size(check.blocks, check.strata, *wanted)
+    else:
+        return False
     covers = check.blocks * check.block_size >= record.size > (check.blocks - 1) * check.block_size
     return covers and check.read >= needed
 

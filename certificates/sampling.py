@@ -6,6 +6,17 @@ N blocks, D of them bad, n read without replacement, all of them clean: the chan
 
 and n is enough to find a fraction p with confidence C when miss(N, D, n) <= 1 - C for D = p * N rounded up. Everything
 is computed in decimal numbers of fixed precision, rounded towards the larger sample: every machine finds the same n.
+
+A stratified sample cuts the N blocks into strata and reads n_h of the N_h blocks of each, n_h = n * N_h / N rounded up.
+Strata are drawn from independently, so the n above is not enough: bad blocks spread evenly over the strata are missed
+a little more often than by one draw from all (4 blocks, 2 strata, n = 2, one bad block in each: 1/4 against 1/6). Hence
+n is here the least with (1 - n/N)^D <= 1 - C, which is never less than the hypergeometric one. With D_h bad blocks in
+stratum h, wherever they lie,
+
+    miss_h = (1 - n_h/N_h) * (1 - n_h/(N_h - 1)) * ... * (1 - n_h/(N_h - D_h + 1)) <= (1 - n/N)^D_h
+
+since n_h/(N_h - i) >= n_h/N_h >= n/N, and the product over all strata is at most (1 - n/N)^D <= 1 - C: the confidence
+holds for every way in which the bad blocks may lie.
 """
 
 from __future__ import annotations
@@ -18,7 +29,11 @@ from decimal import Decimal
 BLOCK_SIZE = 4096
 """Bytes of a sampled block; the last of an area may be shorter."""
 MILLION = 1_000_000
+STRATA = 1000
+"""Sections of equal size from each of which a stratified sample reads; one a block where there are fewer blocks."""
 _CONTEXT = decimal.Context(prec=50, rounding=decimal.ROUND_CEILING, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
+_DOUBT = Decimal("1e-40")
+"""More than the digits that logarithm and exponential round away."""
 _MOST_FACTORS = 200_000
 """Above so many factors the exact product is left for the bound (1 - p)^n, which asks for more samples, never fewer."""
 
@@ -30,8 +45,12 @@ def blocks_of(size: int) -> int:
 
 def sample_size(blocks: int, confidence_ppm: int, fraction_ppm: int) -> int:
     """Return the fewest distinct blocks that find a bad fraction with the confidence, both in parts per million."""
-    bad = -(-blocks * min(fraction_ppm, MILLION) // MILLION)
-    return samples_to_find(blocks, max(bad, 1), confidence_ppm)
+    return samples_to_find(blocks, bad_blocks(blocks, fraction_ppm), confidence_ppm)
+
+
+def bad_blocks(blocks: int, fraction_ppm: int) -> int:
+    """Return how many blocks a fraction in parts per million is, rounded up, and never none."""
+    return max(-(-blocks * min(fraction_ppm, MILLION) // MILLION), 1)
 
 
 def samples_to_find(blocks: int, bad: int, confidence_ppm: int) -> int:
@@ -85,6 +104,57 @@ def _least_by_bad(blocks: int, bad: int, allowed: Decimal) -> int | None:
 def _least_by_bound(blocks: int, bad: int, allowed: Decimal) -> int:
     """Return ln(1 - C) / ln(1 - p), enough also with replacement."""
     return int((allowed.ln() / (1 - Decimal(bad) / blocks).ln()).to_integral_value(decimal.ROUND_CEILING))
+
+
+def spread_size(blocks: int, confidence_ppm: int, fraction_ppm: int) -> int:
+    """Return the n of a stratified sample, before the rounding in each stratum: least with (1 - n/N)^D <= 1 - C.
+
+    Where (1 - n/N)^D would be 1 - C exactly it may be one block more. Never more than N - D + 1, which leave no room.
+    """
+    bad = bad_blocks(blocks, fraction_ppm)
+    allowed = Decimal(MILLION - confidence_ppm) / MILLION
+    if blocks <= 0 or allowed >= 1:
+        return min(max(blocks, 0), 1)
+    certain = max(blocks - bad + 1, 1)
+    if allowed <= 0:
+        return certain
+    with decimal.localcontext(_CONTEXT):
+        share = 1 - (allowed.ln() / bad).exp() + _DOUBT
+        return min(int((blocks * share).to_integral_value(decimal.ROUND_CEILING)), certain)
+
+
+def strata_of(blocks: int) -> int:
+    """Return into how many strata an area of so many blocks is cut."""
+    return min(STRATA, blocks)
+
+
+def stratified_size(blocks: int, strata: int, confidence_ppm: int, fraction_ppm: int) -> int:
+    """Return how many distinct blocks a stratified sample reads in all."""
+    size = spread_size(blocks, confidence_ppm, fraction_ppm)
+    return sum(count for _, _, count in _strata(blocks, strata, size))
+
+
+def stratified_positions(
+    seed: bytes, blocks: int, strata: int, confidence_ppm: int, fraction_ppm: int
+) -> tuple[int, ...]:
+    """Return the blocks of a stratified sample, ascending, fixed by the seed.
+
+    Stratum h has the blocks from h * N // H up to, not including, (h + 1) * N // H. In it lie `positions` of the seed
+    SHA-256(seed || "stratum" || h as 8 bytes big-endian), counted from the stratum's first block.
+    """
+    size = spread_size(blocks, confidence_ppm, fraction_ppm)
+    found: list[int] = []
+    for number, (begin, length, count) in enumerate(_strata(blocks, strata, size)):
+        own = hashlib.sha256(seed + b"stratum" + number.to_bytes(8, "big")).digest()
+        found += (begin + position for position in positions(own, length, count))
+    return tuple(found)
+
+
+def _strata(blocks: int, strata: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield first block, number of blocks, and blocks to read of each stratum."""
+    for number in range(strata):
+        begin, end = number * blocks // strata, (number + 1) * blocks // strata
+        yield begin, end - begin, -(-size * (end - begin) // blocks)
 
 
 def seed_of(local: str, nonce: str | None) -> bytes:

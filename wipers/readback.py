@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from certificates.sampling import BLOCK_SIZE
@@ -43,9 +43,15 @@ class SampleFindings:
     looked_at: int
     """Blocks that were asked for; fewer than the positions if the run was stopped."""
     read: int
-    """Blocks read whole."""
+    """Blocks of the sample read whole."""
     samples: str
-    """Hex of SHA-256 over the SHA-256 digests of the blocks read, in order of position."""
+    """Hex of SHA-256 over the digests of the sample's blocks that were read, in order of position."""
+    anchors_read: int
+    """Blocks read whole that were asked for beside the sample."""
+    anchor_samples: str
+    """The same over these."""
+    raw: bytes | None
+    """The bytes of all blocks that match, in order of position; none unless asked for."""
     mismatched: tuple[Extent, ...]
     mismatched_blocks: int
     unread: tuple[Failure, ...]
@@ -131,35 +137,66 @@ def _pieces(extent: Extent) -> Iterator[Extent]:
         yield Extent(extent.stream, extent.offset + begin, min(PIECE, extent.length - begin))
 
 
-class _Samples:
-    """Digests of blocks that end in any order, hashed in order of position; keeps only those that came too early."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One block as it was read."""
 
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._early: dict[int, bytes | None] = {}
+    data: bytes | None
+    """Its bytes where they match; none where they differ: what is left there must not leave the host in any form."""
+
+    @property
+    def digest(self) -> bytes:
+        """What the block counts as in the digest over all."""
+        return DIFFERING if self.data is None else hashlib.sha256(self.data).digest()
+
+
+DIFFERING = bytes(32)
+"""A block that differs counts as this: the digest of what is left there would let anyone test a guess of it."""
+
+
+class _Samples:
+    """Blocks that end in any order, hashed in order of position; keeps only those that came too early."""
+
+    def __init__(self, *, keeps_raw: bool, is_anchor: Callable[[int], bool]) -> None:
+        self._hashes = (hashlib.sha256(), hashlib.sha256())
+        self._counts = [0, 0]
+        self._early: dict[int, _Block | None] = {}
+        self._raw = bytearray() if keeps_raw else None
+        self._is_anchor = is_anchor
         self._next = 0
         self._lock = threading.Lock()
-        self.read = 0
 
-    def add(self, number: int, block: bytes | None) -> None:
-        """Take the digest of the sample of that number; none if the block could not be read."""
+    def add(self, number: int, block: _Block | None) -> None:
+        """Take the sample of that number; none if the block could not be read."""
         with self._lock:
             self._early[number] = block
             while self._next in self._early:
                 found = self._early.pop(self._next)
-                self._next += 1
                 if found is not None:
-                    self._hash.update(found)
-                    self.read += 1
+                    self._take(found, self._is_anchor(self._next))
+                self._next += 1
 
-    @property
-    def looked_at(self) -> int:
-        """Samples taken in order so far."""
-        return self._next
+    def _take(self, block: _Block, group: int) -> None:
+        self._hashes[group].update(block.digest)
+        self._counts[group] += 1
+        if self._raw is not None and block.data is not None:
+            self._raw += block.data
 
-    def hex(self) -> str:
-        """Return the digest over all so far."""
-        return self._hash.hexdigest()
+    def findings(self, differing: Tally, unread: Tally, counts: dict[str, int]) -> SampleFindings:
+        """Return what all blocks together showed."""
+        sample, anchors = (one.hexdigest() for one in self._hashes)
+        return SampleFindings(
+            looked_at=self._next,
+            read=self._counts[False],
+            samples=sample,
+            anchors_read=self._counts[True],
+            anchor_samples=anchors,
+            raw=bytes(self._raw) if self._raw is not None else None,
+            mismatched=tuple(one.extent for one in differing.ranges()),
+            mismatched_blocks=counts["differing"],
+            unread=unread.ranges(),
+            unread_blocks=counts["unread"],
+        )
 
 
 def read_back_sample(
@@ -169,9 +206,15 @@ def read_back_sample(
     positions: tuple[int, ...],
     *,
     loop: Loop,
+    anchors: frozenset[int] = frozenset(),
+    keeps_raw: bool = False,
 ) -> SampleFindings:
-    """Return how the blocks at the positions (ascending, in blocks along the layout) compare; raises Lost."""
-    differing, unread, patience, samples = Tally(), Tally(), Patience(), _Samples()
+    """Return how the blocks at the positions (ascending, in blocks along the layout) compare; raises Lost.
+
+    Those of the positions that are `anchors` are told apart from the sample.
+    """
+    differing, unread, patience = Tally(), Tally(), Patience()
+    samples = _Samples(keeps_raw=keeps_raw, is_anchor=lambda number: positions[number] in anchors)
     blocks: dict[int, tuple[Extent, ...]] = {}
     counts = {"differing": 0, "unread": 0}
     lock = threading.Lock()
@@ -181,8 +224,8 @@ def read_back_sample(
 
         def compare(chunk: Chunk) -> None:
             parts = blocks.pop(chunk.position)
-            failures, differences, found = _compare_block(comparison, parts)
-            samples.add(chunk.position, None if failures else found)
+            failures, differences, data = _compare_block(comparison, parts)
+            samples.add(chunk.position, None if failures else _Block(None if differences else data))
             unread.add(failures)
             differing.add(Failure(part, _DIFFERS) for part in parts if differences)
             with lock:
@@ -192,29 +235,20 @@ def read_back_sample(
         return compare
 
     loop.run(_numbered(blocks_at(layout, positions), blocks), 0, make_deed)
-    mismatched = tuple(one.extent for one in differing.ranges())
-    return SampleFindings(
-        looked_at=samples.looked_at,
-        read=samples.read,
-        samples=samples.hex(),
-        mismatched=mismatched,
-        mismatched_blocks=counts["differing"],
-        unread=unread.ranges(),
-        unread_blocks=counts["unread"],
-    )
+    return samples.findings(differing, unread, counts)
 
 
 def _compare_block(comparison: _Comparison, parts: tuple[Extent, ...]) -> tuple[list[Failure], list[Failure], bytes]:
-    """Return the block's unread and differing sectors, and the digest of its bytes as read."""
+    """Return the block's unread and differing sectors, and its bytes as read."""
     failures: list[Failure] = []
     differences: list[Failure] = []
-    block = hashlib.sha256()
+    data = bytearray()
     for part in parts:
         unread, differs = comparison.of(part)
         failures += unread
         differences += differs
-        block.update(comparison.read[: part.length])
-    return failures, differences, block.digest()
+        data += comparison.read[: part.length]
+    return failures, differences, bytes(data)
 
 
 def _numbered(found: Iterator[tuple[Extent, ...]], blocks: dict[int, tuple[Extent, ...]]) -> Iterator[Chunk]:

@@ -50,6 +50,7 @@ from wipers.model import (
     Writer,
 )
 from wipers.overwrite import overwrite
+from wipers.partitions import partitions_on
 from wipers.pipeline import Loop, Pace, StopSignal, Unstopped
 from wipers.progress import BegunStep, Progress, advanced_by
 from wipers.verifying import (
@@ -173,6 +174,8 @@ class _Run:
         if self.plan.kind == "luks":
             state = self.writer.key_state()
             identified = Identified(found, state.keyslots, state.header_copies)
+        if _is_sampled_medium(self.plan):
+            identified = replace(identified, partitions=partitions_on(self.writer, self.plan.size))
         self._write(identified)
         self.progress = replace(self.progress, identified=identified)
 
@@ -276,14 +279,18 @@ class _Run:
     def _read_back(self, number: int, step: ReadBack) -> FullReadBack | SampledReadBack:
         pattern = self._pattern(step.compared_with)
         size = area_size(self.plan, step.area)
-        reading = Reading(number, step, pattern, size)
+        partitions = self.progress.identified.partitions if self.progress.identified else None
+        reading = Reading(number, step, pattern, size, partitions if step.area == "whole" else None)
         loop = self._loop(number, size)
         match step.verification:
             case FullVerification():
                 return verify_all(reading, self.writer, loop, self._now)
             case SampledVerification() as ordered:
                 drawn = self._seed()
-                return verify_sample(reading, ordered, drawn, reader=self.writer, loop=loop, now=self._now)
+                check, raw = verify_sample(reading, ordered, drawn, reader=self.writer, loop=loop, now=self._now)
+                if raw is not None:
+                    self.ports.keep(f"samples-{number}.bin", raw)
+                return check
 
     def _seed(self) -> Drawn:
         """Commit to a local seed after the last barrier, then ask the registry: neither side can choose positions.
@@ -300,6 +307,12 @@ class _Run:
         answer = nonces.ask(committed.commitment, head) if nonces is not None and head is not None else None
         nonce, document = answer or (None, None)
         return Drawn(SamplingSeed(committed.commitment, committed.local, document), nonce)
+
+
+def _is_sampled_medium(plan: Plan) -> bool:
+    """Tell whether samples will be drawn of one medium, rather than of everything or of what lies in a file system."""
+    sampled = (isinstance(step, ReadBack) and isinstance(step.verification, SampledVerification) for step in plan.steps)
+    return any(sampled) and plan.objects == 1 and plan.kind not in ("files", "database")
 
 
 def _told(error: Exception) -> tuple[str, dict[str, str]]:

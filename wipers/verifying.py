@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size, seed_of
+from certificates.anchors import DISK_RULE, ENDS_RULE, anchor_blocks
+from certificates.encoding import digest
+from certificates.sampling import BLOCK_SIZE, blocks_of, seed_of, strata_of, stratified_positions
 from certificates.statements import (
+    AnchorBlocks,
     Area,
+    Extent,
     Failure,
     FullReadBack,
     Identified,
@@ -21,10 +25,12 @@ from certificates.statements import (
 from wipers.model import Lost, Plan, ReadBack, Reader
 from wipers.pipeline import Loop
 from wipers.ranges import KEPT, coalesce
-from wipers.readback import read_back_all, read_back_sample
+from wipers.readback import SampleFindings, read_back_all, read_back_sample
 
 MOVED = "ESTALE"
 """Error of a range that moved, as a read of it would tell."""
+MOST_RAW = 32 << 20
+"""Bytes of sampled blocks that go into the bundle; of a larger sample only digests do."""
 
 Now = Callable[[], Time]
 
@@ -51,6 +57,8 @@ class Reading:
     pattern: Pattern
     size: int
     """Bytes of the area."""
+    partitions: tuple[Extent, ...] | None = None
+    """Partitions on it before the first write; none: it is no medium of its own, but lies in a file system."""
 
 
 def area_size(plan: Plan, area: Area) -> int:
@@ -79,16 +87,30 @@ def verify_all(reading: Reading, reader: Reader, loop: Loop, now: Now) -> FullRe
 
 def verify_sample(
     reading: Reading, ordered: SampledVerification, drawn: Drawn, *, reader: Reader, loop: Loop, now: Now
-) -> SampledReadBack:
-    """Return how the blocks that the seed chooses compare with the pattern; raises Lost, Stopped."""
+) -> tuple[SampledReadBack, bytes | None]:
+    """Return how the blocks that the seed chooses, and the anchors, compare with the pattern; raises Lost, Stopped.
+
+    With it come the bytes of the blocks that match, where an auditor could place them and a bundle can hold them.
+    """
     blocks = blocks_of(reading.size)
-    count = sample_size(blocks, ordered.confidence_ppm, ordered.fraction_ppm)
-    chosen = positions(seed_of(drawn.seed.local, drawn.nonce), blocks, count)
-    found = read_back_sample(reader, reader.layout(reading.step.area), reading.pattern, chosen, loop=loop)
+    strata, wanted = strata_of(blocks), (ordered.confidence_ppm, ordered.fraction_ppm)
+    sample = stratified_positions(seed_of(drawn.seed.local, drawn.nonce), blocks, strata, *wanted)
+    rule = ENDS_RULE if reading.partitions is None else DISK_RULE
+    anchors = frozenset(anchor_blocks(rule, reading.size, reading.partitions or ())).difference(sample)
+    chosen = tuple(sorted((*sample, *anchors)))
+    found = read_back_sample(
+        reader,
+        reader.layout(reading.step.area),
+        reading.pattern,
+        chosen,
+        loop=loop,
+        anchors=anchors,
+        keeps_raw=reading.partitions is not None and len(chosen) * BLOCK_SIZE <= MOST_RAW,
+    )
     _check_reached(found.looked_at, len(chosen), loop)
     # What is known to have moved is not left to chance: it counts whether or not a position fell on it.
     moved = [Failure(extent, MOVED) for extent in reader.moved()]
-    return SampledReadBack(
+    check = SampledReadBack(
         step=reading.number,
         compared_with=reading.step.compared_with,
         area=reading.step.area,
@@ -105,7 +127,16 @@ def verify_sample(
         unread=coalesce((*found.unread, *moved))[:KEPT],
         unread_blocks=found.unread_blocks + sum(blocks_of(one.extent.length) for one in moved),
         ended_at=now(),
+        strata=strata,
+        anchors=_anchors(rule, reading, len(anchors), found),
+        raw=digest(found.raw) if found.raw is not None else None,
     )
+    return check, found.raw
+
+
+def _anchors(rule: str, reading: Reading, blocks: int, found: SampleFindings) -> AnchorBlocks:
+    samples = "sha256:" + found.anchor_samples
+    return AnchorBlocks(rule, reading.partitions or (), blocks, found.anchors_read, samples)
 
 
 def _check_reached(position: int, end: int, loop: Loop) -> None:

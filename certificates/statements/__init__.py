@@ -115,6 +115,7 @@ from certificates.statements.records import (
 from certificates.statements.runs import (
     Area,
     Check,
+    AnchorBlocks,
     Claim,
     ConstantPattern,
     Evidence,
@@ -160,6 +161,7 @@ __all__ = [
     "Began",
     "Binding",
     "Byte",
+    "AnchorBlocks",
     "Carrier",
     "Certificate",
     "Certified",

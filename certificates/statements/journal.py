@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from certificates.statements.basics import Byte, Digest, Fact, Id, Items, PersonRole, Secret32, Text, Time
+from certificates.statements.basics import Byte, Digest, Extent, Fact, Id, Items, PersonRole, Secret32, Text, Time
 from certificates.statements.runs import Check, Failure, StepRecord
 
 
@@ -51,6 +51,8 @@ class Identified:
     """Keyslots in use (containers)."""
     header_copies: int | None = None
     """Valid header copies (containers)."""
+    partitions: Annotated[tuple[Extent, ...], Items(0, 128)] | None = None
+    """Partitions that the medium's own tables name, where a sample is ordered: their ends are read beside it."""
     kind: Literal["identified"] = "identified"
     """Mark of this kind."""
 

@@ -242,21 +242,29 @@ class SampledReadBack:
     blocks: int
     """Blocks in the area."""
     read: int
-    """Blocks read."""
+    """Blocks read, anchors not counted."""
     samples: Digest
-    """SHA-256 over the SHA-256 digests of the blocks as read, in order of position."""
+    """SHA-256 over the SHA-256 digests of the blocks as read, in order of position. With strata, a block that differs
+    counts as 32 zero bytes: its digest would let anyone test a guess of what is left there."""
     mismatched: Annotated[tuple[Extent, ...], Items(0, 4096)]
-    """Blocks that differ, the first 4096."""
+    """Blocks that differ, anchors too, the first 4096."""
     mismatched_blocks: int
-    """Blocks that differ, all of them."""
+    """Blocks that differ, anchors too, all of them."""
     unread: Annotated[tuple[Failure, ...], Items(0, 4096)]
-    """Blocks that could not be read, the first 4096."""
+    """Blocks that could not be read, anchors too, the first 4096."""
     unread_blocks: int
-    """Blocks not read, all of them."""
+    """Blocks not read, anchors too, all of them."""
     ended_at: Time
     """When."""
     extents: Digest | None = None
     """Digest of the evidence file that lists the physical extents (below a file system)."""
+    strata: int | None = None
+    """Sections from each of which its share of the blocks was drawn; none: all were drawn from the whole area."""
+    anchors: AnchorBlocks | None = None
+    """What was read beside the sample; none: nothing."""
+    raw: Digest | None = None
+    """Digest of the evidence file with the bytes, as read, of all blocks that match, in order of position, the anchors
+    among them; none: too many for a bundle, or spread over files. A block that differs is never in it."""
     kind: Literal["sampled-read-back"] = "sampled-read-back"
     """Mark of this kind."""
 
@@ -310,6 +318,12 @@ ResidualCode = Literal[
     "rpmb",
     "boot-partitions",
     "unallocated-capacity",
+    "rest-of-disk",
+    "array-members",
+    "volume-metadata",
+    "encryption-header",
+    "controller-members",
+    "zone-gaps",
 ]
 
 
@@ -318,11 +332,6 @@ class Residual:
     """Something that this run did not reach or look for."""
 
     code: ResidualCode
-    "rest-of-disk",
-    "array-members",
-    "volume-metadata",
-    "encryption-header",
-    "controller-members",
     """What."""
     count: int | None = None
     """How much, where it is known."""

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates.sampling import blocks_of, miss, positions, sample_size, samples_to_find, seed_of
+from certificates.sampling import (
+    blocks_of,
+    miss,
+    positions,
+    sample_size,
+    samples_to_find,
+    seed_of,
+    spread_size,
+    strata_of,
+    stratified_positions,
+    stratified_size,
+)
 
 MANY = 2**50
 TERABYTE = 244_140_625  # blocks of 4 KiB
@@ -145,3 +156,103 @@ def test_the_seed_mixes_both_parts() -> None:
     local, nonce = "11" * 32, "22" * 32
     assert seed_of(local, nonce) == hashlib.sha256(b"\x11" * 32 + b"\x22" * 32).digest()
     assert seed_of(local, None) == b"\x11" * 32
+
+
+# ------------------------------------------------------------------------------------------------------ strata
+
+
+def strata(blocks: int, count: int) -> list[range]:
+    """The sections, by the words of the docstring."""
+    return [range(number * blocks // count, (number + 1) * blocks // count) for number in range(count)]
+
+
+def worst_miss(sizes: list[int], read: list[int], bad: int) -> Fraction:
+    """The highest chance that no bad block is read, over every way of spreading `bad` blocks over the strata."""
+    best: dict[int, Fraction] = {0: Fraction(1)}
+    for size, count in zip(sizes, read, strict=True):
+        after: dict[int, Fraction] = {}
+        for placed, chance in best.items():
+            for here in range(min(size, bad - placed) + 1):
+                missed = chance * exact_miss(size, here, count)
+                after[placed + here] = max(after.get(placed + here, Fraction(0)), missed)
+        best = after
+    return best[bad]
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 1_000_000), st.integers(1, 1_000_000))
+def test_the_confidence_holds_however_bad_blocks_lie(blocks: int, cut: int, confidence: int, fraction: int) -> None:
+    """Exact arithmetic over every distribution of the least number of bad blocks that the fraction allows."""
+    count = min(cut, blocks)
+    bad = max(-(-blocks * fraction // 1_000_000), 1)
+    size = spread_size(blocks, confidence, fraction)
+    sections = [len(section) for section in strata(blocks, count)]
+    read = [-(-size * section // blocks) for section in sections]
+    assert stratified_size(blocks, count, confidence, fraction) == sum(read)
+    assert worst_miss(sections, read, bad) <= 1 - Fraction(confidence, 1_000_000)
+
+
+def test_the_plain_sample_size_would_not_be_enough_for_strata() -> None:
+    """One bad block in each of two halves is missed more often by one draw from each than by two draws from all."""
+    assert sample_size(4, 830_000, 500_000) == 2
+    assert exact_miss(4, 2, 2) == Fraction(1, 6)
+    assert worst_miss([2, 2], [1, 1], 2) == Fraction(1, 4) > 1 - Fraction(830_000, 1_000_000)
+    assert spread_size(4, 830_000, 500_000) == 3
+
+
+@given(st.integers(1, 400), st.integers(0, 1_000_000), st.integers(0, 1_000_000))
+def test_strata_never_ask_for_fewer_blocks_than_a_plain_sample(blocks: int, confidence: int, fraction: int) -> None:
+    """Whoever ordered a confidence gets at least that; and what is asked for is the least that the bound allows."""
+    size = spread_size(blocks, confidence, fraction)
+    bad = max(-(-blocks * fraction // 1_000_000), 1)
+    allowed = 1 - Fraction(confidence, 1_000_000)
+    assert sample_size(blocks, confidence, fraction) <= size <= blocks
+    if size < blocks - bad + 1:
+        assert (1 - Fraction(size, blocks)) ** bad <= allowed
+        assert size == 1 or (1 - Fraction(size - 1, blocks)) ** bad >= allowed
+
+
+def test_strata_cost_a_few_blocks_in_a_thousand() -> None:
+    """Beyond the rounding up in each stratum there is no price to speak of."""
+    assert (sample_size(TERABYTE, 950_000, 1_000), spread_size(TERABYTE, 950_000, 1_000)) == (2_995, 2_996)
+    assert stratified_size(TERABYTE, 1000, 950_000, 1_000) == 3_000
+    assert stratified_size(TERABYTE, 1000, 990_000, 1_000) == 5_000
+    assert stratified_size(TERABYTE, 1000, 950_000, 10_000) == 1_000
+
+
+def reference_stratified(seed: bytes, blocks: int, count: int, size: int) -> list[int]:
+    """The docstring's words, written down a second time."""
+    found = []
+    for number, section in enumerate(strata(blocks, count)):
+        own = hashlib.sha256(seed + b"stratum" + number.to_bytes(8, "big")).digest()
+        read = math.ceil(Fraction(size * len(section), blocks))
+        found += [section[0] + at for at in reference_positions(own, len(section), read)]
+    return found
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 5_000), st.integers(1, 20), st.integers(0, 999_999))
+def test_stratified_positions_follow_the_published_rule(seed: bytes, blocks: int, cut: int, confidence: int) -> None:
+    """An auditor's own program must find the same blocks."""
+    count, size = min(cut, blocks), spread_size(blocks, confidence, 20_000)
+    found = stratified_positions(seed, blocks, count, confidence, 20_000)
+    assert list(found) == reference_stratified(seed, blocks, count, size)
+    assert list(found) == sorted(set(found))
+
+
+def test_every_stratum_is_looked_at() -> None:
+    """A wipe that stopped early leaves whole strata: it is found for certain, whatever the confidence ordered."""
+    found = stratified_positions(b"\x05" * 32, 1_000_003, strata_of(1_000_003), 500_000, 500_000)
+    assert [sum(1 for at in found if at in section) for section in strata(1_000_003, 1000)] == [1] * 1000
+
+
+def test_stratified_positions_are_fixed_for_ever() -> None:
+    """A certificate of today must be redone by the programs of ten years on."""
+    found = stratified_positions(bytes(range(32)), 1_000_000, 1000, 950_000, 10_000)
+    assert len(found) == 1000
+    assert found[:5] == (535, 1207, 2681, 3108, 4642)
+
+
+def test_an_area_smaller_than_the_strata_is_read_whole() -> None:
+    """One block a stratum: under four mebibytes a sample spares nothing."""
+    assert strata_of(16) == 16
+    assert stratified_positions(bytes(32), 16, 16, 900_000, 200_000) == tuple(range(16))
+    assert stratified_positions(bytes(32), 0, 0, 900_000, 200_000) == ()

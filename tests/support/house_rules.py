@@ -22,7 +22,13 @@ MAY_IMPORT = {
     "agent": {"certificates", "wipers", "agent"},
     "server_stub": {"certificates", "server_stub"},
 }
-THE_WORDS = ("certificates.statements", "certificates.claims", "certificates.errors", "certificates.sampling")
+THE_WORDS = (
+    "certificates.statements",
+    "certificates.claims",
+    "certificates.errors",
+    "certificates.sampling",
+    "certificates.anchors",
+)
 THE_DIGEST = "certificates.encoding.digest"
 
 # What only the Linux host adapter may reach for.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import struct
 from datetime import datetime, timedelta
 
 import pytest
 
 from certificates import errors
+from certificates.anchors import anchor_blocks
 from certificates.encoding import decode, digest, encode
-from certificates.sampling import positions, sample_size, seed_of
+from certificates.sampling import seed_of, stratified_positions
 from certificates.statements import (
     Advanced,
+    AnchorBlocks,
     Began,
     Checked,
     Committed,
@@ -23,6 +26,7 @@ from certificates.statements import (
     CryptoEraseConditions,
     Drew,
     Evidence,
+    Extent,
     FreshKeystream,
     FullReadBack,
     Identified,
@@ -43,6 +47,7 @@ from tests.support.runs import NOON, Run, carrier, run_of, warrant
 from tests.support.simulated_host import SECTOR, Lies, Simulated
 from wipers.model import Pass, Technique
 from wipers.patterns import fill
+from wipers.pipeline import Pace
 from wipers.progress import Progress, replay
 from wipers.running import Ports, execute
 
@@ -53,6 +58,10 @@ THREE_PASSES = Technique(
     passes=(Pass(FreshKeystream()), Pass(ConstantByte("ff")), Pass(FreshKeystream())),
     citation="made up for this test",
 )
+
+
+BLOCKS, ORDERED = 2600, (900_000, 200_000)
+"""Of a device to be sampled: more than twice as many blocks as strata; confidence and fraction ordered."""
 
 
 def kinds(run: Run) -> list[str]:
@@ -130,14 +139,15 @@ def test_names_stay_where_contents_may_stand(lies: Lies) -> None:
 
 
 def test_names_stay_though_the_sample_met_no_damage() -> None:
-    """A sample of one block says nothing of the sector that refused to be written."""
-    run = run_of("files", SampledVerification(100_000, 900_000))
-    run.simulated.lies.bad_writes = {(3, 5): "EIO"}
+    """A sample of one block in two says nothing of the sector that refused to be written."""
+    simulated = Simulated("files", (4096, 2000 * 4096, 512), lies=Lies(bad_writes={(1, 4005): "EIO"}))
+    ordered = carrier("files", verification=SampledVerification(100_000, 900_000))
+    run = Run(simulated, ordered, pace=Pace(chunk_size=1 << 20, threads=1))
     run.go()
     (check,) = run.evidence.checks
     assert isinstance(check, SampledReadBack)
-    assert check.mismatched_blocks == 0
-    assert run.simulated.names == 4
+    assert (check.blocks, check.read, check.mismatched_blocks) == (2002, 1000, 0)
+    assert run.simulated.names == 3
 
 
 def test_the_extents_read_are_kept_before_the_check_is_journaled() -> None:
@@ -177,7 +187,7 @@ class Registry:
 
 def test_the_positions_follow_from_both_seeds() -> None:
     """Neither host nor registry can choose them alone, and an auditor recomputes them."""
-    run = run_of(verification=SampledVerification(900_000, 200_000))
+    run = sampled_run()
     registry = run.ports["nonces"] = Registry()
     run.go()
     (check,) = run.evidence.checks
@@ -186,11 +196,96 @@ def test_the_positions_follow_from_both_seeds() -> None:
     assert isinstance(committed, Committed)
     assert registry.asked[0][0] == committed.commitment == digest(bytes.fromhex(committed.local))
     assert (check.seed.local, check.seed.nonce) == (committed.local, digest(b"signed nonce"))
-    assert check.read == sample_size(16, 900_000, 200_000)
-    blocks = positions(seed_of(check.seed.local, "33" * 32), 16, check.read)
+    assert check.strata == 1000
+    blocks = stratified_positions(seed_of(check.seed.local, "33" * 32), BLOCKS, 1000, *ORDERED)
+    assert check.read == len(blocks) < BLOCKS
+    assert check.samples == of_blocks(run, blocks)
+
+
+def test_anchors_are_read_beside_the_sample() -> None:
+    """Whoever looks at a wiped medium looks there first; no confidence rests on them, so they are told apart."""
+    run = sampled_run()
+    run.go()
+    (check,) = run.evidence.checks
+    assert isinstance(check, SampledReadBack)
+    blocks = stratified_positions(seed_of(check.seed.local, None), BLOCKS, 1000, *ORDERED)
+    beside = tuple(at for at in anchor_blocks("anchors-1", BLOCKS * 4096) if at not in blocks)
+    assert check.anchors == AnchorBlocks("anchors-1", (), len(beside), len(beside), of_blocks(run, beside))
+    assert {0, BLOCKS - 1} <= {*blocks, *beside}
+
+
+def test_partitions_that_stood_there_are_looked_at_though_their_table_is_gone() -> None:
+    """The table is read before the first write and journalled: a resumed run has nothing else to know them from."""
+    run = sampled_run()
+    start, length = 700 * 4096, 900 * 4096
+    entry = b"\0" * 4 + b"\x83" + b"\0" * 3 + struct.pack("<II", start // SECTOR, length // SECTOR)
+    for storage in (run.simulated.storage.seen, run.simulated.storage.durable):
+        storage[0][446:512] = entry + bytes(48) + b"\x55\xaa"
+    run.go()
+    (identified,) = run.journal.events(Identified)
+    assert isinstance(identified, Identified)
+    assert identified.partitions == (Extent(0, start, length),)
+    (check,) = run.evidence.checks
+    assert isinstance(check, SampledReadBack)
+    assert check.anchors is not None
+    assert check.anchors.partitions == identified.partitions
+
+
+def test_the_blocks_as_read_are_kept_for_the_bundle() -> None:
+    """An auditor compares bytes with the pattern himself."""
+    run = sampled_run()
+    run.go()
+    (check,) = run.evidence.checks
+    assert isinstance(check, SampledReadBack)
+    assert check.anchors is not None
+    raw = run.kept["samples-1.bin"]
+    assert check.raw == digest(raw)
+    assert len(raw) == 4096 * (check.read + check.anchors.blocks)
+    assert raw[:4096] == run.simulated.storage.durable[0][:4096]
+
+
+def test_what_is_left_on_a_medium_never_travels() -> None:
+    """Neither its bytes, nor a digest by which somebody could test what he thinks was there."""
+    run = sampled_run(Lies(drops_writes=frozenset({(0, 3)})))
+    left = bytes(run.simulated.storage.durable[0][3 * SECTOR : 4 * SECTOR])
+    run.go()
+    (check,) = run.evidence.checks
+    assert isinstance(check, SampledReadBack)
+    assert check.anchors is not None
+    assert (check.mismatched, check.mismatched_blocks) == ((Extent(0, 0, 4096),), 1)
+    raw = run.kept["samples-1.bin"]
+    assert left not in raw
+    assert len(raw) == 4096 * (check.read + check.anchors.blocks - 1)
+    blocks = stratified_positions(seed_of(check.seed.local, None), BLOCKS, 1000, *ORDERED)
+    beside = tuple(at for at in anchor_blocks("anchors-1", BLOCKS * 4096) if at not in blocks)
+    told = check.samples if 0 in blocks else check.anchors.samples
+    assert told == of_blocks(run, blocks if 0 in blocks else beside, differing={0})
+
+
+def test_files_have_no_places_of_their_own() -> None:
+    """Their first and last block are read; the bytes stay here, for no auditor could place them."""
+    run = run_of("files", SampledVerification(*ORDERED))
+    run.go()
+    (check,) = run.evidence.checks
+    (identified,) = run.journal.events(Identified)
+    assert isinstance(check, SampledReadBack)
+    assert isinstance(identified, Identified)
+    assert check.anchors is not None
+    assert (check.anchors.rule, check.raw, identified.partitions) == ("ends-1", None, None)
+    assert "samples-1.bin" not in run.kept
+
+
+def sampled_run(lies: Lies | None = None) -> Run:
+    """A sampled run over a device with more blocks than strata."""
+    simulated = Simulated(sizes=(BLOCKS * 4096,), lies=lies or Lies())
+    return Run(simulated, carrier(verification=SampledVerification(*ORDERED)), pace=Pace(chunk_size=1 << 20, threads=1))
+
+
+def of_blocks(run: Run, blocks: tuple[int, ...], differing: frozenset[int] | set[int] = frozenset()) -> str:
+    """The digest over those blocks as they are on the medium."""
     durable = run.simulated.storage.durable[0]
-    digests = b"".join(hashlib.sha256(durable[at * 4096 :][:4096]).digest() for at in blocks)
-    assert check.samples == "sha256:" + hashlib.sha256(digests).hexdigest()
+    each = (bytes(32) if at in differing else hashlib.sha256(durable[at * 4096 :][:4096]).digest() for at in blocks)
+    return "sha256:" + hashlib.sha256(b"".join(each)).hexdigest()
 
 
 def test_the_registry_is_asked_after_the_last_barrier() -> None:
