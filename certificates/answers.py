@@ -173,10 +173,14 @@ def _check_volume(evidence: Evidence, volume: VolumeIdentity) -> None:
 
 
 def _check_scope(evidence: Evidence, carrier: Carrier) -> None:
-    """A device, image or volume was addressed whole, of files neither more nor fewer than ordered."""
+    """A device, image or volume was addressed whole, of files neither more nor fewer than ordered.
+
+    A zoned device has fewer blocks than addresses; how many, is told as not reached.
+    """
     identity = carrier.identity
-    if isinstance(identity, DeviceIdentity | ImageIdentity | VolumeIdentity) and evidence.size != identity.size:
-        raise Untrusted("evidence-scope", found=f"{evidence.size:,}", expected=f"{identity.size:,}")
+    whole = evidence.size + sum(one.count or 0 for one in evidence.residual if one.code == "zone-gaps")
+    if isinstance(identity, DeviceIdentity | ImageIdentity | VolumeIdentity) and whole != identity.size:
+        raise Untrusted("evidence-scope", found=f"{whole:,}", expected=f"{identity.size:,}")
     if isinstance(identity, FilesIdentity) and not identity.least_count <= evidence.objects <= identity.most_count:
         raise Untrusted("binding-broken", document="evidence", field="objects")
     for record in evidence.records:

@@ -141,6 +141,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "residual.rpmb": ("replay-protected memory blocks, in bytes", "重放保护存储块（RPMB，字节）"),
     "residual.boot-partitions": ("the controller's boot partitions, in bytes", "控制器的启动分区（字节）"),
     "residual.unallocated-capacity": ("capacity in no namespace, in bytes", "未分配给任何命名空间的容量（字节）"),
+    "residual.zone-gaps": (
+        "addresses behind the zones' capacities, which no block lies behind, in bytes",
+        "各区容量之后没有存储块的地址（字节）",
+    ),
     "residual.rest-of-disk": ("the rest of the disk that it lies on", "所在磁盘的其余部分"),
     "residual.array-members": (
         "what the array's members hold besides its data: superblocks, bitmap, journal, hot spares, failed members",

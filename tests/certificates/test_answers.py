@@ -20,8 +20,10 @@ from certificates.statements import (
     LuksIdentity,
     Media,
     Method,
+    OverwriteRecord,
     Participant,
     PassDescription,
+    Residual,
     SampledVerification,
     Scheme,
 )
@@ -115,3 +117,18 @@ def test_fewer_files_than_ordered_are_not_the_ordered_ones() -> None:
     with pytest.raises(Untrusted) as refused:
         check_seen(replace(TOLD.evidence, before=facts, objects=1), carrier)
     assert refused.value.facts["field"] == "objects"
+
+
+def test_a_zoned_device_has_fewer_blocks_than_addresses() -> None:
+    """What no block lies behind is told as not reached; more or less than that is another device."""
+    whole = BY_SAMPLE.evidence.size
+    for gap, is_enough in ((4096, True), (0, False), (8192, False)):
+        records = tuple(
+            replace(one, size=whole - 4096) for one in TOLD.evidence.records if isinstance(one, OverwriteRecord)
+        )
+        seen = replace(TOLD.evidence, size=whole - 4096, records=records, residual=(Residual("zone-gaps", gap),))
+        if is_enough:
+            check_seen(seen, world.carrier())
+        else:
+            with pytest.raises(Untrusted):
+                check_seen(seen, world.carrier())
