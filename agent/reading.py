@@ -10,7 +10,7 @@ from certificates import bundle
 from certificates.encoding import decode
 from certificates.envelope import KINDS, kind_of, unwrap
 from certificates.errors import Failure, Untrusted
-from certificates.statements import Selector
+from certificates.statements import Selector, Survey
 
 MOST = bundle.MAX_SIZE
 BY_NAME = {name.rpartition(".")[0]: kind for kind, name in KINDS.items()}
@@ -42,6 +42,8 @@ def read_document(name: str, data: bytes) -> Document:
         return Document("receipt", None, data.decode("utf-8", "replace"), ())
     if data.startswith(b'{"at":'):
         return Document("journal", None, _journal(name, data), ())
+    if data.startswith(b'{"drives":'):
+        return Document("survey", None, decode(data, Survey), ())
     try:
         return Document("selector", None, decode(data, Selector), ())
     except Untrusted as error:

@@ -27,6 +27,7 @@ from certificates.statements import (
     PublicKey,
     Selector,
     Start,
+    Survey,
     Validation,
 )
 
@@ -45,8 +46,10 @@ KINDS: dict[type, str] = {
     Validation: "validation.v1",
     Nonce: "nonce.v1",
     Selector: "selector.v1",
+    Survey: "survey.v1",
 }
-"""Kind and schema version of every statement that travels sealed (the selector travels bare)."""
+"""Kind and schema version of every statement that travels sealed. The selector travels bare, and so does a survey that
+nobody signs."""
 
 MOST_SIGNATURES = 256
 """Signatures read at most: no document names more people, and each costs a look through the keyring."""

@@ -25,6 +25,7 @@ from certificates.statements import (
     PublicKey,
     Role,
     Rule,
+    Survey,
 )
 
 HOST = "host"
@@ -146,7 +147,7 @@ def _candidates(keyring: Keyring, statement: Any) -> Iterator[tuple[Any, PublicK
     """Yield everybody who may sign this statement, with their keys."""
     for named in getattr(statement, "persons", ()):
         yield from _keys_of(keyring, named.role, (named,))
-    if isinstance(statement, Certificate):
+    if isinstance(statement, (Certificate, Survey)):
         yield from ((HOST, host.key) for host in keyring.hosts if host.key.id == statement.host)
     if isinstance(statement, (HoldState, Nonce)) or (isinstance(statement, Hold) and not statement.persons):
         yield from ((REGISTRY, key) for key in keyring.hold_keys)

@@ -29,11 +29,13 @@ DOCUMENTS: dict[str, type] = {
     "journal-entry": statements.Entry,
     "keyring": statements.Keyring,
     "ledger-entry": statements.LedgerEntry,
+    "matching": statements.Matching,
     "nonce": statements.Nonce,
     "order": statements.Order,
     "selector": statements.Selector,
     "speed-profile": statements.SpeedProfile,
     "start": statements.Start,
+    "survey": statements.Survey,
     "trust": Trust,
     "validation": statements.Validation,
 }

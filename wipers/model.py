@@ -25,6 +25,7 @@ from certificates.statements import (
     PersonRole,
     Residual,
     Selector,
+    SurveyedMachine,
     Text,
     Time,
     Verification,
@@ -314,6 +315,10 @@ class Wiper(Protocol):
     @property
     def summary(self) -> str:
         """One line for people."""
+        ...
+
+    def describe(self) -> SurveyedMachine:
+        """Return what this machine is, as its firmware and kernel say; reads only."""
         ...
 
     def steps(self, technique: Technique, verification: Verification) -> tuple[Step, ...]:

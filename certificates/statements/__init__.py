@@ -148,6 +148,17 @@ from certificates.statements.schemes import (
 )
 
 __all__ = [
+from certificates.statements.surveys import (
+    DraftedOrder,
+    Finding,
+    Match,
+    MatchedDrive,
+    Matching,
+    Noticed,
+    Survey,
+    SurveyedDrive,
+    SurveyedMachine,
+)
     "MAX_INTEGER",
     "MOST_BINS",
     "Advanced",
@@ -272,7 +283,15 @@ __all__ = [
     "Verification",
     "Word",
     "ComplementOf",
-    "VolumeIdentity",
+    "DraftedOrder",
+    "Finding",
+    "Match",
+    "MatchedDrive",
+    "Matching",
+    "Noticed",
+    "Survey",
+    "SurveyedDrive",
+    "SurveyedMachine",
     "ConstantByte",
     "DrawnByte",
     "Filling",

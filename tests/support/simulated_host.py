@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from certificates.errors import Refused
-from certificates.statements import Area, Carrier, Extent, Fact, Kind, Media, Selector
+from certificates.statements import Area, Carrier, Extent, Fact, Kind, Media, Selector, SurveyedMachine
 from wipers.model import KeyState, Lost, MediumError, Obstacle, Target
 
 SECTOR = 512
@@ -286,6 +286,9 @@ class SimulatedHost:
 
     def list_targets(self) -> tuple[Target, ...]:
         return tuple(one.target() for found in self.carriers.values() for one in found)
+
+    def describe(self) -> SurveyedMachine:
+        return SurveyedMachine("arch-07", "6.1.0", vendor="Example", serial="CN-0117", asset_tag="ZC-2019-00400")
 
     @contextmanager
     def open(

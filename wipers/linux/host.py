@@ -15,6 +15,7 @@ from certificates.statements import (
     ImageIdentity,
     LuksIdentity,
     Selector,
+    SurveyedMachine,
     VolumeIdentity,
 )
 from wipers.linux.machine import THIS_MACHINE, Machine
@@ -51,6 +52,12 @@ class LinuxHost:
         from wipers.linux import blocks
 
         return blocks.list_targets(self._machine)
+
+    def describe(self) -> SurveyedMachine:
+        """What this machine is, as its firmware and kernel say; reads only."""
+        from wipers.linux.chassis import describe
+
+        return describe(self._machine)
 
     def open(
         self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool
