@@ -158,6 +158,12 @@ REASONS: dict[str, Row] = {
         "{where} 有误：{faults}",
         "请更正后重新运行",
     ),
+    "drive-locked": Row(
+        "{where} is locked by an ATA password: nothing on it can be read or written",
+        "Unlock it with its password, or use the order's fallback",
+        "{where} 已被 ATA 密码锁定，无法读写",
+        "请用其密码解锁，或采用备用方案",
+    ),
     "evidence-scope": Row(
         "A pass addressed {found} bytes, the carrier has {expected}",
         "Treat the certificate as false",
@@ -709,6 +715,12 @@ REASONS: dict[str, Row] = {
         "Hand the carrier over by the registration list written to {where}",
         "资产 {asset} 已标明或疑似涉及国家秘密，本工具不予处理",
         "请按清点登记表（{where}）移交保密行政管理部门指定单位",
+    ),
+    "sector-size-foreign": Row(
+        "{where} has sectors of {size} bytes, which this system cannot address",
+        "Have it formatted to 512-byte sectors ('{how}'), then run 'expunge plan' again, or use the order's fallback",
+        "{where} 的扇区为 {size} 字节，本系统无法寻址",
+        "请格式化为 512 字节扇区（{how}）后重新运行 expunge plan，或采用备用方案",
     ),
     "selector-mismatch": Row(
         "The selector of carrier {carrier} is not the one that was signed",
