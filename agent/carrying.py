@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from agent import submission
 from agent.attest import Run, attest
@@ -55,8 +57,20 @@ class Result:
     claim: Claim | None
     """What the evidence supports; none where the run did not end."""
     bundle: Path | None
-    failure: Failure | None
-    """Why the exit is not 0; none when destroyed, proven and recorded."""
+    failure: Exception | None
+    """Why the exit is not 0: a Failure, or a bug; none when destroyed, proven and recorded."""
+
+
+class Watch(Protocol):
+    """Shows people how runs go, several at a time; optional, and it cannot fail a run."""
+
+    def of(self, sequence: int, carrier: str, plan: Plan) -> Observer:
+        """Return what is told how the run with that number goes; it has begun, and may have to wait for its turn."""
+        ...
+
+    def ended(self, result: Result) -> None:
+        """A run ended."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +79,24 @@ class Hands:
 
     executor: Signer | None
     """Executor's key; none on a resume without it: the certificate then awaits the signature."""
-    observer: Observer | None
+    watch: Watch | None
     stop: StopSignal
     """Set when a person or the system asks to stop."""
+    at_once: int | None = None
+    """Most carriers carried out at a time; none: all."""
+
+    def observe(self, sequence: int, carrier: str, plan: Plan) -> Observer | None:
+        """Return what watches a run; none where nobody does, or where watching fails."""
+        with suppress(Exception):
+            return self.watch.of(sequence, carrier, plan) if self.watch is not None else None
+        return None
+
+    def told(self, result: Result) -> Result:
+        """Return the result after the watch was told."""
+        with suppress(Exception):
+            if self.watch is not None:
+                self.watch.ended(result)
+        return result
 
 
 def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tuple[RunFolder, JournalFile]:

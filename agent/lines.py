@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 _TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _TURNS_LOCK = threading.Lock()
+_MARKED: set[str] = set()
 
 
 def _turn(path: Path) -> threading.Lock:
@@ -92,19 +93,25 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def marked(path: Path) -> Iterator[None]:
-    """Show other processes, by `is_marked`, that this one is at it; the system takes the mark away however it ends."""
+    """Show, by `is_marked`, that this process is at it; the system takes the mark away however it ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    name = os.path.abspath(path)
     try:
         # Two processes may both think of resuming a run; whoever holds its target goes on, and one mark is enough.
         with suppress(OSError):
             os.lockf(descriptor, os.F_TLOCK, 0)
+        _MARKED.add(name)
         yield
     finally:
+        _MARKED.discard(name)
         os.close(descriptor)
 
 
 def is_marked(path: Path) -> bool:
-    """Tell whether another process is at it. Not to be asked of what this process has marked itself."""
+    """Tell whether this or another process is at it."""
+    if os.path.abspath(path) in _MARKED:
+        # Opening and closing the file here would take the mark away: a record lock belongs to the process.
+        return True
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -10,6 +10,8 @@ from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.signing import check_speaker
 from agent.site import Site
+from agent.together import Part, carry_all
+from agent.wishes import forget_cancelled, going
 from agent.workflow import Begun, carry_out, late
 from certificates import bundle
 from certificates.encoding import decode
@@ -27,7 +29,14 @@ def resume(site: Site, sequence: int | None, hands: Hands) -> tuple[Result, ...]
     journals = [j for j in site.journals.begun() if sequence in (None, j.opened.sequence)]
     if not journals:
         raise Refused("journal-to-resume-missing")
-    return tuple(_resume_one(site, journal, hands) for journal in journals)
+    with site.locked():
+        repair_ledger(site)
+    return carry_all([_part(site, journal, hands) for journal in journals], hands.stop, hands.at_once)
+
+
+def _part(site: Site, journal: Journal, hands: Hands) -> Part:
+    sequence = journal.opened.sequence
+    return Part(journal.opened.carrier or "?", sequence, lambda: hands.told(_resume_one(site, journal, hands)))
 
 
 def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
@@ -38,8 +47,6 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         start, order = _documents(site, folder)
         if hands.executor is not None:
             _check_executor(site, start.statement, hands.executor)
-        with site.locked():
-            repair_ledger(site)
         if (certificate := folder.fixed()) is not None:
             # Nothing is left to be destroyed, and the selector that a warrant needs may be forgotten already.
             return finish(site, folder, site.journals.take_up(folder.sequence), certificate, hands.executor)
@@ -50,7 +57,9 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         with _open_again(site, warrant, folder) as writer:
             # Taken up only now: until the target was free, another process may have written to the journal.
             begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
-            return carry_out(site, begun, writer, hands)
+            forget_cancelled(folder)
+            with going(folder):
+                return carry_out(site, begun, writer, hands, hands.observe(folder.sequence, carrier, folder.plan()))
     except Unregistered:
         raise
     except Failure as error:

@@ -20,6 +20,7 @@ PAYLOAD = "certificate.json"
 SELECTOR = "selector.json"
 WHERE = "where.json"
 DISCLOSED = "disclosed-" + SELECTOR
+PAUSE, CANCEL = WISHES = ("pause.json", "cancel.json")
 
 
 class RunFolder:
@@ -39,7 +40,7 @@ class RunFolder:
         for path in (self.path, self.path / "evidence"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.forget_names()
-        for name in (DISCLOSED, f"{DISCLOSED}.new", bundle.HOLD_STATE):
+        for name in (DISCLOSED, f"{DISCLOSED}.new", bundle.HOLD_STATE, *WISHES):
             (self.path / name).unlink(missing_ok=True)
 
     def write(self, name: str, data: bytes) -> None:

@@ -13,14 +13,16 @@ from agent.journal import JournalFile
 from agent.nonces import RegistryNonces
 from agent.runs import RunFolder
 from agent.site import Site
+from agent.together import Part, carry_all
 from agent.version import TOOL_ID
+from agent.wishes import Wishes, forget, going
 from certificates.encoding import digest
 from certificates.envelope import unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.signers import Signer
 from certificates.statements import Carrier, DeviceIdentity, Digest, LuksIdentity, Opened, RefusedRun, Selector
 from wipers import WIPERS, planning
-from wipers.model import Plan, Target, Warrant, Writer
+from wipers.model import Observer, Plan, Target, Warrant, Writer
 from wipers.progress import replay
 from wipers.running import Ports, execute
 
@@ -53,7 +55,7 @@ def run(
     site: Site, chosen: Chosen, executor: Signer, hands: Hands, *, confirm: Confirm, plan_digest: str | None = None
 ) -> tuple[Result, ...]:
     """Return how each carrier ended; raises Refused when nothing, of any carrier, was touched."""
-    with _recording_refusals(site, chosen.envelope), ExitStack() as held:
+    with _recording_refusals(site, chosen.envelope), ExitStack() as all_doors:
         with site.locked():
             repair_ledger(site)
         site.refresh()
@@ -61,12 +63,16 @@ def run(
         prepared = tuple(prepare(site, warrant) for warrant in warrants)
         check_plans(prepared, plan_digest)
         check_confirmed(prepared, confirm)
+        # Before the lock: a drive that is slow to open must not keep other runs from ending.
+        doors = [all_doors.enter_context(ExitStack()) for _ in prepared]
+        writers = [door.enter_context(_open(site, one)) for door, one in zip(doors, prepared, strict=True)]
         with site.locked():
             # While a person typed, another process may have spent the order, and a hold may have come.
             _authorize(site, chosen, executor)
-            writers = [held.enter_context(_open(site, one)) for one in prepared]
-            begun = [Begun(one.warrant, *begin(site, one, executor, chosen.envelope)) for one in prepared]
-        return tuple(carry_out(site, one, writer, hands) for one, writer in zip(begun, writers, strict=True))
+            begun = [_begin(site, one, door, executor, chosen) for door, one in zip(doors, prepared, strict=True)]
+        all_doors.pop_all()
+    parts = zip(begun, doors, writers, strict=True)
+    return carry_all([_part(site, *part, hands) for part in parts], hands.stop, hands.at_once)
 
 
 def plan(site: Site, chosen: Chosen) -> tuple[Planned, ...]:
@@ -98,18 +104,40 @@ class Begun:
     journal: JournalFile
 
 
-def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands) -> Result:
+def _begin(site: Site, prepared: Prepared, door: ExitStack, executor: Signer, chosen: Chosen) -> Begun:
+    """Return the run begun; the door that its target hangs on shows other processes that it goes on."""
+    folder, journal = begin(site, prepared, executor, chosen.envelope)
+    door.enter_context(going(folder))
+    return Begun(prepared.warrant, folder, journal)
+
+
+def _part(site: Site, begun: Begun, door: ExitStack, writer: Writer, hands: Hands) -> Part:
+    """Return one carrier's share of the run, which gives its target back as soon as it ended."""
+    carrier, sequence = begun.warrant.carrier.id, begun.folder.sequence
+    observer = hands.observe(sequence, carrier, begun.folder.plan())
+
+    def go() -> Result:
+        with door:
+            result = carry_out(site, begun, writer, hands, observer)
+        return hands.told(result)
+
+    return Part(carrier, sequence, go)
+
+
+def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
     """Return how the carrier ended, from where its journal stands."""
     warrant, folder, journal = begun.warrant, begun.folder, begun.journal
     progress = replay(journal.read().entries)
+    wishes = Wishes(folder, hands.stop)
     try:
-        execute(warrant, folder.plan(), writer, ports_of(site, begun, hands), progress)
+        execute(warrant, folder.plan(), writer, ports_of(site, begun, wishes, observer), progress)
     except (Refused, Interrupted) as error:
-        return Result(warrant.carrier.id, folder.sequence, None, None, late(error))
+        return Result(warrant.carrier.id, folder.sequence, None, None, wishes.told(late(error)))
+    forget(folder)
     return conclude(site, folder, journal, warrant, hands.executor)
 
 
-def ports_of(site: Site, begun: Begun, hands: Hands) -> Ports:
+def ports_of(site: Site, begun: Begun, wishes: Wishes, observer: Observer | None) -> Ports:
     """Return what a run is wired to."""
     folder = begun.folder
     keyring = site.documents.chain().version(begun.warrant.keyring_digest)
@@ -119,8 +147,8 @@ def ports_of(site: Site, begun: Begun, hands: Hands) -> Ports:
         entropy=site.entropy,
         keep=lambda name, data: _keep(folder, name, data),
         nonces=nonces,
-        observer=hands.observer,
-        stop=hands.stop,
+        observer=observer,
+        stop=wishes,
         now=site.clock,
     )
 

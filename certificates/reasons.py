@@ -56,6 +56,12 @@ REASONS: dict[str, Row] = {
         "证据包不成立：{detail}",
         "请向出具方重新索取证据包",
     ),
+    "cancelled": Row(
+        "Run {sequence} was cancelled by {by}",
+        "Run 'expunge resume' to go on with it",
+        "第 {sequence} 次执行已被 {by} 取消",
+        "如需继续，请运行 expunge resume",
+    ),
     "carrier-ambiguous": Row(
         "Carrier {carrier} fits {count} different things: {what}",
         "Attach one at a time, or have the order name more facts",
@@ -506,6 +512,12 @@ REASONS: dict[str, Row] = {
         "{where} 不是 SQLite 数据库",
         "请更正销毁单，或按文件销毁",
     ),
+    "not-answering": Row(
+        "The device of carrier {carrier} did not answer within {seconds} s of the stop",
+        "Unplug it, or wait until this program has ended, then run 'expunge resume'",
+        "载体 {carrier} 的设备在停止后 {seconds} 秒内没有响应",
+        "请拔下该设备或等待本程序结束，然后运行 expunge resume",
+    ),
     "not-confirmed": Row(
         "Carrier {carrier} was not confirmed",
         "Type or scan its label or serial when asked, or give --confirm",
@@ -523,6 +535,18 @@ REASONS: dict[str, Row] = {
         "Have the order name files and directories",
         "{where} 下有 {count} 个名称既非文件也非目录",
         "请在销毁单中列出文件或目录",
+    ),
+    "nothing-going": Row(
+        "No process carries out the run that is meant",
+        "See 'expunge status'; what is interrupted stays so until 'expunge resume'",
+        "没有进程正在执行所指的事项",
+        "请查看 expunge status；已中断的执行在 expunge resume 之前保持原状",
+    ),
+    "nothing-paused": Row(
+        "No run that is meant is paused",
+        "See 'expunge status'",
+        "所指的执行没有暂停",
+        "请查看 expunge status",
     ),
     "nothing-to-sign": Row(
         "There is no certificate to sign",
@@ -680,6 +704,12 @@ REASONS: dict[str, Row] = {
         "载体 {carrier}（级别 {level}，数据等级 {grade}）审批不足：{missing}",
         "请补齐审批签名",
     ),
+    "run-ambiguous": Row(
+        "{carrier} is the carrier of several begun runs: {runs}",
+        "Name the run by its number",
+        "{carrier} 是多次执行的载体：{runs}",
+        "请用执行编号指明",
+    ),
     "run-state-unreadable": Row(
         "What a begun run needs to know cannot be read from {where} ({detail})",
         "Keep the file; call the security officer",
@@ -691,6 +721,12 @@ REASONS: dict[str, Row] = {
         "Call the security officer: the host may have been restored from a backup",
         "主机 {host} 第 {sequence} 次执行出现不同证书",
         "请联系安全管理员，该主机可能曾由备份恢复",
+    ),
+    "run-unknown": Row(
+        "No begun run is called {name}",
+        "Name it by its number, its journal or its carrier; see 'expunge status'",
+        "没有名为 {name} 的已开始执行",
+        "请用编号、日志或载体指明；请查看 expunge status",
     ),
     "same-person-twice": Row(
         "Person {person} appears twice in the order",

@@ -64,10 +64,15 @@ def report(error: Exception, screen: Screen) -> int:
             screen.show("", {"error": describe(error)})
         return code_of(error)
     where = write_traceback(error)
-    say_to(screen.word("unexpected", kind=type(error).__name__, where=where), to_stderr=True)
+    say_to(unexpected(screen, error, where), to_stderr=True)
     if screen.as_json:
         screen.show("", {"error": {"family": "Unexpected", "exit": UNEXPECTED, "traceback": str(where)}})
     return UNEXPECTED
+
+
+def unexpected(screen: Screen, error: Exception, where: Path) -> str:
+    """Return a bug in a line."""
+    return screen.word("unexpected", kind=type(error).__name__, where=where)
 
 
 def write_traceback(error: Exception) -> Path:

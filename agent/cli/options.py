@@ -59,5 +59,11 @@ def output(command: C) -> C:
     return click.option("-o", "--output", type=kind, required=True, help="File to write; never overwritten.")(command)
 
 
+def at_once(command: C) -> C:
+    """Add `--at-once`."""
+    told = "Most carriers carried out at a time; by default all."
+    return click.option("--at-once", type=click.IntRange(min=1), metavar="N", help=told)(command)
+
+
 existing_file = click.Path(exists=True, dir_okay=False)
 """Type of an argument that names a file to read."""

@@ -1,4 +1,4 @@
-"""Progress for people: bars on a terminal, one line a minute otherwise, none where they asked for quiet."""
+"""Progress for people: a bar a device on a terminal, a line a minute and device otherwise, none for quiet."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.cli.planning import step_name
+from agent.carrying import Result
+from agent.cli.exits import code_of
+from agent.cli.planning import duration, step_name
 from agent.cli.screen import Screen
 from agent.cli.sheets import size_text
+from agent.cli.words import WORDS
+from agent.gauge import ENDED, WAITING, WORKING, Board, Gauge, Total, total_of
 from wipers.model import Observer, Plan
 
 if TYPE_CHECKING:
@@ -20,94 +24,235 @@ if TYPE_CHECKING:
 
 INTERVAL = 60.0
 """Seconds between lines where there is no terminal."""
+REDRAWN = 0.5
+"""Seconds between two pictures on a terminal."""
+
+
+class Display(Protocol):
+    """What a run is watched by, drawn again every so often."""
+
+    def of(self, sequence: int, carrier: str, plan: Plan) -> Observer: ...
+
+    def ended(self, result: Result) -> None: ...
+
+    def draw(self) -> None:
+        """Show how all stand now."""
+        ...
+
+
+def step_text(screen: Screen, gauge: Gauge) -> str:
+    """Return carrier and step in words."""
+    if gauge.step >= len(gauge.plan.steps):
+        return f"{gauge.carrier}  {screen.word('progress.step', number=gauge.step + 1)}"
+    return f"{gauge.carrier}  {gauge.step + 1} {step_name(screen, gauge.plan, gauge.step)}"
+
+
+def state_text(screen: Screen, state: str) -> str:
+    """Return what a run is at, in words; nothing for one that works, and what the engine says for an unknown word."""
+    if state == WORKING:
+        return ""
+    key = f"state.{state}"
+    return screen.word(key) if key in WORDS else state
+
+
+def speed_text(rate: float) -> str:
+    """Return bytes a second as people say them."""
+    return f"{size_text(int(rate))}/s"
+
+
+def left_text(screen: Screen, seconds: float | None) -> str:
+    """Return how long it still takes; a dash while nobody can know."""
+    return screen.word("progress.left", time=duration(round(seconds))) if seconds is not None else "-"
+
+
+def percent_of(done: int, size: int) -> int:
+    """Return how many hundredths are behind us; all of nothing."""
+    return 100 * done // size if size else 100
+
+
+def gauge_line(screen: Screen, gauge: Gauge) -> str:
+    """Return how one run stands, in a line."""
+    amounts = f"{percent_of(gauge.done, gauge.total)} %  {size_text(gauge.done)} / {size_text(gauge.total)}"
+    parts = [step_text(screen, gauge), amounts]
+    if gauge.state not in (WAITING, ENDED) and gauge.rate:
+        parts += [speed_text(gauge.rate), left_text(screen, gauge.seconds_left)]
+    return "  ".join(part for part in (*parts, state_text(screen, gauge.state)) if part)
+
+
+def total_line(screen: Screen, total: Total) -> str:
+    """Return how all runs stand, in a line."""
+    head = screen.word("progress.total", ended=total.ended, runs=total.runs)
+    amounts = f"{percent_of(total.position, total.size)} %  {size_text(total.position)} / {size_text(total.size)}"
+    return f"{head}  {amounts}  {speed_text(total.rate)}  {left_text(screen, total.seconds_left)}"
 
 
 @dataclass(slots=True)
-class Track:
-    """Which carrier and step is meant: carriers are carried out one after another, each from a low step upwards."""
+class _Told:
+    """Passes on what a gauge is told, and says so where a step begins or ends, or the state changes."""
 
-    plans: list[tuple[str, Plan]] = field(default_factory=list)
-    position: int = 0
-    step: int = -1
+    gauge: Gauge
+    say: Callable[[Gauge], None]
 
-    def expect(self, carrier: str, plan: Plan) -> None:
-        """Add a carrier that will be carried out."""
-        self.plans.append((carrier, plan))
+    def progressed(self, step: int, done: int, total: int) -> None:
+        is_new = step != self.gauge.step or self.gauge.state == WAITING
+        self.gauge.progressed(step, done, total)
+        if is_new or done >= total:
+            self.say(self.gauge)
 
-    def follow(self, step: int) -> tuple[str, Plan] | None:
-        """Return the carrier and plan that a step belongs to now; none where nothing was expected."""
-        if step < self.step:
-            self.position += 1
-        self.step = step
-        return self.plans[self.position] if self.position < len(self.plans) else None
-
-    def name(self, screen: Screen, step: int) -> str:
-        """Return the step in words, with its carrier."""
-        found = self.follow(step)
-        if found is None or step >= len(found[1].steps):
-            return screen.word("progress.step", number=step + 1)
-        return f"{found[0]}  {step + 1} {step_name(screen, found[1], step)}"
+    def entered(self, state: str) -> None:
+        is_new = state != self.gauge.state
+        self.gauge.entered(state)
+        if is_new:
+            self.say(self.gauge)
 
 
 class Lines:
-    """A line at the start of each step, one a minute, and one at its end."""
+    """A line at the start of each step, one a minute, and one at its end; and how each run ended as soon as it does."""
 
-    def __init__(self, screen: Screen, track: Track, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         """Take where to print and a clock in seconds."""
-        self._screen, self._track, self._clock = screen, track, clock
-        self._told_at = -INTERVAL
-        self._name = ""
+        self._screen, self._clock = screen, clock
+        self.board = Board(clock)
+        self._told_at = clock()
+        self._last: dict[int, str] = {}
+        self._lock = threading.Lock()
 
-    def progressed(self, step: int, done: int, total: int) -> None:
-        name = self._track.name(self._screen, step)
+    def of(self, sequence: int, carrier: str, plan: Plan) -> Observer:
+        return _Told(self.board.of(sequence, carrier, plan), self._say)
+
+    def ended(self, result: Result) -> None:
+        self.board.ended(result)
+        if len(self.board.gauges) > 1:
+            self._screen.tell(f"{result.carrier}  {end_text(self._screen, result)}")
+
+    def draw(self) -> None:
+        """Print a line for each run that goes on, and one for all, if the minute is over."""
         now = self._clock()
-        if name == self._name and now - self._told_at < INTERVAL and done < total:
+        if now - self._told_at < INTERVAL:
             return
-        self._name, self._told_at = name, now
-        per_cent = 100 * done // total if total else 100
-        self._screen.tell(f"{name}  {per_cent} %  {size_text(done)} / {size_text(total)}")
+        self._told_at = now
+        gauges = self.board.gauges
+        for gauge in gauges:
+            if gauge.state != ENDED:
+                self._screen.tell(gauge_line(self._screen, gauge))
+        if len(gauges) > 1:
+            self._screen.tell(total_line(self._screen, total_of(gauges)))
+
+    def _say(self, gauge: Gauge) -> None:
+        with self._lock:
+            # Threads of one step all see its end; it is told once.
+            line = gauge_line(self._screen, gauge)
+            if self._last.get(gauge.sequence) != line:
+                self._last[gauge.sequence] = line
+                self._screen.tell(line)
+
+
+def end_text(screen: Screen, result: Result) -> str:
+    """Return in a few words how a run ended."""
+    from certificates.render.words import term
+
+    told = term("outcome", result.claim.outcome.value, screen.language) if result.claim else screen.word("state.ended")
+    code = code_of(result.failure)
+    return f"{told}  [exit {code}]"
 
 
 class Bars:
-    """A bar a step."""
+    """A bar a device over all its steps, and one for all where there are several."""
 
-    def __init__(self, screen: Screen, track: Track, bars: Progress) -> None:
+    def __init__(self, screen: Screen, bars: Progress) -> None:
         """Take rich's progress display."""
-        self._screen, self._track, self._bars = screen, track, bars
-        self._tasks: dict[str, TaskID] = {}
+        self._screen, self._bars = screen, bars
+        self.board = Board()
+        self._tasks: dict[int, TaskID] = {}
+        self._all: TaskID | None = None
         self._lock = threading.Lock()
 
-    def progressed(self, step: int, done: int, total: int) -> None:
+    def of(self, sequence: int, carrier: str, plan: Plan) -> Observer:
+        return self.board.of(sequence, carrier, plan)
+
+    def ended(self, result: Result) -> None:
+        self.board.ended(result)
+        self.draw()
+
+    def draw(self) -> None:
+        """Bring all bars up to date; until the first run begins the terminal belongs to the questions."""
+        gauges = self.board.gauges
+        if not gauges:
+            return
         with self._lock:
-            # Not before: until the first write the terminal belongs to the questions.
             self._bars.start()
-            name = self._track.name(self._screen, step)
-            if name not in self._tasks:
-                self._tasks[name] = self._bars.add_task(name, total=total)
-            self._bars.update(self._tasks[name], completed=done, total=total)
+            for gauge in gauges:
+                task = self._task(gauge)
+                self._bars.update(task, completed=gauge.position, description=step_text(self._screen, gauge))
+                self._bars.update(task, speed=speed_text(gauge.rate), left=self._left(gauge))
+            if len(gauges) > 1:
+                self._draw_all(total_of(gauges))
+
+    def _task(self, gauge: Gauge) -> TaskID:
+        if gauge.sequence not in self._tasks:
+            self._tasks[gauge.sequence] = self._bars.add_task("", total=gauge.size, speed="", left="")
+        return self._tasks[gauge.sequence]
+
+    def _left(self, gauge: Gauge) -> str:
+        if gauge.result is not None:
+            return end_text(self._screen, gauge.result)
+        return state_text(self._screen, gauge.state) or left_text(self._screen, gauge.seconds_left)
+
+    def _draw_all(self, total: Total) -> None:
+        if self._all is None:
+            self._all = self._bars.add_task("", total=total.size, speed="", left="")
+        head = self._screen.word("progress.total", ended=total.ended, runs=total.runs)
+        left = left_text(self._screen, total.seconds_left)
+        self._bars.update(self._all, total=total.size, completed=total.position, description=head)
+        self._bars.update(self._all, speed=speed_text(total.rate), left=left)
 
 
 @contextmanager
-def observe(screen: Screen, track: Track) -> Iterator[Observer | None]:
+def observe(screen: Screen) -> Iterator[Display | None]:
     """Yield what shows progress; nothing for quiet."""
     if screen.is_quiet:
         yield None
     elif sys.stderr.isatty():
         bars = _display()
+        display = Bars(screen, bars)
         try:
-            yield Bars(screen, track, bars)
+            with drawing(display):
+                yield display
+            with suppress(OSError):
+                display.draw()
         finally:
             # A terminal that was closed must not change how the run is told to have ended.
             with suppress(OSError):
                 bars.stop()
     else:
-        yield Lines(screen, track)
+        lines = Lines(screen)
+        with drawing(lines):
+            yield lines
+
+
+@contextmanager
+def drawing(display: Display, interval: float = REDRAWN) -> Iterator[None]:
+    """Have the display drawn again and again meanwhile, also while a device is silent."""
+    is_over = threading.Event()
+
+    def draw() -> None:
+        while not is_over.wait(interval):
+            with suppress(Exception):
+                display.draw()
+
+    drawer = threading.Thread(target=draw, name="progress", daemon=True)
+    drawer.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        drawer.join()
 
 
 def _display() -> Progress:
-    """Return rich's display on stderr, a line a step however narrow the terminal; rich itself honours NO_COLOR."""
+    """Return rich's display on stderr, a line a device however narrow the terminal; rich itself honours NO_COLOR."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.table import Column
 
     def narrow(**settings: Any) -> Column:
@@ -117,7 +262,7 @@ def _display() -> Progress:
         TextColumn("{task.description}", table_column=narrow(overflow="ellipsis", ratio=1)),
         BarColumn(16, table_column=narrow(min_width=8)),
         TextColumn("{task.percentage:>3.0f} %", table_column=narrow(min_width=5)),
-        TransferSpeedColumn(table_column=narrow(min_width=10)),
-        TimeRemainingColumn(table_column=narrow(min_width=7)),
+        TextColumn("{task.fields[speed]}", table_column=narrow(min_width=10)),
+        TextColumn("{task.fields[left]}", table_column=narrow(min_width=10)),
     )
     return Progress(*columns, console=Console(stderr=True), expand=True)

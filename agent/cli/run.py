@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.options import existing_file, key, shared
+from agent.cli.options import at_once, existing_file, key, shared
 from agent.cli.screen import Screen
 
 
@@ -17,13 +17,15 @@ from agent.cli.screen import Screen
 @click.option("--carrier", "carriers", multiple=True, help="Only this carrier of the order; may be repeated.")
 @click.option("--confirm", "confirmed", multiple=True, metavar="TEXT", help="Label or serial, once per carrier.")
 @click.option("--plan", "digest", metavar="DIGEST", help="Digest of the plan that was read; any other is refused.")
+@at_once
 @click.pass_obj
 def command(screen: Screen, /, order: str, key_file: str, carriers: tuple[str, ...], **given: object) -> None:
     """Destroy what ORDER names, prove it, certify it, hand the certificate in.
 
     Everything is authorised, found and planned before the first write; a refusal then means that nothing was touched.
-    You are asked to type or scan the label or serial on each object. The key is the executor's. Ctrl-C stops cleanly;
-    'expunge resume' continues.
+    You are asked to type or scan the label or serial on each object. Then all carriers are carried out at once; each is
+    certified and handed in as soon as it ends. The key is the executor's. Ctrl-C stops cleanly; 'expunge resume'
+    continues.
     """
     from agent.cli.running import run_order
 

@@ -15,15 +15,15 @@ import click
 
 from agent.carrying import Hands, Prepared, Result
 from agent.cli.desk import signer_of, site_of
-from agent.cli.exits import code_of, code_of_all, describe, sentence
+from agent.cli.exits import UNEXPECTED, code_of, code_of_all, describe, sentence, unexpected, write_traceback
 from agent.cli.planning import carrier_lines, read_chosen
-from agent.cli.progress import Track, observe
+from agent.cli.progress import observe
 from agent.cli.screen import Screen
 from agent.cli.sheets import masked
 from agent.resuming import resume
 from agent.site import Site
 from agent.workflow import names_of, run
-from certificates.errors import Refused, Unregistered
+from certificates.errors import Failure, Refused, Unregistered
 from certificates.render.words import number, term
 from certificates.statements import Outcome
 
@@ -34,29 +34,23 @@ SIGNS = {Outcome.PROVEN: "●", Outcome.NOT_REACHED: "▲", Outcome.UNKNOWN: "�
 def run_order(screen: Screen, order: Path, key_file: str, carriers: tuple[str, ...], given: dict[str, Any]) -> int:
     """Run an order; print how each carrier ended; return the exit code. Raises Refused when nothing was touched."""
     site, signer, chosen = site_of(screen), signer_of(screen, key_file), read_chosen(order, carriers)
-    track = Track()
 
     def confirm(one: Prepared) -> str:
-        track.expect(one.warrant.carrier.id, one.plan)
         return ask(screen, one, given["confirmed"])
 
-    with stopping() as stop, observe(screen, track) as observer:
-        hands = Hands(signer, observer, stop)
+    with stopping() as stop, observe(screen) as watch:
+        hands = Hands(signer, watch, stop, given["at_once"])
         results = run(site, chosen, signer, hands, confirm=confirm, plan_digest=given["digest"])
     return tell_results(screen, site, results)
 
 
-def resume_runs(screen: Screen, journal: Path | None, key_file: str | None) -> int:
+def resume_runs(screen: Screen, journal: Path | None, key_file: str | None, at_once: int | None) -> int:
     """Continue begun runs; print how each ended; return the exit code."""
     site = site_of(screen)
     signer = signer_of(screen, key_file) if key_file else None
     sequence = _sequence(journal)
-    track = Track()
-    for begun in site.journals.begun():
-        if sequence in (None, begun.opened.sequence):
-            track.expect(begun.opened.carrier or "?", site.folder(begun.opened.sequence).plan())
-    with stopping() as stop, observe(screen, track) as observer:
-        results = resume(site, sequence, Hands(signer, observer, stop))
+    with stopping() as stop, observe(screen) as watch:
+        results = resume(site, sequence, Hands(signer, watch, stop, at_once))
     return tell_results(screen, site, results)
 
 
@@ -121,13 +115,31 @@ def _leave(_: int, __: FrameType | None) -> None:
 def tell_results(screen: Screen, site: Site, results: Sequence[Result]) -> int:
     """Print how each carrier ended; return the exit code of all."""
     code = code_of_all(code_of(result.failure) for result in results)
-    lines = [line for result in results for line in _lines(screen, site, result)]
-    tree = {"results": [_tree(site, result) for result in results], "exit": code}
+    failures = [_told(screen, result.failure) for result in results]
+    lines = [
+        line for result, told in zip(results, failures, strict=True) for line in _lines(screen, site, result, told)
+    ]
+    trees = [_tree(site, result, told) for result, told in zip(results, failures, strict=True)]
+    tree = {"results": trees, "exit": code}
     screen.show("\n".join([*lines, f"[exit {code}]"]), tree)
     return code
 
 
-def _lines(screen: Screen, site: Site, result: Result) -> list[str]:
+Told = tuple[str, dict[str, object]] | None
+"""A failure for people, and for programs."""
+
+
+def _told(screen: Screen, failure: Exception | None) -> Told:
+    """Return how a failure is told; a bug leaves its traceback in a file, and the other carriers theirs."""
+    if failure is None:
+        return None
+    if isinstance(failure, Failure):
+        return sentence(failure, screen), describe(failure)
+    where = write_traceback(failure)
+    return unexpected(screen, failure, where), {"family": "Unexpected", "exit": UNEXPECTED, "traceback": str(where)}
+
+
+def _lines(screen: Screen, site: Site, result: Result, told: Told) -> list[str]:
     say, language, claim = screen.word, screen.language, result.claim
     head = f"○ {result.carrier}  {say('run.unfinished')}"
     if claim is not None:
@@ -142,10 +154,10 @@ def _lines(screen: Screen, site: Site, result: Result) -> list[str]:
     waiting = site.waiting(result.sequence)
     if waiting.exists():
         lines.append(f"  {say('run.waiting', where=waiting)}")
-    return lines + ([f"  {sentence(result.failure, screen)}"] if result.failure else [])
+    return lines + ([f"  {told[0]}"] if told else [])
 
 
-def _tree(site: Site, result: Result) -> dict[str, object]:
+def _tree(site: Site, result: Result, told: Told) -> dict[str, object]:
     claim, waiting = result.claim, site.waiting(result.sequence)
     return {
         "carrier": result.carrier,
@@ -156,6 +168,6 @@ def _tree(site: Site, result: Result) -> dict[str, object]:
         "bundle": str(result.bundle) if result.bundle else None,
         "waiting": str(waiting) if waiting.exists() else None,
         "registered": claim is not None and not waiting.exists() and not isinstance(result.failure, Unregistered),
-        "failure": describe(result.failure) if result.failure else None,
+        "failure": told[1] if told else None,
         "exit": code_of(result.failure),
     }

@@ -62,5 +62,5 @@ def test_what_nobody_is_at_is_not_marked(tmp_path: Path) -> None:
     """Also where somebody was, and has ended; that another process is seen is shown with real ones."""
     assert not is_marked(tmp_path / "running")
     with marked(tmp_path / "running"):
-        assert (tmp_path / "running").exists()
+        assert is_marked(tmp_path / "running")
     assert not is_marked(tmp_path / "running")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -97,6 +98,8 @@ def state_of(carrier: Carrier, machine: Machine) -> StateFile:
 
 _LOCKED: dict[tuple[int, int], dict[str, int]] = {}
 """By directory and by what is selected there: descriptors of the directory's lock, all of one open file."""
+_LOCKING = threading.Lock()
+"""Carriers of one run are opened and given back by threads of their own."""
 
 
 @contextmanager
@@ -137,20 +140,22 @@ def hold_root(where: str, carrier: Carrier, held: ExitStack) -> int:
 def _lock(where: str, root: int, selected: str) -> Iterator[None]:
     """Hold a directory's lock; carriers of one run that select different things in it share the lock."""
     number = (os.fstat(root).st_dev, os.fstat(root).st_ino)
-    sharing = _LOCKED.setdefault(number, {})
-    if selected in sharing:
-        raise Refused("in-use", where=where, by="another run")
-    descriptor = os.dup(next(iter(sharing.values()), root))
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise Refused("in-use", where=where, by="another run") from error
-    sharing[selected] = descriptor
+    with _LOCKING:
+        sharing = _LOCKED.setdefault(number, {})
+        if selected in sharing:
+            raise Refused("in-use", where=where, by="another run")
+        descriptor = os.dup(next(iter(sharing.values()), root))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise Refused("in-use", where=where, by="another run") from error
+        sharing[selected] = descriptor
     try:
         yield
     finally:
-        os.close(sharing.pop(selected))
+        with _LOCKING:
+            os.close(sharing.pop(selected))
 
 
 def writer_of(

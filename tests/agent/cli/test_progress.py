@@ -13,8 +13,9 @@ from typing import Any, cast
 
 import pytest
 
+from agent.carrying import Result
 from agent.cli import exits
-from agent.cli.progress import Bars, Lines, Track, observe
+from agent.cli.progress import Bars, Lines, observe
 from agent.cli.running import SIGNALS, ask, stopping
 from agent.cli.screen import Screen
 from agent.cli.sheets import masked, size_text
@@ -63,49 +64,86 @@ class Ticking:
         return self.now
 
 
+def ended(sequence: int) -> Result:
+    """A run that was stopped."""
+    return Result(f"C-{sequence}", sequence, None, None, Interrupted("stopped", by="signal"))
+
+
 def test_without_a_terminal_there_is_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     """A log of a night's run stays readable."""
-    clock, track = Ticking(), Track()
-    track.expect("C-1", PLAN)
-    lines = Lines(Screen(language="en"), track, clock)
+    clock = Ticking()
+    lines = Lines(Screen(language="en"), clock)
+    gauge = lines.of(1, "C-1", PLAN)
     for second in range(150):
         clock.now = float(second)
-        lines.progressed(0, second * 1000, 1_000_000)
-    lines.progressed(0, 1_000_000, 1_000_000)
-    lines.progressed(1, 0, 1_000_000)
+        gauge.progressed(0, second * 1000, 1_000_000)
+        lines.draw()
+    gauge.progressed(0, 1_000_000, 1_000_000)
+    gauge.progressed(1, 0, 1_000_000)
     told = capsys.readouterr()
     assert told.out == ""
     assert len(told.err.splitlines()) == 5
     assert "C-1  2 read everything back  0 %" in told.err
+    assert "1 kB/s" in told.err.splitlines()[1]
 
 
-def test_carriers_are_told_apart_when_steps_begin_anew() -> None:
-    """One observer watches them one after another."""
-    track = Track()
-    for name in ("C-1", "C-2"):
-        track.expect(name, PLAN)
-    screen = Screen(language="en")
-    assert [track.name(screen, step)[:3] for step in (0, 0, 1, 0, 1)] == ["C-1", "C-1", "C-1", "C-2", "C-2"]
-    assert track.name(screen, 0) == "step 1"
+def test_a_silent_device_has_its_line_too_and_all_have_one_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """A drive that hangs calls nobody back; and every one is told as soon as it ends."""
+    clock = Ticking()
+    lines = Lines(Screen(language="en"), clock)
+    for sequence in (1, 2, 3):
+        lines.of(sequence, f"C-{sequence}", PLAN).progressed(0, 500_000, 1_000_000)
+    lines.ended(ended(3))
+    clock.now = 60.0
+    lines.draw()
+    told = capsys.readouterr().err.splitlines()
+    assert told[3:] == [
+        "C-3  ended  [exit 4]",
+        "C-1  1 overwrite everything with 0x00  50 %  500 kB / 1 MB",
+        "C-2  1 overwrite everything with 0x00  50 %  500 kB / 1 MB",
+        "All together, 1 of 3 ended  25 %  1.5 MB / 6 MB  0 B/s  -",
+    ]
 
 
-def test_bars_are_drawn_a_step_each() -> None:
+def test_a_change_of_state_is_told_at_once_in_both_languages(capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody has to open a window, and not only after the minute."""
+    for language in ("en", "zh"):
+        gauge = Lines(Screen(language=language), Ticking()).of(1, "C-1", PLAN)
+        gauge.progressed(0, 1, 1_000_000)
+        for state in ("too-hot", "too-hot", "working", "humming"):
+            gauge.entered(state)  # type: ignore[attr-defined]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 8
+    assert told[1].endswith("too hot, waits")
+    assert told[3].endswith("humming")
+    assert told[5].endswith("温度过高，等待降温")
+
+
+def test_bars_are_drawn_a_device_each_and_one_for_all() -> None:
     """On a terminal."""
     from rich.progress import Progress
 
-    track = Track()
-    track.expect("C-1", PLAN)
     display = Progress(disable=True)
-    bars = Bars(Screen(language="en"), track, display)
-    for step, done in ((0, 10), (0, 1_000_000), (1, 5)):
-        bars.progressed(step, done, 1_000_000)
-    assert [(task.completed, task.total) for task in display.tasks] == [(1_000_000, 1_000_000), (5, 1_000_000)]
+    bars = Bars(Screen(language="en"), display)
+    bars.draw()
+    assert display.tasks == []
+    one, other = bars.of(1, "C-1", PLAN), bars.of(2, "C-2", PLAN)
+    one.progressed(0, 10, 1_000_000)
+    other.progressed(1, 500_000, 1_000_000)
+    bars.ended(ended(1))
+    assert [(task.completed, task.total) for task in display.tasks] == [
+        (10, 2_000_000),
+        (1_500_000, 2_000_000),
+        (1_500_010, 4_000_000),
+    ]
+    assert display.tasks[0].fields["left"] == "ended  [exit 4]"
+    assert display.tasks[2].description == "All together, 1 of 2 ended"
 
 
-def test_quiet_has_no_observer() -> None:
+def test_quiet_has_no_watch() -> None:
     """Nothing is drawn for a script."""
-    with observe(Screen(language="en", is_quiet=True), Track()) as observer:
-        assert observer is None
+    with observe(Screen(language="en", is_quiet=True)) as watch:
+        assert watch is None
 
 
 @pytest.mark.parametrize("sent", SIGNALS)
@@ -136,12 +174,11 @@ def test_a_closed_terminal_does_not_change_how_a_run_is_told_to_have_ended(monke
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, Dead())
     screen = Screen(language="en")
-    track = Track()
-    track.expect("C-1", PLAN)
-    with observe(screen, track) as observer:
-        assert isinstance(observer, Bars)
+    with observe(screen) as watch:
+        assert isinstance(watch, Bars)
+        watch.of(1, "C-1", PLAN).progressed(0, 1, 2)
         with suppress(OSError):
-            observer.progressed(0, 1, 2)
+            watch.draw()
     screen.tell("somebody there?")
     screen.show("ended", {})
     assert exits.report(Interrupted("stopped", by="signal"), screen) == 4

@@ -1,0 +1,230 @@
+"""Carriers of one run go on at once, and what one of them meets is its own affair."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import workflow
+from agent.carrying import Hands, Result
+from agent.resuming import resume
+from agent.together import Part, carry_all
+from agent.workflow import Chosen
+from certificates.audit import Sign, audit_all
+from certificates.errors import Interrupted, Unproven
+from certificates.statements import Outcome
+from certificates.trust import Trust, TrustedLog
+from tests.support import world
+from tests.support.agent_site import Agent, agent, approved, carrier, order
+from tests.support.simulated_host import Lies
+from wipers.model import Plan
+
+NAMES = ("C-1", "C-2", "C-3", "C-4", "C-5", "C-6")
+ALL = order(*(carrier(name) for name in NAMES), witnesses=())
+
+
+class Noted:
+    """A watch that remembers in which order runs ended, and lets a test act when a step is told."""
+
+    def __init__(self, told: Callable[[str, int, int], None] = lambda carrier, step, done: None) -> None:
+        self.ends: list[str] = []
+        self.begun: list[str] = []
+        self._told = told
+
+    def of(self, sequence: int, name: str, plan: Plan) -> Any:
+        self.begun.append(name)
+        told = self._told
+
+        class Observer:
+            def progressed(self, step: int, done: int, total: int) -> None:
+                told(name, step, done)
+
+        return Observer()
+
+    def ended(self, result: Result) -> None:
+        self.ends.append(result.carrier)
+
+
+def run(desk: Agent, envelope: bytes, watch: Noted | None = None, **how: Any) -> tuple[Result, ...]:
+    key = world.signer("P-0230")
+    hands = Hands(key, watch, desk.stop, how.pop("at_once", None))
+    return workflow.run(desk.site, Chosen(envelope, {}), key, hands, confirm=lambda one: one.warrant.carrier.label)
+
+
+def still() -> threading.Event:
+    return threading.Event()
+
+
+def part(name: str, go: Callable[[], Result]) -> Part:
+    return Part(name, int(name[-1]), go)
+
+
+def done(name: str) -> Result:
+    return Result(name, int(name[-1]), None, None, None)
+
+
+def test_all_are_proven_registered_and_told_in_the_order_of_the_order(tmp_path: Path) -> None:
+    """Numbers, ledger, journals, outbox and what was seen are shared by all, and hold."""
+    desk = agent(tmp_path, *NAMES)
+    results = run(desk, approved(ALL))
+    assert [one.carrier for one in results] == list(NAMES)
+    assert [one.failure for one in results] == [None] * len(NAMES)
+    assert [one.sequence for one in results] == list(range(1, len(NAMES) + 1))
+    assert not list((tmp_path / "outbox").iterdir())
+    assert len(desk.site.ledger.read().entries) == len(NAMES)
+    log = desk.ring.logs[0]
+    trust = Trust((desk.site.config.keyring_root,), (TrustedLog(log.origin, log.key.spki),))
+    bundles = [one.bundle.read_bytes() for one in results if one.bundle]
+    from certificates.audit import audit
+
+    reports = tuple(audit(data, trust, "bundle") for data in bundles)
+    journals = [(path.name, path.read_bytes()) for path in desk.site.journals.names()]
+    together = audit_all(reports, journals, is_complete=True)
+    assert not [finding for finding in together.runs if finding.sign is not Sign.HOLDS]
+
+
+def test_a_slow_device_holds_up_none(tmp_path: Path) -> None:
+    """The others have their certificates before it has done a tenth."""
+    desk = agent(tmp_path, *NAMES)
+    desk.machine.carriers["C-1"][0].lies = Lies(seconds=0.3)
+    watch = Noted()
+    results = run(desk, approved(ALL), watch)
+    assert watch.ends[-1] == "C-1"
+    assert results[0].failure is None
+
+
+def test_a_dying_device_ends_alone(tmp_path: Path) -> None:
+    """One goes away, one cannot be written in places; four are proven."""
+    desk = agent(tmp_path, *NAMES)
+    desk.machine.carriers["C-2"][0].lies = Lies(lost_at=1)
+    desk.machine.carriers["C-5"][0].lies = Lies(bad_writes={(0, 7): "EIO"})
+    results = run(desk, approved(ALL))
+    ends = {one.carrier: type(one.failure) for one in results if one.failure is not None}
+    assert ends == {"C-2": Interrupted, "C-5": Unproven}
+    desk.machine.carriers["C-2"][0].lies = Lies()
+    (resumed,) = desk.resume()
+    assert (resumed.carrier, resumed.failure) == ("C-2", None)
+
+
+def test_interrupted_ones_are_resumed_at_once_too(tmp_path: Path) -> None:
+    """After a power cut a whole bench waits."""
+    desk = agent(tmp_path, *NAMES)
+    desk.stop.set()
+    results = run(desk, approved(ALL))
+    assert {type(one.failure) for one in results} == {Interrupted}
+    watch = Noted()
+    results = resume(desk.site, None, Hands(world.signer("P-0230"), watch, still()))
+    assert [(one.carrier, one.failure) for one in results] == [(name, None) for name in NAMES]
+    assert sorted(watch.begun) == list(NAMES)
+
+
+def test_no_more_than_asked_for_go_on_at_a_time(tmp_path: Path) -> None:
+    """A power supply, or a bus, bears only so many."""
+    desk = agent(tmp_path, *NAMES)
+    going: set[str] = set()
+    most = 0
+
+    def told(name: str, step: int, done: int) -> None:
+        nonlocal most
+        going.add(name)
+        most = max(most, len(going))
+        time.sleep(0.01)
+
+    watch = Noted(told)
+    watch.ended = lambda result: going.discard(result.carrier)  # type: ignore[method-assign]
+    results = run(desk, approved(ALL), watch, at_once=2)
+    assert most <= 2
+    assert [one.failure for one in results] == [None] * len(NAMES)
+
+
+def test_a_stop_ends_all_of_them_also_those_that_wait(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of the first two of six."""
+    desk = agent(tmp_path, *NAMES)
+    watch = Noted(lambda name, step, done: desk.stop.set())
+    results = run(desk, approved(ALL), watch, at_once=2)
+    assert {one.failure.reason for one in results if isinstance(one.failure, Interrupted)} == {"stopped"}
+    assert len(results) == len(NAMES)
+    assert [one.failure for one in desk.resume()] == [None] * len([one for one in results if one.failure])
+
+
+def test_a_bug_in_one_is_its_own_result() -> None:
+    """Exit 1 for that carrier; the others are told as they ended."""
+
+    def wrong() -> Result:
+        raise KeyError("a bug")
+
+    first, second = carry_all([part("C-1", wrong), part("C-2", lambda: done("C-2"))], still())
+    assert isinstance(first.failure, KeyError)
+    assert second == done("C-2")
+    with pytest.raises(KeyError):
+        carry_all([part("C-1", wrong)], still())
+
+
+def test_a_device_that_does_not_answer_a_stop_is_left_to_itself() -> None:
+    """A drive can keep a thread in the kernel for ever; the others are told, and the program ends."""
+    forever, stop = threading.Event(), threading.Event()
+
+    def hang() -> Result:
+        stop.set()
+        forever.wait(20)
+        return done("C-1")
+
+    try:
+        parts = [part("C-1", hang), part("C-2", lambda: done("C-2")), part("C-3", hang), part("C-4", hang)]
+        results = carry_all(parts, stop, 2, patience=0.3)
+    finally:
+        forever.set()
+    assert results[1] == done("C-2")
+    reasons = [one.failure.reason for one in results if isinstance(one.failure, Interrupted)]
+    assert reasons == ["not-answering", "not-answering", "stopped"]
+
+
+def test_whatever_a_watch_does_the_run_goes_on(tmp_path: Path) -> None:
+    """It is for people."""
+
+    class Broken:
+        def of(self, sequence: int, carrier: str, plan: Plan) -> Any:
+            raise OSError("the terminal is gone")
+
+        ended = of
+
+    desk = agent(tmp_path, "C-1", "C-2")
+    made = order(carrier("C-1"), carrier("C-2"), witnesses=())
+    results = run(desk, approved(made), Broken())  # type: ignore[arg-type]
+    assert [one.claim.outcome for one in results if one.claim] == [Outcome.PROVEN] * 2
+
+
+def test_a_device_is_given_back_as_soon_as_it_ended(tmp_path: Path) -> None:
+    """It can be pulled and replaced while the others go on."""
+    desk = agent(tmp_path, "C-1", "C-2")
+    closed: list[str] = []
+    open_as_before = desk.machine.open
+
+    class Host:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(desk.machine, name)
+
+        def open(self, target: Any, carrier: Any, selector: Any, resuming: bool) -> Any:
+            from contextlib import contextmanager
+
+            @contextmanager
+            def opened() -> Any:
+                with open_as_before(target, carrier, selector, resuming) as writer:
+                    yield writer
+                closed.append(carrier.id)
+
+            return opened()
+
+    desk.site = replace(desk.site, host=Host())
+    desk.machine.carriers["C-1"][0].lies = Lies(seconds=0.2)
+    watch = Noted()
+    seen: list[list[str]] = []
+    watch.ended = lambda result: seen.append(list(closed))  # type: ignore[method-assign]
+    run(desk, approved(order(carrier("C-1"), carrier("C-2"), witnesses=())), watch)
+    assert seen == [["C-2"], ["C-2", "C-1"]]
