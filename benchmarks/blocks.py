@@ -11,7 +11,6 @@ import resource
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -99,16 +98,15 @@ def compare_with_nwipe(bed: Bed, suffix: str) -> list[Result]:
 
 def write_many(beds: Sequence[Bed]) -> Taken:
     """A pass of zeros over all of them at once, a worker group each, as a run with many carriers."""
-    with ExitStack() as held, stopwatch(resource.RUSAGE_SELF) as watch:
+    with ExitStack() as held:
         writers = [held.enter_context(bed.opened()) for bed in beds]
-        began = time.perf_counter()
         groups = [threading.Thread(target=_write_zeros, args=(writer,)) for writer in writers]
-        for group in groups:
-            group.start()
-        for group in groups:
-            group.join()
-        seconds = time.perf_counter() - began
-    return Taken(sum(bed.size for bed in beds), seconds, watch.processor)
+        with stopwatch(resource.RUSAGE_SELF) as watch:
+            for group in groups:
+                group.start()
+            for group in groups:
+                group.join()
+    return Taken(sum(bed.size for bed in beds), watch.seconds, watch.processor)
 
 
 def _write_zeros(writer: Writer) -> None:
@@ -148,7 +146,7 @@ def main(arguments: list[str]) -> int:
     size = QUICK if chosen.quick else WHOLE
     results = measure(chosen.ram, "ram", size, chosen.rounds)
     results += measure(chosen.disk, "disk", size, chosen.rounds, "--direct-io=on")
-    results += measure_many(chosen.ram, size // 8, chosen.rounds)
+    results += measure_many(chosen.ram, size // 4, chosen.rounds)
     tell(results, as_json=chosen.json)
     return 0
 
