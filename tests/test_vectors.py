@@ -74,6 +74,8 @@ def test_the_golden_order_is_not_refused() -> None:
     [
         ("full.expunge", Verdict.PROVEN),
         ("sampled.expunge", Verdict.PROVEN),
+        ("stratified.expunge", Verdict.PROVEN),
+        ("raw.expunge", Verdict.NOT_PROVEN),
         ("rotated.expunge", Verdict.PROVEN),
         ("shuffled.expunge", Verdict.PROVEN),
         ("character.expunge", Verdict.PROVEN),

@@ -67,9 +67,10 @@ def _check_files(case: Dossier, told: Certificate) -> None:
         raise Untrusted("binding-broken", document="certificate", field="evidence_files")
     digests = {file.digest for file in told.binding.evidence_files}
     for check in told.evidence.checks:
-        extents = getattr(check, "extents", None)
-        if extents is not None and extents not in digests:
-            raise Untrusted("binding-broken", document="evidence", field="extents")
+        for field in ("extents", "raw"):
+            named = getattr(check, field, None)
+            if named is not None and named not in digests:
+                raise Untrusted("binding-broken", document="evidence", field=field)
 
 
 def _check_selector(case: Dossier) -> None:

@@ -92,7 +92,7 @@ def check_medium(case: Dossier, reread: Reread | None) -> Finding:
     seen = reread(told)
     if isinstance(seen, SampledReadBack):
         bad, unread = seen.mismatched_blocks, seen.unread_blocks
-        size, matched = seen.read + unread, seen.read - bad
+        size, matched = seen.read_in_all + unread, seen.read_in_all - bad
     else:
         size, matched, bad, unread = seen.size, seen.matched, seen.mismatched_size, seen.unread_size
     facts = {"size": number(size), "matched": number(matched)}

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 from certificates import bundle
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, unknown
+from certificates.audit.patterns import expected
+from certificates.audit.stratified import check_stratified
 from certificates.encoding import digest
 from certificates.errors import Untrusted
 from certificates.render.words import number
 from certificates.sampling import positions, seed_of
 from certificates.statements import (
     Committed,
-    ConstantPattern,
     Evidence,
+    Identified,
     OverwriteRecord,
-    Pattern,
     Recorded,
-    RepeatedPattern,
     SampledReadBack,
 )
 
@@ -33,16 +33,29 @@ def check_samples(case: Dossier) -> tuple[Finding, ...]:
     """Positions and expected digests of every sampled read-back follow from its seed and pattern."""
     told = case.certificate.statement
     sampled = [check for check in told.evidence.checks if isinstance(check, SampledReadBack)]
-    return tuple(_check(case, told.evidence, check) for check in sampled)
+    return tuple(finding for check in sampled for finding in _check(case, told.evidence, check))
 
 
-def _check(case: Dossier, evidence: Evidence, check: SampledReadBack) -> Finding:
+def _check(case: Dossier, evidence: Evidence, check: SampledReadBack) -> tuple[Finding, ...]:
     nonce = _nonce(case, check)
+    if check.strata is None or _is_spread(evidence) or check.read > MOST_BLOCKS:
+        return (_check_plain(evidence, check, nonce),)
+    identified = next((e.event for e, _ in case.journal if isinstance(e.event, Identified)), Identified(()))
+    seed, files = seed_of(check.seed.local, nonce), bundle.evidence(case.entries)
+    return check_stratified(check, _record(evidence, check), seed, identified.partitions, files)
+
+
+def _is_spread(evidence: Evidence) -> bool:
+    """Tell whether the blocks lie in files, whose layout is not in the bundle."""
+    return evidence.objects != 1 or evidence.kind in ("files", "database")
+
+
+def _check_plain(evidence: Evidence, check: SampledReadBack, nonce: str | None) -> Finding:
     facts = {"read": number(check.read), "blocks": number(check.blocks)}
     bad = check.mismatched_blocks + check.unread_blocks
     if bad or check.read > MOST_BLOCKS:
         return unknown("samples", Basis.RECOMPUTABLE, "samples-differ", Verdict.NOT_PROVEN, **facts, bad=number(bad))
-    if evidence.objects != 1 or evidence.kind in ("files", "database"):
+    if _is_spread(evidence):
         return unknown("samples", Basis.RE_RUNNABLE, "samples-spread", **facts, objects=number(evidence.objects))
     record = _record(evidence, check)
     chosen = positions(seed_of(check.seed.local, nonce), check.blocks, check.read)
@@ -101,20 +114,3 @@ def _digest_of(record: OverwriteRecord, block_size: int, chosen: Iterable[int]) 
         begin = block * block_size
         total.update(hashlib.sha256(expected(record.pattern, begin, min(block_size, record.size - begin))).digest())
     return "sha256:" + total.hexdigest()
-
-
-def expected(pattern: Pattern, offset: int, length: int, stream: int = 0) -> bytes:
-    """Return the pattern's bytes; AES-256-CTR (NIST SP 800-38A, 6.5), counter block stream || offset/16, big-endian."""
-    if isinstance(pattern, ConstantPattern):
-        return bytes.fromhex(pattern.byte) * length
-    if isinstance(pattern, RepeatedPattern):
-        word = bytes.fromhex(pattern.word)
-        skipped = offset % len(word)
-        return (word * ((skipped + length) // len(word) + 1))[skipped : skipped + length]
-    from cryptography.hazmat.primitives.ciphers import Cipher
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-    from cryptography.hazmat.primitives.ciphers.modes import CTR
-
-    counter = stream.to_bytes(8, "big") + (offset // 16).to_bytes(8, "big")
-    keystream = Cipher(AES256(bytes.fromhex(pattern.key)), CTR(counter)).encryptor()
-    return keystream.update(bytes(offset % 16 + length))[offset % 16 :]

@@ -75,6 +75,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{read} of {blocks} blocks over {objects} objects; their layout is not in the bundle",
         "共 {blocks} 块抽取 {read} 块，分布于 {objects} 个对象；布局不在证据包内",
     ),
+    "strata-hold": (
+        "{read} of {blocks} positions over {strata} sections and {anchors} anchors recomputed, with the digest of what the pattern gives there; {chosen}",
+        "重算 {blocks} 块中分布于 {strata} 个分区的 {read} 个抽样位置和 {anchors} 个锚点，以及覆写模式在这些位置的摘要；{chosen}",
+    ),
+    "strata-listed": (
+        "{read} of {blocks} positions over {strata} sections and {anchors} anchors recomputed; {bad} blocks differ or were not read, as listed, and the digest of all others is the pattern's; {chosen}",
+        "重算 {blocks} 块中分布于 {strata} 个分区的 {read} 个抽样位置和 {anchors} 个锚点；其中 {bad} 块不符或未读（已列出），其余各块的摘要与覆写模式一致；{chosen}",
+    ),
+    "raw-holds": (
+        "the bytes of {count} blocks are in the bundle ({size} bytes), and every one is what the pattern gives there",
+        "证据包内含 {count} 块的原始数据（{size} 字节），每一字节均与覆写模式一致",
+    ),
     "receipt-holds": (
         "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
         "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",

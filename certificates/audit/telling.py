@@ -26,7 +26,8 @@ def code_seen(evidence: Evidence) -> str:
             case FullReadBack():
                 parts.append(f"full:{check.matched}:{check.size}")
             case SampledReadBack():
-                parts.append(f"sampled:{check.read - check.mismatched_blocks}:{check.read}:{check.blocks}")
+                read = check.read_in_all
+                parts.append(f"sampled:{max(read - check.mismatched_blocks, 0)}:{read}:{check.blocks}")
             case KeyGone():
                 parts.append(f"keys:{check.keyslots_before}:{check.keyslots_after}")
     return ", ".join(parts) or "nothing:0"
@@ -78,4 +79,5 @@ _TOLD: dict[str, Callable[[str, Language], str]] = {
     "why": _tell_reasons,
     "seen": _tell_seen,
     "check": _of("check-name"),
+    "chosen": _of("seed"),
 }

@@ -268,6 +268,11 @@ class SampledReadBack:
     kind: Literal["sampled-read-back"] = "sampled-read-back"
     """Mark of this kind."""
 
+    @property
+    def read_in_all(self) -> int:
+        """Blocks read, anchors too."""
+        return self.read + (self.anchors.read if self.anchors else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyGone:

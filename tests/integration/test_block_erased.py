@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.rereading import Medium
-from certificates.audit.samples import expected as expected_bytes
+from certificates.audit.patterns import expected as expected_bytes
 from certificates.statements import Extent, FullReadBack, KeystreamPattern, Outcome, OverwriteRecord
 from tests.support.bench import (
     MIB,

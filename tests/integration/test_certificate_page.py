@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certificates import bundle
-from certificates.audit.samples import expected
+from certificates.audit.patterns import expected
 from certificates.statements import DeviceIdentity
 from tests.support import world
 from tests.support.house_rules import ROOT

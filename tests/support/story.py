@@ -9,12 +9,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from certificates import bundle, claims
-from certificates.audit.samples import expected
+from certificates.anchors import DISK_RULE, anchor_blocks
+from certificates.audit.patterns import expected
 from certificates.encoding import digest, encode
 from certificates.keyring import highest_grade
-from certificates.sampling import BLOCK_SIZE, blocks_of, positions, sample_size, seed_of
+from certificates.sampling import (
+    BLOCK_SIZE,
+    blocks_of,
+    positions,
+    sample_size,
+    seed_of,
+    strata_of,
+    stratified_positions,
+)
 from certificates.statements import (
     Advanced,
+    AnchorBlocks,
     Applied,
     Began,
     Binding,
@@ -86,6 +96,10 @@ class Story:
     differs: tuple[Extent, ...] = ()
     unread: tuple[Failure, ...] = ()
     nonce: bool = True
+    partitions: tuple[Extent, ...] | None = None
+    """Partitions before the first write, where samples are stratified and anchors read; none: the plain form."""
+    raw: bool = False
+    """The bytes of the sampled blocks are in the bundle."""
     decision: str | None = "accept"
     sequence: int = 1
     previous: str | None = None
@@ -174,7 +188,7 @@ def _run(told: Story, start: Start) -> tuple[list[bytes], Evidence, dict[str, by
     events: list[Timed] = [
         (NOW, opened),
         (NOW, Counted(tuple(sorted(told.order.persons, key=lambda person: person.id)))),
-        (NOW + timedelta(seconds=1), Identified(seen)),
+        (NOW + timedelta(seconds=1), Identified(seen, partitions=told.partitions)),
         (NOW + timedelta(seconds=1), told.drew or Drew(keys)),
         *(event for one in before for event in ((one.started_at, Began(one.step)), (one.ended_at, Recorded(one)))),
         (begun, Began(last)),
@@ -264,13 +278,8 @@ def _sample(
         nonce = world.secret("nonce").hex()
         answer = told.answered(Nonce(digest(local), digest(chain(events)[-1]), nonce, committed_at))
         files["nonce.dsse.json"], document = seal(answer, world.registry()), digest(answer)
-    blocks = blocks_of(record.size)
-    count = sample_size(blocks, ordered.confidence_ppm, ordered.fraction_ppm)
-    chosen = positions(seed_of(local.hex(), nonce), blocks, count)
-    total = hashlib.sha256()
-    for block in chosen:
-        begin = block * BLOCK_SIZE
-        total.update(hashlib.sha256(expected(record.pattern, begin, min(BLOCK_SIZE, record.size - begin))).digest())
+    seed = seed_of(local.hex(), nonce)
+    chosen = _chosen(told, record.size, seed, ordered)
     check = SampledReadBack(
         step=record.step + 1,
         compared_with=record.step,
@@ -280,16 +289,51 @@ def _sample(
         confidence_ppm=ordered.confidence_ppm,
         fraction_ppm=ordered.fraction_ppm,
         block_size=BLOCK_SIZE,
-        blocks=blocks,
+        blocks=blocks_of(record.size),
         read=len(chosen),
-        samples="sha256:" + total.hexdigest(),
-        mismatched=(),
-        mismatched_blocks=0,
-        unread=(),
-        unread_blocks=0,
+        samples=_digest_of(told, record, chosen),
+        mismatched=told.differs,
+        mismatched_blocks=sum(extent.length // BLOCK_SIZE for extent in told.differs),
+        unread=told.unread,
+        unread_blocks=sum(failure.extent.length // BLOCK_SIZE for failure in told.unread),
         ended_at=at,
     )
+    if told.partitions is None:
+        return check, files
+    anchors = set(anchor_blocks(DISK_RULE, record.size, told.partitions))
+    beside = sorted(anchors.difference(chosen))
+    named = AnchorBlocks(DISK_RULE, told.partitions, len(beside), len(beside), _digest_of(told, record, beside))
+    check = replace(check, strata=strata_of(check.blocks), anchors=named)
+    if told.raw:
+        differing = _differing(told)
+        every = sorted((*chosen, *beside))
+        raw = b"".join(_block(record, block) for block in every if block not in differing)
+        files[f"samples-{check.step}.bin"] = raw
+        check = replace(check, raw=digest(raw))
     return check, files
+
+
+def _chosen(told: Story, size: int, seed: bytes, ordered: SampledVerification) -> tuple[int, ...]:
+    blocks, wanted = blocks_of(size), (ordered.confidence_ppm, ordered.fraction_ppm)
+    if told.partitions is None:
+        return positions(seed, blocks, sample_size(blocks, *wanted))
+    return stratified_positions(seed, blocks, strata_of(blocks), *wanted)
+
+
+def _block(record: OverwriteRecord, block: int) -> bytes:
+    begin = block * BLOCK_SIZE
+    return expected(record.pattern, begin, min(BLOCK_SIZE, record.size - begin))
+
+
+def _differing(told: Story) -> set[int]:
+    """Blocks told as differing, each as a range of its own."""
+    return {extent.offset // BLOCK_SIZE for extent in told.differs}
+
+
+def _digest_of(told: Story, record: OverwriteRecord, blocks: Iterable[int]) -> str:
+    differing = _differing(told)
+    digests = (bytes(32) if block in differing else hashlib.sha256(_block(record, block)).digest() for block in blocks)
+    return "sha256:" + hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def certify(

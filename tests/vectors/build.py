@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from certificates import bundle
@@ -9,6 +10,7 @@ from certificates.encoding import encode
 from certificates.statements import (
     Character,
     ConstantPattern,
+    DeviceIdentity,
     Drew,
     Extent,
     Failure,
@@ -43,6 +45,8 @@ def golden() -> dict[str, bytes]:
         "trust.json": world.trust_file(papers.trust),
         "full.expunge": papers.packed,
         "sampled.expunge": by_sample.packed,
+        "stratified.expunge": tell(stratified_story()).packed,
+        "raw.expunge": tell(raw_story()).packed,
         "rotated.expunge": rotated.packed,
         "shuffled.expunge": tell(shuffled_story()).packed,
         "character.expunge": tell(character_story()).packed,
@@ -54,6 +58,22 @@ def sampled_story() -> Story:
     """Read back by sample, at positions that the registry's nonce fixed."""
     carrier = world.carrier(verification=sampled())
     return story(order=world.order(carriers=(carrier,)))
+
+
+def stratified_story() -> Story:
+    """Read back by a sample of every section of the drive, and where its partition had its superblocks."""
+    carrier = world.carrier(verification=sampled(950_000, 1_000))
+    partition = Extent(0, 1 << 20, 931 << 30)
+    return story(order=world.order(carriers=(carrier,)), partitions=(partition,))
+
+
+def raw_story() -> Story:
+    """A drive so small that every section is one block; its bytes travel, all but those of the block that differs."""
+    plain = world.carrier(verification=sampled())
+    assert isinstance(plain.identity, DeviceIdentity)
+    small = replace(plain, identity=replace(plain.identity, size=24 * 4096 + 512))
+    order = world.order(carriers=(small,))
+    return story(order=order, partitions=(), raw=True, differs=(Extent(0, 10 * 4096, 4096),), decision=None)
 
 
 def shuffled_story() -> Story:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificates.audit.samples import expected
+from certificates.audit.patterns import expected
 from certificates.statements import ConstantPattern, KeystreamPattern, Pattern, RepeatedPattern
 from wipers.patterns import fill, source_at
 
