@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from agent.expecting import size_of_step
 from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.site import Site
 from agent.submission import awaited, open_certificate
+from agent.wishes import is_going, is_paused
 from certificates import bundle
 from certificates.errors import Failure
 from certificates.statements import Advanced, Began, Certificate, Claim, Interrupted, Recorded, RefusedRun, Resumed
+from wipers.model import Plan
+from wipers.progress import replay
 
 
 class State(StrEnum):
@@ -20,8 +24,12 @@ class State(StrEnum):
 
     REFUSED = "refused"
     """Nothing was touched."""
+    RUNNING = "running"
+    """A process carries it out now."""
+    PAUSED = "paused"
+    """Somebody asked it to wait; whether a process holds its target meanwhile is told besides."""
     BEGUN = "begun"
-    """Running now, or waiting for `resume` after a crash."""
+    """Waiting for `resume` after a crash."""
     INTERRUPTED = "interrupted"
     """Stopped; waits for `resume`."""
     UNSIGNED = "unsigned"
@@ -46,6 +54,12 @@ class Standing:
     claim: Claim | None
     """What its evidence supports."""
     is_validated: bool
+    is_going: bool = False
+    """Whether a process carries it out, or holds its target while it is paused."""
+    position: int | None = None
+    """Bytes of all steps that the journal shows as done; none where it is not of a run that goes on or waits."""
+    size: int | None = None
+    """Bytes that all steps move."""
 
 
 def standings(site: Site) -> tuple[Standing, ...]:
@@ -57,6 +71,11 @@ def _standing(site: Site, journal: Journal) -> Standing:
     folder = site.folder(journal.opened.sequence)
     certificate = folder.fixed() if folder.path.exists() else None
     state, detail = _state(site, folder, journal, certificate)
+    is_waiting = state in (State.BEGUN, State.INTERRUPTED)
+    going = is_waiting and is_going(folder)
+    if is_waiting and (going or is_paused(folder)):
+        state = State.PAUSED if is_paused(folder) else State.RUNNING
+    position, size = _amounts(folder.plan(), journal) if is_waiting else (None, None)
     return Standing(
         sequence=journal.opened.sequence,
         carrier=journal.opened.carrier,
@@ -65,7 +84,19 @@ def _standing(site: Site, journal: Journal) -> Standing:
         detail=detail,
         claim=certificate.claim if certificate else None,
         is_validated=folder.read(bundle.VALIDATION) is not None,
+        is_going=going,
+        position=position,
+        size=size,
     )
+
+
+def _amounts(plan: Plan, journal: Journal) -> tuple[int, int]:
+    """Return how many bytes of all steps the journal shows as done, and how many there are."""
+    progress = replay(journal.entries)
+    sizes = [size_of_step(plan, step) for step in plan.steps]
+    done = sum(size for number, size in enumerate(sizes) if progress.is_done(number))
+    begun = sum(one.position for number, one in progress.steps.items() if not progress.is_done(number))
+    return min(done + begun, sum(sizes)), sum(sizes)
 
 
 def _state(site: Site, folder: RunFolder, journal: Journal, certificate: Certificate | None) -> tuple[State, str]:

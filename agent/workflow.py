@@ -117,11 +117,25 @@ def _part(site: Site, begun: Begun, door: ExitStack, writer: Writer, hands: Hand
     observer = hands.observe(sequence, carrier, begun.folder.plan())
 
     def go() -> Result:
-        with door:
-            result = carry_out(site, begun, writer, hands, observer)
-        return hands.told(result)
+        return hands.told(behind(door, lambda: carry_out(site, begun, writer, hands, observer)))
 
     return Part(carrier, sequence, go)
+
+
+_LEFT_OPEN: list[ExitStack] = []
+"""What hangs on doors of devices that no longer answer."""
+
+
+def behind(door: ExitStack, act: Callable[[], Result]) -> Result:
+    """Return how a carrier ended, its target given back; but never one that hangs.
+
+    A thread of the engine may come back from that one, and would then write through a number that is another device's.
+    """
+    with door:
+        result = act()
+        if isinstance(result.failure, Interrupted) and result.failure.reason == "target-hangs":
+            _LEFT_OPEN.append(door.pop_all())
+    return result
 
 
 def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:

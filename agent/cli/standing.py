@@ -7,6 +7,7 @@ import time
 import click
 
 from agent.cli.desk import site_of
+from agent.cli.progress import percent_of
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, table
 from agent.site import Site
@@ -43,7 +44,8 @@ def _show(screen: Screen, site: Site, *, is_all: bool) -> None:
     switch = site.state / site.config.kill_switch
     stopped = ["▲ " + screen.word("status.kill-switch", where=switch)] if switch.exists() else []
     headings = tuple(
-        screen.word(key) for key in ("status.run", "carrier", "status.state", "outcome", "time", "status.detail")
+        screen.word(key)
+        for key in ("status.run", "carrier", "status.state", "status.done", "outcome", "time", "status.detail")
     )
     lines = table(headings, (_row(screen, one) for one in found)) if found else [screen.word("status.nothing")]
     tree = {"kill_switch": switch.exists(), "runs": [_tree(one) for one in found]}
@@ -61,6 +63,7 @@ def _row(screen: Screen, one: Standing) -> tuple[str, ...]:
         f"{one.sequence:08d}",
         one.carrier or "-",
         screen.word(f"state.{one.state.value}"),
+        f"{percent_of(one.position, one.size)} %" if one.position is not None and one.size is not None else "",
         outcome,
         local(one.at),
         one.detail,
@@ -77,4 +80,7 @@ def _tree(one: Standing) -> dict[str, object]:
         "outcome": one.claim.outcome.value if one.claim else None,
         "level": one.claim.level.value if one.claim and one.claim.level else None,
         "validated": one.is_validated,
+        "going": one.is_going,
+        "position": one.position,
+        "size": one.size,
     }

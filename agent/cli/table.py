@@ -25,6 +25,11 @@ def _group(en: str, zh: str, **below: Row) -> Row:
 
 COMMANDS: dict[str, Row] = {
     "targets": Row("targets", "List what this host has that can be destroyed.", "列出本机可销毁的对象。"),
+    "survey": Row(
+        "survey",
+        "Say what this machine is and which drives are in it, signed by the host.",
+        "说明本机及其中的硬盘，由主机签名。",
+    ),
     "techniques": Row(
         "techniques", "List the techniques with their steps and citations.", "列出销毁技术及其步骤和依据。"
     ),
@@ -63,6 +68,10 @@ COMMANDS: dict[str, Row] = {
         "run", "Destroy what an order names. The one destructive command.", "按销毁单执行销毁。唯一会销毁数据的命令。"
     ),
     "resume": Row("resume", "Continue what a journal shows as begun.", "继续日志中已开始的执行。"),
+    "pause": Row(
+        "pause", "Let runs wait, and with --lift go on; nothing is written meanwhile.", "暂停执行；用 --lift 继续。"
+    ),
+    "cancel": Row("cancel", "End runs that go on, as interrupted.", "结束正在进行的执行，记为已中断。"),
     "status": Row(
         "status", "Show what runs, waits, is unsigned or unregistered.", "显示执行中、等待、待签名或未登记的事项。"
     ),
