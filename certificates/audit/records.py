@@ -9,11 +9,11 @@ from certificates.answers import check_seen
 from certificates.audit.documents import signers_of
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, Verdict, holds, short, unknown
+from certificates.audit.steps import check_steps, tell_steps
 from certificates.audit.telling import code_reasons, code_seen
 from certificates.errors import Untrusted
 from certificates.render.words import number
 from certificates.statements import (
-    Began,
     Certificate,
     Certified,
     Check,
@@ -29,7 +29,6 @@ from certificates.statements import (
     FullReadBack,
     Identified,
     KeyGone,
-    KeystreamPattern,
     Opened,
     Outcome,
     OverwriteRecord,
@@ -43,7 +42,7 @@ Reread = Callable[[Certificate], FullReadBack | SampledReadBack]
 """Reads the medium again and compares it with what the certificate says it holds."""
 
 
-def check_journal(case: Dossier) -> Finding:
+def check_journal(case: Dossier) -> tuple[Finding, ...]:
     """The journal ends where the certificate says, begins with this start, and holds the certificate's evidence."""
     told, entries = case.certificate.statement, case.journal
     binding, evidence = told.binding, told.evidence
@@ -60,10 +59,19 @@ def check_journal(case: Dossier) -> Finding:
     rebuilt = _rebuild(tuple(entry for entry, _ in entries))
     if rebuilt != (evidence.before, evidence.after, evidence.records, evidence.checks):
         raise _broken(len(entries), "its records are not the certificate's evidence")
-    _check_shape(case, tuple(entry.event for entry, _ in entries))
-    _check_keys(tuple(entry.event for entry, _ in entries), evidence)
+    events = tuple(entry.event for entry, _ in entries)
+    _check_shape(case, events)
+    check_steps(events, evidence)
+    _check_told(told)
     facts = {"sequence": binding.journal_sequence, "entries": number(len(entries))}
-    return holds("journal", Basis.RECOMPUTABLE, "journal-holds", **facts)
+    return (holds("journal", Basis.RECOMPUTABLE, "journal-holds", **facts), *tell_steps(events))
+
+
+def _check_told(told: Certificate) -> None:
+    """The passes that the certificate describes are as many as were recorded, counted from 1."""
+    recorded = sum(isinstance(record, OverwriteRecord) for record in told.evidence.records)
+    if [one.number for one in told.applied.passes] != list(range(1, recorded + 1)):
+        raise Untrusted("binding-broken", document="certificate", field="applied.passes")
 
 
 def check_claim(case: Dossier) -> Finding:
@@ -141,16 +149,6 @@ def _check_shape(case: Dossier, events: tuple[Event, ...]) -> None:
 
 def _is_sampled(check: Check) -> bool:
     return isinstance(check, SampledReadBack)
-
-
-def _check_keys(events: tuple[Event, ...], evidence: Evidence) -> None:
-    """Every random pass was written under a key that was drawn and journalled before the first write."""
-    begun = next((at for at, event in enumerate(events) if isinstance(event, Began)), len(events))
-    drawn = [key for event in events[:begun] if isinstance(event, Drew) for key in event.keys]
-    for record in evidence.records:
-        pattern = record.pattern if isinstance(record, OverwriteRecord) else None
-        if isinstance(pattern, KeystreamPattern) and pattern.key not in drawn:
-            raise _broken(len(events), "a pass was written under a key that was never drawn")
 
 
 def _short(claim: Claim) -> str:

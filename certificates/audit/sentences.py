@@ -47,6 +47,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "run {sequence}: {entries} entries, chain unbroken, first and last match; its records and checks are the certificate's",
         "第 {sequence} 次执行：{entries} 条，链条完整，首尾相符；其记录与核验即证书所载",
     ),
+    "journal-reproved": (
+        "taken up again {times} times: {blocks} blocks written before were read again, {bad} of them differed, {anew} steps began anew",
+        "中断后续作 {times} 次：复读此前写入的 {blocks} 块，其中 {bad} 块不符，{anew} 个步骤重新开始",
+    ),
+    "journal-revisited": (
+        "ranges that had failed were tried again in {steps} steps; {left} bytes still failed",
+        "对 {steps} 个步骤中写入失败的区域再次尝试，仍有 {left} 字节失败",
+    ),
     "claim-proven": (
         "claim recomputed by {book}: {level}; {seen}",
         "按 {book} 重新推得结论：{level}。{seen}",
