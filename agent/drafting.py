@@ -52,6 +52,14 @@ class Means:
 def draft(path: Path, means: Means) -> Draft:
     """Return the order in a TOML file; raises Refused naming every fault at once."""
     form = Form(path)
+    if "from_survey" in form.tree:
+        form.fault("from_survey", "is for a draft from surveys and cards: give --from-survey and --cards")
+        form.tree.pop("from_survey")
+    return finish(form, form.tree, prepare(form, means))
+
+
+def prepare(form: Form, means: Means) -> tuple[Selector, ...]:
+    """Bring the form's tree into the shape of an order; return the selectors of its carriers."""
     tree = form.tree
     form.convert(tree, "supersedes", "", _digest_of_order(form))
     form.convert(form.table(tree, "decision"), "minutes", "decision", form.attachment)
@@ -61,12 +69,17 @@ def draft(path: Path, means: Means) -> Draft:
         form.convert(table, "book_value", where, form.money)
     tree.setdefault("version", 1)
     selectors = [_prepare_carrier(form, table, where, means) for table, where in form.tables(tree, "carriers")]
+    return tuple(selector for selector in selectors if selector is not None)
+
+
+def finish(form: Form, tree: dict[str, Any], selectors: tuple[Selector, ...]) -> Draft:
+    """Return the order that a tree holds; raises Refused naming every fault found so far."""
     order = form.finish(tree, Order)
     try:
         check_order(order)
     except Untrusted as error:
         raise Refused(error.reason, **error.facts) from error
-    return Draft(order, tuple(selector for selector in selectors if selector is not None))
+    return Draft(order, selectors)
 
 
 def _digest_of_order(form: Form) -> Callable[[Any, str], Any]:
@@ -90,8 +103,8 @@ def _digest_of_order(form: Form) -> Callable[[Any, str], Any]:
 
 def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means) -> Selector | None:
     """Bring a carrier's table into the shape of the statement; return its selector, if it has one."""
-    form.convert(table, "hosts", where, lambda value, at: _host_ids(form, value, at, means.hosts))
-    form.convert(table, "verification", where, lambda value, at: _verification(form, value, at))
+    form.convert(table, "hosts", where, lambda value, at: host_ids(form, value, at, means.hosts))
+    form.convert(table, "verification", where, lambda value, at: verification(form, value, at))
     form.convert(table, "scheme", where, lambda value, at: _scheme(form, value, at))
     identity = form.table(table, "identity", where)
     has_selector = "selects" in table
@@ -134,7 +147,7 @@ def _selector(
     return form.read(tree, Selector, where)
 
 
-def _host_ids(form: Form, value: Any, where: str, hosts: Mapping[str, str]) -> Any:
+def host_ids(form: Form, value: Any, where: str, hosts: Mapping[str, str]) -> Any:
     """Return host ids, with names looked up in the keyring."""
     if not isinstance(value, list):
         return value
@@ -150,7 +163,7 @@ def _host_id(name: Any, hosts: Mapping[str, str]) -> Any:
     return hosts.get(name, NOTHING) if is_name else name
 
 
-def _verification(form: Form, value: Any, where: str) -> Any:
+def verification(form: Form, value: Any, where: str) -> Any:
     """Return the wire form of "full", or of a confidence and a fraction in per cent."""
     if value == "full":
         return {"kind": "full"}

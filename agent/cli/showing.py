@@ -11,6 +11,7 @@ from agent.cli import orders
 from agent.cli.desk import chain_at_hand, now
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, order_sheet, outline, roles, rows, table, wire_tree
+from agent.cli.surveys import survey_sheet
 from agent.files import read_file
 from agent.journal import Journal
 from agent.reading import MOST, Document
@@ -18,9 +19,9 @@ from certificates.envelope import unseal
 from certificates.errors import Failure
 from certificates.keyring import HOST, REGISTRY, Chain, resolver
 from certificates.render.words import term
-from certificates.statements import Certificate, Keyring, Order, PersonRole, Selector
+from certificates.statements import Certificate, Keyring, Order, PersonRole, Selector, Survey
 
-TIMES = ("issued_at", "started_at", "set_at", "lifted_at", "as_of", "decided_at")
+TIMES = ("issued_at", "started_at", "set_at", "lifted_at", "as_of", "decided_at", "made_at")
 """When a statement was made, whichever it has."""
 
 
@@ -46,6 +47,8 @@ def content(screen: Screen, document: Document) -> list[str]:
             return list(_keyring(screen, keyring))
         case Selector() as selector:
             return _selector(screen, selector)
+        case Survey() as survey:
+            return survey_sheet(screen, survey)
         case Journal() as journal:
             return _journal(screen, journal)
         case dict() as entries:

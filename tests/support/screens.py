@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,7 @@ NAMES = ("P-0101", "P-0417", "P-0588", "P-0102", "P-0230", "P-0311", "P-0729", "
 
 def desk(folder: Path) -> Desk:
     """A desk with a keyring that both its keepers have signed."""
-    for example in EXAMPLES.iterdir():
-        (folder / example.name).write_bytes(example.read_bytes())
+    shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     for name in (*NAMES, "arch-07", "registry-log", "registry-hold"):
         write_key(folder / name, ed25519.Ed25519PrivateKey.from_private_bytes(world.secret(name)))
     made = Desk(folder)

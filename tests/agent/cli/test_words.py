@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ast
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from agent.cli.words import WORDS, say
 from agent.standing import State
+from agent.surveying import NAMELESS, UNREACHABLE, Doubt
+from certificates.statements import Finding, Match
 from tests.support.house_rules import modules
 from wipers.techniques import TECHNIQUES
 
 SPOKEN = [module for module in modules("agent") if module.name.startswith("agent.cli")]
+
+MADE = ("step.", "state.", "technique.basis.", "finding.", "matched.", "doubt.", "obstacle.", "why.")
+"""How the keys begin that are put together from a code."""
 
 
 def keys_said() -> set[str]:
@@ -46,12 +52,15 @@ def test_words_made_of_a_kind_are_in_the_table() -> None:
     """The keys that are put together from a step, an area, a state or a row."""
     made = {f"step.{kind}.{area}" for kind in ("overwrite", "read-back", "sample") for area in ("whole", "header")}
     made |= {f"technique.basis.{row.basis}" for row in TECHNIQUES}
+    made |= {f"finding.{code}" for code in get_args(Finding)} | {f"matched.{code}" for code in get_args(Match)}
+    made |= {f"doubt.{code}" for code in get_args(Doubt)} | {f"obstacle.{NAMELESS}"}
+    made |= {f"{group}.{code}" for group in ("obstacle", "why") for code in UNREACHABLE}
     assert made | {f"state.{state.value}" for state in State} <= WORDS.keys()
 
 
 def test_every_word_in_the_table_is_said() -> None:
     """What nobody says is not kept."""
-    made = tuple(key for key in WORDS if key.startswith(("step.", "state.", "technique.basis.")))
+    made = tuple(key for key in WORDS if key.startswith(MADE))
     assert WORDS.keys() - strings() - set(made) == set()
 
 
