@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ collect_ignore = [] if os.environ.get(IN_THE_GUEST) else ["guest"]
 
 
 @pytest.fixture(scope="session")
-def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
+def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     """What became of the chosen tests of the guest, all run in one boot.
 
     Of the session, so that the boot is over before a test of real things takes its turn: it keeps no other waiting.
@@ -25,4 +24,4 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[Outcomes]:
         pytest.skip(str(reason))
     items = [item for item in request.session.items if "outcomes" in getattr(item, "fixturenames", ())]
     chosen = [str(item.callspec.params["test"]) for item in items if isinstance(item, pytest.Function)]
-    yield run_in_the_guest(tuple(dict.fromkeys(chosen)))
+    return run_in_the_guest(tuple(dict.fromkeys(chosen)))

@@ -8,19 +8,65 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab import image
+from tests.lab.machine import disk
 
 MIB = 1 << 20
 SIZE = 8 * MIB
+NAMES = (
+    "LAB-TWIN",
+    "LAB-LIAR",
+    "LAB-SICK-NVME",
+    "LAB-SICK-SATA",
+    "LAB-SATA",
+    "LAB-SCSI",
+    "LAB-USB",
+    "LAB-UAS",
+    "LAB-VIRTIO",
+)
+"""Serial numbers, and names of the images."""
+BAD_SECTOR = 5000
+"""The one sector of the sick drives that takes no write."""
+WWN = 0x5000C50015EA71AC
 
 
 @contextmanager
 def plugged_in() -> Iterator[tuple[str, ...]]:
     """QEMU's words for all of them; their image files are gone afterwards."""
-    image.check_available()
     image.FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="drives-", dir=image.FOLDER) as folder:
-        yield _words(Path(folder))
+        for name in NAMES:
+            (Path(folder) / name).write_bytes(b"")
+            with (Path(folder) / name).open("r+b") as file:
+                file.truncate(SIZE)
+        yield tuple(_words(Path(folder)))
 
 
-def _words(folder: Path) -> tuple[str, ...]:
-    return ()
+def _words(folder: Path) -> Iterator[str]:
+    # Two controllers of one NVMe subsystem, both with a way to the one namespace in it.
+    yield from ("-device", "nvme-subsys,id=twins")
+    for name in ("twin-1", "twin-2"):
+        yield from ("-device", f"nvme,id={name},serial=LAB-TWIN,subsys=twins")
+    yield from ("-drive", f"file={folder / 'LAB-TWIN'},if=none,id=LAB-TWIN,format=raw,cache=none")
+    yield from ("-device", "nvme-ns,drive=LAB-TWIN,bus=twin-1,nsid=1,shared=on")
+    # A discard succeeds there, and everything stays.
+    yield from disk(folder / "LAB-LIAR", "LAB-LIAR", "nvme", ",discard=ignore")
+    yield from _sick(folder, "LAB-SICK-NVME", "nvme")
+    yield from _sick(folder, "LAB-SICK-SATA", "ide-hd,bus=ide.0")
+    yield from disk(folder / "LAB-SATA", "LAB-SATA", "ide-hd,bus=ide.1", extra=f",wwn={WWN:#x}")
+    yield from ("-device", "virtio-scsi-pci,id=scsi")
+    named = f",vendor=SEAGATE,product=ST8000NM0075,ver=E002,wwn={WWN + 1:#x}"
+    yield from disk(folder / "LAB-SCSI", "LAB-SCSI", "scsi-hd,bus=scsi.0", extra=named)
+    yield from ("-device", "qemu-xhci,id=usb", "-device", "usb-uas,id=uas,bus=usb.0")
+    yield from disk(folder / "LAB-USB", "LAB-USB", "usb-storage,bus=usb.0")
+    yield from disk(folder / "LAB-UAS", "LAB-UAS", "scsi-hd,bus=uas.0")
+    yield from disk(folder / "LAB-VIRTIO", "LAB-VIRTIO")
+
+
+def _sick(folder: Path, name: str, device: str) -> Iterator[str]:
+    """A drive with one sector that takes no write."""
+    fault = f"event=none,iotype=write,errno=5,once=off,sector={BAD_SECTOR}"
+    injected = ",".join(f"file.inject-error.0.{word}" for word in fault.split(","))
+    below = f"file.driver=blkdebug,file.image.driver=file,file.image.filename={folder / name}"
+    reported = "" if device == "nvme" else ",werror=report,rerror=report"
+    yield from ("-drive", f"if=none,id={name},driver=raw,{below},{injected},cache=none{reported}")
+    yield from ("-device", f"{device},drive={name},serial={name}")

@@ -17,13 +17,6 @@ LONGEST = 100
 """Seconds for one test: a run that hangs is a failure like any other."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them touch real things."""
-    for item in items:
-        item.add_marker(pytest.mark.integration)
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """The host reads it as soon as it is written."""
     told = {"id": report.nodeid, "when": report.when, "outcome": report.outcome, "text": report.longreprtext}

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from certificates.statements import Extent, Fact, FullReadBack, OverwriteRecord
 from tests.support.bench import MIB, Bench, RealRun, carrier_of, full_of_needles, identity_of
 from tests.support.ext4_image import run
 from wipers.linux.direct import page_aligned
+from wipers.model import Target
 
 CONFIG = Path("/sys/kernel/config")
 SIZE = 8 * MIB
@@ -98,7 +99,7 @@ def scsi_disk(**parameters: object) -> Iterator[Path]:
         yield found[0]
     finally:
         settle()
-        run("modprobe", "-r", "scsi_debug")
+        run("modprobe", "--remove", "scsi_debug")
 
 
 @contextmanager
@@ -136,7 +137,7 @@ def fill(device: Path) -> None:
 
 
 def needles(device: Path) -> list[int]:
-    """Numbers of the sectors that still begin with a needle, read past every cache; one that cannot be read has none."""
+    """Numbers of the sectors that still begin with a needle, read past every cache; an unreadable one has none."""
     size, found, buffer = size_of(device), list[int](), page_aligned(MIB)
     descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT)
     try:
@@ -171,6 +172,30 @@ def ordered(bench: Bench, device: Path, technique: str | None = None) -> RealRun
     return RealRun(bench.host, carrier_of(identity_of(bench.listed(device)), technique))
 
 
-def is_running(process: subprocess.Popen[str]) -> bool:
-    """Whether it has not ended."""
-    return process.poll() is None
+def drive(bench: Bench, serial: str) -> Target:
+    """The drive with that serial number, as `targets` shows it."""
+    (found,) = (one for one in bench.host.list_targets() if Fact("serial", serial) in one.facts)
+    return found
+
+
+def unwritten(done: RealRun) -> list[int]:
+    """Numbers of the sectors that the record lists as not overwritten."""
+    (record,) = (record for record in done.evidence.records if isinstance(record, OverwriteRecord))
+    assert record.failed_size == sum(one.extent.length for one in record.failures)
+    return sorted(sector for one in record.failures for sector in sectors(one.extent))
+
+
+def unread(done: RealRun) -> list[int]:
+    """Numbers of the sectors that the read-back lists as not readable."""
+    return sorted(sector for one in read_back(done).unread for sector in sectors(one.extent))
+
+
+def read_back(done: RealRun) -> FullReadBack:
+    (check,) = done.evidence.checks
+    assert isinstance(check, FullReadBack)
+    return check
+
+
+def sectors(extent: Extent) -> range:
+    assert extent.offset % SECTOR == extent.length % SECTOR == 0
+    return range(extent.offset // SECTOR, (extent.offset + extent.length) // SECTOR)

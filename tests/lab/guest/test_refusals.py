@@ -1,0 +1,93 @@
+"""Disks in use by what stands on them: refused, with whoever holds them named."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from certificates.errors import Refused
+from tests.lab.guest.devices import SECTOR, SIZE, fill, needles, ordered, scsi_disk, settle
+from tests.support.bench import Bench
+from tests.support.ext4_image import run
+
+ALL = SIZE // SECTOR
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[Path]:
+    """One disk, on which one thing after the other stands."""
+    with scsi_disk(dev_size_mb=16) as device:
+        yield device
+
+
+@pytest.fixture
+def held() -> Iterator[ExitStack]:
+    """What takes down whatever a test has put up."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def refusal(bench: Bench, device: Path) -> str:
+    """By whom the device is said to be in use, when a run of it is planned."""
+    settle()
+    with pytest.raises(Refused) as caught:
+        ordered(bench, device)
+    assert caught.value.reason == "in-use"
+    return str(caught.value.facts["by"])
+
+
+def test_a_member_of_an_array_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
+    """md: the array is named, with its level."""
+    created = ("--create", "/dev/md/lab", "--run", "--force", "--level=1", "--raid-devices=1", "--metadata=1.2")
+    run("mdadm", *created, disk)
+    held.callback(run, "mdadm", "--zero-superblock", disk)
+    held.callback(run, "mdadm", "--stop", "/dev/md/lab")
+    by = refusal(bench, disk)
+    assert by.startswith("md")
+    assert "raid1" in by
+
+
+def test_a_physical_volume_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
+    """LVM: the logical volume on it is named."""
+    run("vgcreate", "--yes", "labgroup", disk)
+    held.callback(run, "pvremove", "--yes", disk)
+    held.callback(run, "vgremove", "--yes", "--force", "labgroup")
+    run("lvcreate", "--yes", "--wipesignatures", "n", "--name", "labvolume", "--size", "4M", "labgroup")
+    by = refusal(bench, disk)
+    assert "LVM" in by
+    assert "labgroup-labvolume" in by
+
+
+def test_what_lies_below_a_crypt_mapping_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
+    """dm-crypt: the open mapping is named."""
+    opening = ["cryptsetup", "open", "--type", "plain", "--cipher", "aes-xts-plain64", "--key-size", "256"]
+    subprocess.run([*opening, "--key-file", "/dev/urandom", str(disk), "labcrypt"], check=True, timeout=30)
+    held.callback(run, "cryptsetup", "close", "labcrypt")
+    by = refusal(bench, disk)
+    assert "CRYPT" in by
+    assert "labcrypt" in by
+
+
+def test_a_path_of_a_multipath_device_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
+    """dm-multipath: the unit is to be erased through all of its paths, not below one of them."""
+    table = f"0 {2 * ALL} multipath 0 0 1 1 round-robin 0 1 1 {disk} 1"
+    run("dmsetup", "create", "labpath", "--uuid", "mpath-lab", "--table", table)
+    held.callback(run, "dmsetup", "remove", "--retry", "labpath")
+    by = refusal(bench, disk)
+    assert "mpath" in by
+    assert "labpath" in by
+
+
+def test_a_refusal_leaves_the_disk_as_it_was(bench: Bench, disk: Path) -> None:
+    """Not one needle less after a mapping over it made the run be refused."""
+    fill(disk)
+    run("dmsetup", "create", "lablinear", "--table", f"0 {ALL} linear {disk} 0")
+    try:
+        assert "lablinear" in refusal(bench, disk)
+    finally:
+        run("dmsetup", "remove", "--retry", "lablinear")
+    assert len(needles(disk)) == 2 * ALL
