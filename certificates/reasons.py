@@ -848,6 +848,12 @@ REASONS: dict[str, Row] = {
         "{where} 含有本机系统或本程序的文件",
         "此操作不可执行",
     ),
+    "target-hangs": Row(
+        "{where} has not answered for {seconds} s; what the journal shows is done stays done",
+        "Restart it or unplug it, then run 'expunge resume'; if it stays so, the order says: {otherwise}",
+        "{where} 已 {seconds} 秒没有响应；日志所示的已完成部分仍然有效",
+        "请重启或拔下该设备后运行 expunge resume；如仍无响应，指令规定：{otherwise}",
+    ),
     "target-lost": Row(
         "{where} went away or changed during the run: {detail}",
         "Attach it again, then run 'expunge resume'",
@@ -859,6 +865,18 @@ REASONS: dict[str, Row] = {
         "See 'expunge techniques'",
         "该类载体没有技术 {technique}",
         "请查看 expunge techniques",
+    ),
+    "too-many-errors": Row(
+        "{where} failed {errors} times, more than the {limit} that the site allows",
+        "Run 'expunge resume' to try again; if it stays so, the order says: {otherwise}",
+        "{where} 失败 {errors} 次，超过本站点允许的 {limit} 次",
+        "请运行 expunge resume 重试；如仍如此，指令规定：{otherwise}",
+    ),
+    "too-slow": Row(
+        "{where} took {rate} bytes a second over {seconds} s, less than the {limit} that the site demands",
+        "Run 'expunge resume' to try again; if it stays so, the order says: {otherwise}",
+        "{where} 在 {seconds} 秒内平均每秒 {rate} 字节，低于本站点要求的 {limit}",
+        "请运行 expunge resume 重试；如仍如此，指令规定：{otherwise}",
     ),
     "trust-missing": Row(
         "No trust anchor was given",

@@ -222,6 +222,18 @@ class KeyState:
     backups_unreached: int
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a device says of itself that is worth knowing before it is driven hard."""
+
+    optimal_size: int = 0
+    """Bytes of the transfer that it likes best, a stripe of an array for example; 0: it does not say."""
+    is_rotational: bool = False
+    """It has an arm that must travel."""
+    is_sequential: bool = False
+    """Each extent of the layout (a zone) takes writes in order only, from its begin on, after `prepare`."""
+
+
 class Reader(Protocol):
     """What verification may do with an opened target: look. Writing through it is a type error."""
 
@@ -278,6 +290,19 @@ class Writer(Reader, Protocol):
 
     def release(self) -> int:
         """Truncate and unlink the files, make that durable, return how many names went. Idempotent."""
+        ...
+
+    def advice(self) -> Advice:
+        """What the device says of how it likes to be driven; asks nothing of the medium."""
+        ...
+
+    def temperature(self) -> int | None:
+        """Degrees Celsius of the device now; none where it does not say."""
+        ...
+
+    def prepare(self, extent: Extent) -> None:
+        """Make ready an extent of the layout (reset a zone) before its first byte is written; only where `advice` says
+        sequential, nothing elsewhere; raises MediumError, Lost."""
         ...
 
 

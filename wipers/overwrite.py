@@ -1,4 +1,8 @@
-"""Overwriting an area: pattern for that offset, write it, next; what everything that overwrites shares."""
+"""Overwriting an area: pattern for that offset, write it, next; what everything that overwrites shares.
+
+A chunk that fails is noted whole and gone round, so that the good rest of a dying disk is overwritten first; `rescue`
+closes in on it afterwards.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from collections.abc import Callable, Iterable
 
 from certificates.statements import ConstantPattern, Extent, Failure, Pattern
 from wipers.buffers import Buffer
-from wipers.model import Writer
+from wipers.course import Chunk, Detour, chunks
+from wipers.model import MediumError, Writer
 from wipers.patterns import fill
-from wipers.pipeline import Chunk, Deed, Loop, Milestones, chunks
-from wipers.ranges import KEPT, Patience, attempt, coalesce
+from wipers.pipeline import Deed, Loop, Milestones
+from wipers.ranges import KEPT, coalesce
 
 Advance = Callable[[int, tuple[Failure, ...], int], None]
 """Told a position and what before it (and after the position told last) could not be written: ranges and all bytes."""
@@ -20,24 +25,19 @@ class _Failed:
     """What could not be written, by the chunk it lay in, until the mark has passed that chunk."""
 
     def __init__(self) -> None:
-        self._chunks: dict[int, tuple[list[Failure], int]] = {}
-        self._kept = 0
+        self._chunks: dict[int, Failure] = {}
         self._lock = threading.Lock()
 
-    def add(self, position: int, failures: list[Failure]) -> None:
-        """Keep the ranges while there is room; the bytes are counted in any case."""
+    def add(self, chunk: Chunk, error: str) -> None:
+        """Keep the chunk as a failure."""
         with self._lock:
-            size = sum(one.extent.length for one in failures)
-            kept = list(coalesce(failures))[: max(KEPT - self._kept, 0)]
-            self._chunks[position] = (kept, size)
-            self._kept += len(kept)
+            self._chunks[chunk.position] = Failure(chunk.extent, error)
 
     def take_before(self, mark: int) -> tuple[tuple[Failure, ...], int]:
-        """Return and forget what lies before the mark."""
+        """Return and forget what lies before the mark: the first ranges, and all bytes."""
         with self._lock:
             taken = [self._chunks.pop(position) for position in sorted(self._chunks) if position < mark]
-            self._kept -= sum(len(kept) for kept, _ in taken)
-        return coalesce(one for kept, _ in taken for one in kept), sum(size for _, size in taken)
+        return coalesce(taken)[:KEPT], sum(one.extent.length for one in taken)
 
 
 def overwrite(
@@ -48,41 +48,75 @@ def overwrite(
     start: int,
     advance: Advance,
     loop: Loop,
+    size: int = 0,
 ) -> int:
     """The layout from byte `start` on holds the pattern, flushed, but for what `advance` was told; return the position.
 
     Every checkpoint flushes and only then tells the low-water mark that was taken before the flush; the last one comes
-    at the end, also of a stopped run, whose position then lies short of the layout's end. Raises Lost, and MediumError
-    of a flush: what such a barrier covered is unknown, and the next run begins at the mark told last.
+    at the end, also of a stopped run, whose position then lies short of the layout's end. The area's `size` bounds how
+    far failures are gone round. Where extents are written in order only, marks are ends of extents. Raises Lost, and
+    MediumError of a flush: what such a barrier covered is unknown, and the next run begins at the mark told last.
     """
+    is_sequential = writer.advice().is_sequential
+    if is_sequential:
+        loop = loop.in_order()
     failed = _Failed()
+    detour = Detour(size, loop.pace.chunk_size, is_sequential=is_sequential)
 
     def reach(mark: int) -> None:
-        writer.flush()
         advance(mark, *failed.take_before(mark))
 
     def make_deed() -> Deed:
-        return _make_deed(writer, pattern, loop.pace.chunk_size, patience, failed)
+        return _make_deed(writer, pattern, loop.pace.chunk_size, detour, failed)
 
-    patience = Patience()
-    milestones = Milestones(loop.pace, start, reach)
-    position = loop.run(chunks(layout, start, loop.pace.chunk_size), start, make_deed, milestones)
-    milestones.end(position)
+    milestones = Milestones(loop.pace, start, reach, writer.flush)
+    waiting = chunks(layout, start, loop.most, detour)
+    position = loop.run(waiting, start, make_deed, milestones, whole_extents=is_sequential)
+    loop.watched(lambda: milestones.end(position))
     return position
 
 
-def _make_deed(writer: Writer, pattern: Pattern, chunk_size: int, patience: Patience, failed: _Failed) -> Deed:
-    buffer = Buffer(chunk_size)
-    is_constant = isinstance(pattern, ConstantPattern)
-    if is_constant:
-        fill(pattern, 0, 0, buffer.view)
+class PatternWriter:
+    """One thread's buffer, which holds what is to be written."""
 
-    def write(chunk: Chunk) -> None:
-        extent = chunk.extent
-        view = buffer.view[: extent.length]
-        if not is_constant:
-            fill(pattern, extent.stream, extent.offset, view)
-        if failures := attempt(writer.write, extent, view, writer.sector_size, patience):
-            failed.add(chunk.position, failures)
+    def __init__(self, writer: Writer, pattern: Pattern, size: int) -> None:
+        """Hold at most `size` bytes."""
+        self._writer = writer
+        self._pattern = pattern
+        self._buffer = Buffer(size)
+        self._is_constant = isinstance(pattern, ConstantPattern)
+        if self._is_constant:
+            fill(pattern, 0, 0, self._buffer.view)
+
+    def view(self, extent: Extent) -> memoryview:
+        """Return the bytes that the extent shall hold."""
+        view = self._buffer.view[: extent.length]
+        if not self._is_constant:
+            fill(self._pattern, extent.stream, extent.offset, view)
+        return view
+
+    def write(self, extent: Extent) -> None:
+        """The extent is written; raises MediumError, Lost."""
+        self._writer.write(extent.stream, extent.offset, self.view(extent))
+
+
+def _make_deed(writer: Writer, pattern: Pattern, chunk_size: int, detour: Detour, failed: _Failed) -> Deed:
+    pattern_writer = PatternWriter(writer, pattern, chunk_size)
+    is_sequential = writer.advice().is_sequential
+
+    def write(chunk: Chunk) -> int:
+        if chunk.error is not None:
+            failed.add(chunk, chunk.error)
+            return 0
+        try:
+            if is_sequential and chunk.is_first:
+                writer.prepare(chunk.whole or chunk.extent)
+            pattern_writer.write(chunk.extent)
+        except MediumError as error:
+            failed.add(chunk, error.error)
+            detour.failed(error.error)
+            return 0
+        detour.succeeded()
+        return chunk.extent.length
 
     return write

@@ -1,34 +1,25 @@
 """The one pipelined chunk loop: some threads each take the next chunk of a layout and do one thing with it.
 
 Memory stays flat: chunks are cut from the layout as they are taken, and what is known of the past is one number, the
-low-water mark. With one thread everything happens in the caller's, in order, so that a test can stop it anywhere.
+low-water mark. With one thread everything happens in the caller's, in order, so that a test can stop it anywhere. With
+several the caller's thread only oversees: it rests the others, gives up by the rules of care, and leaves a thread that
+hangs in a device behind.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from certificates.statements import Extent
+from wipers.care import GivenUp, Guard
+from wipers.course import Chunk, Detour, chunks
+from wipers.line import TICK, Line
+from wipers.model import Lost
+from wipers.pacing import Pace, Pacer, Setting
 
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How the loop runs."""
-
-    chunk_size: int = 1 << 21
-    """Most bytes of one read or write: a multiple of the sector size, and the size of a huge page."""
-    threads: int = 4
-    """Chunks in the air at once."""
-    checkpoint_size: int = 1 << 30
-    """Bytes after which progress is made durable and journaled."""
-    checkpoint_seconds: float = 5.0
-    """Seconds after which the same is done."""
-    clock: Callable[[], float] = time.monotonic
-    """Seconds, for the intervals alone."""
+__all__ = ["Chunk", "Deed", "Detour", "Loop", "Milestones", "Pace", "Setting", "StopSignal", "Unstopped", "chunks"]
 
 
 class StopSignal(Protocol):
@@ -47,85 +38,44 @@ class Unstopped:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of one extent, and where it lies along the layout."""
-
-    position: int
-    """Bytes of the layout before it."""
-    extent: Extent
-    """Which bytes of which stream."""
-
-    @property
-    def end(self) -> int:
-        """Position behind it."""
-        return self.position + self.extent.length
+Deed = Callable[[Chunk], int | None]
+"""What one thread does with a chunk; returns the bytes that it moved, none for all of them."""
 
 
-def chunks(layout: Iterable[Extent], start: int, most: int) -> Iterator[Chunk]:
-    """Yield the layout from byte `start` along it in pieces of at most `most` bytes, none across two extents."""
-    position = 0
-    for extent in layout:
-        skipped = min(max(start - position, 0), extent.length)
-        for begin in range(skipped, extent.length, most):
-            length = min(most, extent.length - begin)
-            yield Chunk(position + begin, Extent(extent.stream, extent.offset + begin, length))
-        position += extent.length
+class Meter(Protocol):
+    """Measures what the loop moves, from one thread at a time."""
 
+    def moved(self, position: int, size: int) -> None:
+        """So many bytes from that position on were moved since the last call."""
+        ...
 
-Deed = Callable[[Chunk], None]
-"""What one thread does with a chunk."""
+    def rest(self) -> None:
+        """The loop rests."""
+        ...
 
-
-@dataclass(slots=True)
-class Line:
-    """The chunks that wait, those in the air, and the mark below which all are done."""
-
-    waiting: Iterator[Chunk]
-    handed: int
-    """Position up to which chunks were handed out."""
-    lock: threading.Lock
-    in_the_air: set[int]
-    """Where the chunks begin that were taken and are not done."""
-    broken: BaseException | None = None
-    """What ended the loop early."""
-
-    def take(self) -> Chunk | None:
-        """Hand out the next chunk; none when there is none, or another thread broke."""
-        with self.lock:
-            chunk = next(self.waiting, None) if self.broken is None else None
-            if chunk is not None:
-                self.in_the_air.add(chunk.position)
-                self.handed = chunk.end
-            return chunk
-
-    def finish(self, chunk: Chunk) -> None:
-        """The chunk is done."""
-        with self.lock:
-            self.in_the_air.discard(chunk.position)
-
-    def give_up(self, error: BaseException) -> None:
-        """No thread takes another chunk; the first error is the one that is told."""
-        with self.lock:
-            self.broken = self.broken or error
-
-    @property
-    def mark(self) -> int:
-        """Position before which every chunk is done."""
-        with self.lock:
-            return min(self.in_the_air, default=self.handed)
+    def go_on(self) -> None:
+        """It goes on."""
+        ...
 
 
 class Milestones:
-    """Calls `reached` with the low-water mark every so many bytes or seconds, from one thread at a time."""
+    """Calls `reached` with the low-water mark every so many bytes or seconds, from one thread at a time.
 
-    def __init__(self, pace: Pace, start: int, reached: Callable[[int], None]) -> None:
+    Before that it calls `flush`. Once abandoned, `reached` is not called any more, whatever a late flush says.
+    """
+
+    def __init__(
+        self, pace: Pace, start: int, reached: Callable[[int], None], flush: Callable[[], None] = lambda: None
+    ) -> None:
         """Count from `start`, a position along the layout."""
         self._pace = pace
         self._last = start
         self._at = pace.clock()
+        self._flush = flush
         self._reached = reached
         self._turn = threading.Lock()
+        self._telling = threading.Lock()
+        self._is_abandoned = False
 
     def note(self, mark: int) -> None:
         """Call `reached` if it is due and no other thread is at it."""
@@ -137,13 +87,22 @@ class Milestones:
                 self._turn.release()
 
     def end(self, mark: int) -> None:
-        """Call `reached` for what is left, once all threads are home."""
+        """Call `reached` for what is left, once all threads are home or rest."""
         if mark > self._last:
             self._reach(mark)
 
+    def abandon(self) -> None:
+        """Nothing is told from here on: the run has ended, and a thread that hangs may wake up after it."""
+        with self._telling:
+            self._is_abandoned = True
+
     def _reach(self, mark: int) -> None:
         """Call `reached`; the mark was taken before, so that a barrier inside covers all below it."""
-        self._reached(mark)
+        self._flush()
+        with self._telling:
+            if self._is_abandoned:
+                raise Lost("target-hangs")
+            self._reached(mark)
         self._last = mark
         self._at = self._pace.clock()
 
@@ -153,59 +112,197 @@ class Milestones:
         return moved >= self._pace.checkpoint_size or (moved > 0 and is_late)
 
 
-@dataclass(frozen=True, slots=True)
 class Loop:
     """The loop as one step of a run is given it."""
 
-    pace: Pace
-    """How it runs."""
-    stop: StopSignal
-    """What ends it early."""
-    moved: Callable[[int], None] | None = None
-    """Told the low-water mark after each chunk."""
+    def __init__(
+        self,
+        pace: Pace,
+        stop: StopSignal,
+        moved: Callable[[int], None] | None = None,
+        *,
+        guard: Guard | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        """Take how it runs, what ends it early, who is told the low-water mark after each chunk, and who watches."""
+        self.pace = pace
+        self.stop = stop
+        self.pacer = Pacer(pace)
+        self._moved = moved
+        self._guard = guard
+        self._meter = meter
+        self._is_alone = False
+        self._is_inline = pace.threads == 1
+
+    def alone(self, moved: Callable[[int], None] | None = None) -> Loop:
+        """Return the same with one chunk in the air, in order: for slow work that is not measured."""
+        other = copy.copy(self)
+        other.pacer = Pacer(Pace(self.pace.chunk_size, 1, clock=self.pace.clock))
+        other._moved, other._meter, other._is_alone = moved, None, True
+        other._guard = self._guard.calm() if self._guard is not None else None
+        return other
+
+    def in_order(self) -> Loop:
+        """Return the same with one chunk in the air, still measured and held to the rules."""
+        other = copy.copy(self)
+        other.pacer = Pacer(Pace(self.pace.chunk_size, 1, clock=self.pace.clock))
+        other._is_alone = True
+        return other
+
+    def most(self) -> int:
+        """Return how many bytes the next chunk shall have at most."""
+        return self.pacer.current.chunk_size
 
     def run(
-        self, waiting: Iterator[Chunk], start: int, make_deed: Callable[[], Deed], milestones: Milestones | None = None
+        self,
+        waiting: Iterator[Chunk],
+        start: int,
+        make_deed: Callable[[], Deed],
+        milestones: Milestones | None = None,
+        *,
+        whole_extents: bool = False,
     ) -> int:
         """Do every chunk, and return the position up to which all are done: short of the end only if stopped.
 
         Each thread makes its own deed, with its own buffers. Whatever a thread raises ends the others after their chunk
-        and is raised here.
+        and is raised here; what is done of a device that is given up is made durable first. Raises Lost if one hangs.
         """
-        line = Line(waiting, start, threading.Lock(), set())
+        line = Line(waiting, start, self.pacer, marks_whole_extents=whole_extents)
+        if self._is_inline:
+            self._work_inline(line, make_deed, milestones)
+        else:
+            self._work_in_team(line, make_deed, milestones)
+        if line.broken is None:
+            return line.mark
+        if isinstance(line.broken, GivenUp) and milestones is not None and not line.is_abandoned:
+            milestones.end(line.mark)
+        raise line.broken
+
+    def watched(self, act: Callable[[], None]) -> None:
+        """Do something that may hang in the device, without keeping a stop from being honoured; raises Lost then."""
+        if self._is_inline:
+            act()
+            return
+        errors: list[BaseException] = []
+        done = threading.Event()
 
         def work() -> None:
             try:
+                act()
+            except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+                errors.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=work, name="watched", daemon=True).start()
+        ending: float | None = None
+        while not done.wait(TICK):
+            if self.stop.is_set():
+                ending = self.pace.clock() if ending is None else ending
+                if self.pace.clock() - ending > self.pace.grace_seconds:
+                    raise Lost("target-hangs", seconds=f"{self.pace.grace_seconds:g}")
+        if errors:
+            raise errors[0]
+
+    def _work_inline(self, line: Line, make_deed: Callable[[], Deed], milestones: Milestones | None) -> None:
+        try:
+            deed = make_deed()
+            while not self.stop.is_set():
+                if not self._oversee(line, milestones):
+                    break
+                if not self._do_next(0, line, deed, milestones):
+                    break
+        except BaseException as error:  # noqa: BLE001 - it is raised again by `run`
+            line.give_up(error)
+
+    def _work_in_team(self, line: Line, make_deed: Callable[[], Deed], milestones: Milestones | None) -> None:
+        def work(number: int) -> None:
+            try:
                 deed = make_deed()
-                while not self.stop.is_set() and (chunk := line.take()) is not None:
-                    deed(chunk)
-                    line.finish(chunk)
-                    self._tell(line.mark, milestones)
+                while not self.stop.is_set() and self._do_next(number, line, deed, milestones):
+                    pass
             except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
                 line.give_up(error)
+            finally:
+                line.leave()
 
-        _run_in_threads(work, self.pace.threads, line)
-        if line.broken is not None:
-            raise line.broken
-        return line.mark
+        count = 1 if self._is_alone else self.pace.threads
+        team = [threading.Thread(target=work, args=(n,), name=f"chunk-{n}", daemon=True) for n in range(count)]
+        line.enter(count)
+        for member in team:
+            member.start()
+        self._bring_home(line, milestones)
+        for member in team if not line.is_abandoned else ():
+            member.join()
 
-    def _tell(self, mark: int, milestones: Milestones | None) -> None:
-        if milestones is not None:
-            milestones.note(mark)
-        if self.moved is not None:
-            self.moved(mark)
-
-
-def _run_in_threads(work: Callable[[], None], threads: int, line: Line) -> None:
-    if threads == 1:
-        work()
-        return
-    team = [threading.Thread(target=work, name=f"chunk-{number}", daemon=True) for number in range(threads)]
-    for member in team:
-        member.start()
-    for member in team:
-        while member.is_alive():
+    def _bring_home(self, line: Line, milestones: Milestones | None) -> None:
+        """Oversee until the last thread is home, or hangs for longer than it may once the loop shall end."""
+        ending: float | None = None
+        while not line.is_abandoned:
             try:
-                member.join()
+                if line.home.wait(TICK):
+                    return
+                if line.broken is None and not self.stop.is_set():
+                    self._oversee(line, milestones)
+                    continue
+                ending = self.pace.clock() if ending is None else ending
+                if self.pace.clock() - ending > self.pace.grace_seconds:
+                    self._abandon(line, milestones)
             except BaseException as error:  # noqa: BLE001 - a signal's exception: the team is brought home first
                 line.give_up(error)
+
+    def _abandon(self, line: Line, milestones: Milestones | None) -> None:
+        if milestones is not None:
+            milestones.abandon()
+        line.abandon(Lost("target-hangs", seconds=f"{self.pace.grace_seconds:g}"))
+
+    def _do_next(self, number: int, line: Line, deed: Deed, milestones: Milestones | None) -> bool:
+        """Do the next chunk, and tell whether there was one."""
+        chunk = line.take(number, self.stop.is_set)
+        if chunk is None:
+            return False
+        moved = deed(chunk)
+        line.finish(chunk, chunk.extent.length if moved is None else moved, self._meter)
+        mark = line.mark
+        if milestones is not None:
+            milestones.note(mark)
+        if self._moved is not None and not line.is_abandoned:
+            self._moved(mark)
+        return True
+
+    def _oversee(self, line: Line, milestones: Milestones | None) -> bool:
+        """Rest while there is a reason to; tell whether to go on. Raises GivenUp."""
+        guard = self._guard
+        if guard is None:
+            return True
+        guard.check(line.moved, line.failed)
+        if guard.is_look_due:
+            self.watched(guard.look)
+        if guard.why_rest() is None:
+            return True
+        line.hold()
+        try:
+            while not line.is_quiet:
+                if self.stop.is_set() or line.broken is not None:
+                    return False
+                self.pace.sleep(TICK)
+            self._rest(line, guard, milestones)
+        finally:
+            line.let_go()
+        return not self.stop.is_set()
+
+    def _rest(self, line: Line, guard: Guard, milestones: Milestones | None) -> None:
+        """What is done is durable and journaled, and nothing is done until the reason is gone or the run is stopped."""
+        if milestones is not None:
+            self.watched(lambda: milestones.end(line.mark))
+        if self._meter is not None:
+            self._meter.rest()
+        while (reason := guard.why_rest()) is not None and not self.stop.is_set():
+            guard.rest(reason)
+            self.pace.sleep(TICK)
+            if guard.is_look_due:
+                self.watched(guard.look)
+        guard.go_on(line.moved)
+        self.pacer.rest()
+        if self._meter is not None:
+            self._meter.go_on()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from certificates.statements import (
     Advanced,
@@ -22,7 +23,9 @@ from certificates.statements import (
     Identified,
     OverwriteRecord,
     Recorded,
+    Reproved,
     Resumed,
+    Revisited,
     SampledReadBack,
     StepRecord,
     Time,
@@ -39,6 +42,8 @@ class BegunStep:
     """When it began the first time."""
     position: int = 0
     """Bytes along its layout that are on the medium."""
+    stretch: int = 0
+    """Position of the checkpoint before: what lies between the two was flushed last."""
     failures: tuple[Failure, ...] = ()
     """Ranges before the position that could not be written, the first 4096."""
     failed_size: int = 0
@@ -147,8 +152,8 @@ def _after(progress: Progress, entry: Entry) -> Progress:
             return replace(progress, drew=drew)
         case Began(step=step) if step not in progress.steps:
             return progress.with_step(step, BegunStep(entry.at))
-        case Advanced() as advanced:
-            return progress.with_step(advanced.step, advanced_by(progress.steps[advanced.step], advanced))
+        case Advanced() | Revisited() | Reproved() as event:
+            return progress.with_step(event.step, changed_by(progress.steps[event.step], event))
         case Recorded(record=record):
             return progress.with_record(record)
         case Committed() as committed:
@@ -163,14 +168,28 @@ def _after(progress: Progress, entry: Entry) -> Progress:
             return progress
 
 
-def advanced_by(begun: BegunStep, advanced: Advanced) -> BegunStep:
-    """Return the step after a checkpoint."""
-    return replace(
-        begun,
-        position=advanced.position,
-        failures=coalesce((*begun.failures, *advanced.failures))[:KEPT],
-        failed_size=begun.failed_size + advanced.failed_size,
-    )
+StepEvent = Advanced | Revisited | Reproved
+"""Entries that say how far a step came."""
+
+
+def changed_by(begun: BegunStep, event: StepEvent) -> BegunStep:
+    """Return the step after a checkpoint, after its failures were tried again, or after it was proved again."""
+    match event:
+        case Advanced():
+            return replace(
+                begun,
+                position=event.position,
+                stretch=begun.position,
+                failures=coalesce((*begun.failures, *event.failures))[:KEPT],
+                failed_size=begun.failed_size + event.failed_size,
+            )
+        case Revisited():
+            return replace(begun, failures=event.failures, failed_size=event.failed_size)
+        case Reproved():
+            is_lost = event.mismatched > 0
+            return BegunStep(begun.began_at, resumed=begun.resumed) if is_lost else begun
+        case _:
+            assert_never(event)
 
 
 def evidence(plan: Plan, carrier: Carrier, entries: Iterable[Entry]) -> Evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -13,21 +14,37 @@ KEPT = 4096
 """Most ranges that a statement lists (`Items`)."""
 _MOST_NARROWED = 4096
 """Failed attempts of one step that are narrowed: on a dying drive each may take half a minute."""
+_LONGEST = 3600.0
+"""Seconds that failed attempts of one step may take together: after that nothing is narrowed any more."""
 
 
 class Patience:
-    """How many more failed attempts are worth narrowing; shared by the threads of a step."""
+    """How many more failed attempts are worth narrowing, and for how long; shared by the threads of a step."""
 
-    def __init__(self, attempts: int = _MOST_NARROWED) -> None:
-        """Allow so many."""
+    def __init__(
+        self,
+        attempts: int = _MOST_NARROWED,
+        seconds: float = _LONGEST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Allow so many, and so long."""
+        self.clock = clock
         self._left = attempts
+        self._seconds = seconds
         self._lock = threading.Lock()
 
-    def spend(self) -> bool:
-        """Take one attempt; false when none is left."""
+    def spend(self, since: float) -> bool:
+        """Take one attempt that began at `since` on the clock; false when none was left."""
         with self._lock:
+            was_spent = self.is_spent
             self._left -= 1
-            return self._left >= 0
+            self._seconds -= self.clock() - since
+            return not was_spent
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether nothing is left."""
+        return self._left <= 0 or self._seconds <= 0
 
 
 Effect = Callable[[int, int, memoryview], None]
@@ -45,18 +62,19 @@ def attempt(effect: Effect, extent: Extent, view: memoryview, sector_size: int, 
     while waiting:
         part = waiting.pop()
         begin = part.offset - extent.offset
+        since = patience.clock()
         try:
             effect(part.stream, part.offset, view[begin : begin + part.length])
         except MediumError as error:
-            if part.length > sector_size and patience.spend():
-                waiting += reversed(_halves(part, sector_size))
+            if part.length > sector_size and patience.spend(since):
+                waiting += reversed(halves(part, sector_size))
             else:
                 failures.append(Failure(part, error.error))
     return failures
 
 
-def _halves(extent: Extent, sector_size: int) -> tuple[Extent, Extent]:
-    """Cut between two sectors; an odd tail stays with the second half."""
+def halves(extent: Extent, sector_size: int) -> tuple[Extent, Extent]:
+    """Return the extent in two, cut between two sectors; an odd tail stays with the second half."""
     sectors = -(-extent.length // sector_size)
     first = sectors // 2 * sector_size
     rest = Extent(extent.stream, extent.offset + first, extent.length - first)

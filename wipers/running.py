@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from certificates import errors
-from certificates.encoding import digest
+from certificates.encoding import digest, encode
 from certificates.statements import (
-    Advanced,
     Began,
+    Carrier,
     Check,
     Checked,
     Committed,
@@ -36,11 +34,9 @@ from certificates.statements import (
 )
 from wipers.drawing import draw, pattern_of
 from wipers.model import (
-    Chronicle,
     ConfirmKeyGone,
     Lost,
     MediumError,
-    Observer,
     Overwrite,
     Plan,
     ReadBack,
@@ -49,10 +45,11 @@ from wipers.model import (
     Warrant,
     Writer,
 )
-from wipers.overwrite import overwrite
+from wipers.overwriting import Overwriting
 from wipers.partitions import partitions_on
-from wipers.pipeline import Loop, Pace, StopSignal, Unstopped
-from wipers.progress import BegunStep, Progress, advanced_by
+from wipers.ports import NonceSource, Ports, Watch
+from wipers.profile import Meter
+from wipers.progress import BegunStep, Progress, StepEvent, changed_by
 from wipers.verifying import (
     Drawn,
     Reading,
@@ -63,54 +60,24 @@ from wipers.verifying import (
     verify_sample,
 )
 
-
-class NonceSource(Protocol):
-    """The registry's part in choosing samples; asked after the last barrier, never before."""
-
-    def ask(self, commitment: str, journal_head: str) -> tuple[str, str] | None:
-        """Return 32 bytes in hex and the digest of the signed document that holds them; none when offline."""
-        ...
+__all__ = ["NonceSource", "Ports", "execute"]
 
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _utc_now() -> Time:
-    return datetime.now(UTC).replace(microsecond=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What a run needs besides the storage."""
-
-    chronicle: Chronicle
-    """The journal; mandatory."""
-    entropy: Callable[[int], bytes]
-    """Random bytes; drawn once before the first write, and once more for the sampling seed."""
-    keep: Callable[[str, bytes], None]
-    """Makes an evidence file durable under its name, e.g. `extents-1.jsonl`, before it returns."""
-    nonces: NonceSource | None = None
-    """The registry; none when offline."""
-    observer: Observer | None = None
-    """Progress for people."""
-    stop: StopSignal = field(default_factory=Unstopped)
-    """Ends the run after the chunks in the air."""
-    now: Callable[[], Time] = _utc_now
-    """Time of day, for records."""
-    pace: Pace = field(default_factory=Pace)
-    """How the chunk loop runs."""
+_MOST_PROFILED = 40
+"""Steps of a plan that each have a speed profile; of a longer plan the last pass and what follows it have one."""
 
 
 def execute(warrant: Warrant, plan: Plan, writer: Writer, ports: Ports, progress: Progress) -> None:
     """Every step of the plan is done, checked and journaled, up to Concluded; what the journal shows stays as it is.
 
-    Raises Refused while nothing is written, Interrupted when the target is lost or the run was stopped.
+    Raises Refused while nothing is written, Interrupted when the target is lost or given up, or the run was stopped.
     """
     if (plan.order, plan.carrier) != (warrant.order_digest, warrant.carrier.id):
         raise errors.Refused("plan-differs", found=plan.digest, expected=f"a plan for {warrant.carrier.id}")
     if progress.is_concluded:
         return
-    run = _Run(plan, writer, ports, progress, warrant.carrier.label)
+    run = _Run(plan, writer, ports, progress, warrant.carrier, Watch(ports, writer))
     try:
         run.go()
     except (Lost, MediumError, Stopped) as error:
@@ -123,7 +90,8 @@ class _Run:
     writer: Writer
     ports: Ports
     progress: Progress
-    label: str
+    carrier: Carrier
+    watch: Watch
     latest: Time = _LONG_AGO
 
     def go(self) -> None:
@@ -139,9 +107,11 @@ class _Run:
         """Journal why the run rests, and return what the operator is told."""
         reason, facts = _told(error)
         if not self.progress.steps:
-            return errors.Refused("open-failed", where=self.label, error=facts.get("detail", reason))
+            return errors.Refused("open-failed", where=self.carrier.label, error=facts.get("detail", reason))
         self._write(Interrupted(reason))
-        return errors.Interrupted(reason, **{**facts, "where": self.label})
+        return errors.Interrupted(
+            reason, **{**facts, "where": self.carrier.label, "otherwise": _otherwise(self.carrier)}
+        )
 
     def _write(self, event: object) -> None:
         self.ports.chronicle.write(event)
@@ -169,7 +139,7 @@ class _Run:
         found = self.writer.facts()
         if found != self.plan.facts:
             fact, was, expected = _difference(found, self.plan.facts)
-            raise errors.Refused("identity-changed", where=self.label, fact=fact, found=was, expected=expected)
+            raise errors.Refused("identity-changed", where=self.carrier.label, fact=fact, found=was, expected=expected)
         identified = Identified(found)
         if self.plan.kind == "luks":
             state = self.writer.key_state()
@@ -221,30 +191,35 @@ class _Run:
         self._write(Recorded(record))
         self.progress = self.progress.with_record(record)
 
+    def _note(self, event: StepEvent) -> BegunStep:
+        """Journal how far a step came, and return the step after it."""
+        self._write(event)
+        begun = changed_by(self.progress.steps[event.step], event)
+        self.progress = self.progress.with_step(event.step, begun)
+        return begun
+
     def _overwrite(self, number: int, step: Overwrite) -> OverwriteRecord:
         pattern = self._pattern(number)
         size = area_size(self.plan, step.area)
-
-        def advance(position: int, failures: tuple[Failure, ...], failed_size: int) -> None:
-            advanced = Advanced(number, position, failures, failed_size)
-            self._write(advanced)
-            self.progress = self.progress.with_step(number, advanced_by(self.progress.steps[number], advanced))
-
-        start = self.progress.steps[number].position
-        layout = self.writer.layout(step.area)
-        loop = self._loop(number, size)
-        end = overwrite(self.writer, layout, pattern, start=start, advance=advance, loop=loop)
-        if end < size and self.ports.stop.is_set():
-            raise Stopped
-        if end != size:
-            raise Lost("target-lost", detail=f"the layout ends at {end}, not at {size}")
-        begun = self.progress.steps[number]
+        act = Overwriting(
+            number=number,
+            step=step,
+            pattern=pattern,
+            size=size,
+            writer=self.writer,
+            ports=self.ports,
+            watch=self.watch,
+            note=self._note,
+            check_same=self._same_facts,
+        )
+        begun, meter = act.go(self.progress.steps[number])
+        self._keep_profile(number, step, meter, begun.failures)
         return OverwriteRecord(
             step=number,
             area=step.area,
             pattern=pattern,
             size=size,
-            written=end - begun.failed_size,
+            written=size - begun.failed_size,
             failures=begun.failures,
             failed_size=begun.failed_size,
             started_at=begun.began_at,
@@ -252,20 +227,18 @@ class _Run:
             resumed=begun.resumed,
         )
 
-    def _loop(self, number: int, total: int) -> Loop:
-        observer = self.ports.observer
-        if observer is None:
-            return Loop(self.ports.pace, self.ports.stop)
-
-        def moved(done: int) -> None:
-            # An observer is for people: whatever is wrong with it, the run goes on.
-            with suppress(Exception):
-                observer.progressed(number, done, total)
-
-        return Loop(self.ports.pace, self.ports.stop, moved)
+    def _keep_profile(
+        self, number: int, step: Overwrite | ReadBack, meter: Meter, failures: tuple[Failure, ...]
+    ) -> None:
+        """Keep what was measured; a resume that found nothing left to measure leaves what the run before it kept."""
+        last = max(at for at, one in enumerate(self.plan.steps) if isinstance(one, Overwrite))
+        if meter.is_empty or (len(self.plan.steps) > _MOST_PROFILED and number < last):
+            return
+        failed = meter.failed(self.writer.layout(step.area), failures)
+        self.ports.keep(f"profile-{number}.json", encode(meter.profile(number, step.kind, step.area, failed)))
 
     def _verify(self, number: int, step: ReadBack | ConfirmKeyGone) -> Check:
-        self.writer.settle()
+        self.watch.settle()
         if isinstance(step, ConfirmKeyGone):
             before = self.progress.identified or Identified(())
             return confirm_key_gone(number, before, self.writer, self._now)
@@ -281,16 +254,19 @@ class _Run:
         size = area_size(self.plan, step.area)
         partitions = self.progress.identified.partitions if self.progress.identified else None
         reading = Reading(number, step, pattern, size, partitions if step.area == "whole" else None)
-        loop = self._loop(number, size)
+        moved = self.watch.moved(number, size)
         match step.verification:
             case FullVerification():
-                return verify_all(reading, self.writer, loop, self._now)
+                meter = Meter(size, 0, self.watch.pace.clock)
+                check = verify_all(reading, self.writer, self.watch.loop(moved, meter), self._now)
+                self._keep_profile(number, step, meter, check.unread)
+                return check
             case SampledVerification() as ordered:
-                drawn = self._seed()
-                check, raw = verify_sample(reading, ordered, drawn, reader=self.writer, loop=loop, now=self._now)
+                drawn, loop = self._seed(), self.watch.loop(moved, is_judged=False)
+                sample, raw = verify_sample(reading, ordered, drawn, reader=self.writer, loop=loop, now=self._now)
                 if raw is not None:
                     self.ports.keep(f"samples-{number}.bin", raw)
-                return check
+                return sample
 
     def _seed(self) -> Drawn:
         """Commit to a local seed after the last barrier, then ask the registry: neither side can choose positions.
@@ -324,6 +300,12 @@ def _told(error: Exception) -> tuple[str, dict[str, str]]:
             return reason, {"detail": reason, **facts}
         case _:
             return "target-lost", {"detail": str(error)}
+
+
+def _otherwise(carrier: Carrier) -> str:
+    """Return what the order says is done with a carrier that proves unreachable."""
+    fallback = carrier.otherwise
+    return f"{fallback.action} ({fallback.note})" if fallback is not None else "not said in the order"
 
 
 def _difference(found: tuple[Fact, ...], expected: tuple[Fact, ...]) -> tuple[str, str, str]:

@@ -71,7 +71,9 @@ from certificates.statements.journal import (
     Opened,
     Recorded,
     RefusedRun,
+    Reproved,
     Resumed,
+    Revisited,
 )
 from certificates.statements.keyrings import (
     Alternative,
@@ -113,9 +115,9 @@ from certificates.statements.records import (
     Validation,
 )
 from certificates.statements.runs import (
+    AnchorBlocks,
     Area,
     Check,
-    AnchorBlocks,
     Claim,
     ConstantPattern,
     Evidence,
@@ -146,8 +148,6 @@ from certificates.statements.schemes import (
     RepeatedWord,
     Scheme,
 )
-
-__all__ = [
 from certificates.statements.surveys import (
     DraftedOrder,
     Finding,
@@ -159,6 +159,9 @@ from certificates.statements.surveys import (
     SurveyedDrive,
     SurveyedMachine,
 )
+
+__all__ = [
+    "AnchorBlocks",
     "MAX_INTEGER",
     "MOST_BINS",
     "Advanced",
@@ -172,7 +175,6 @@ from certificates.statements.surveys import (
     "Began",
     "Binding",
     "Byte",
-    "AnchorBlocks",
     "Carrier",
     "Certificate",
     "Certified",
@@ -225,9 +227,9 @@ from certificates.statements.surveys import (
     "KeystreamPattern",
     "Kind",
     "KnownCopy",
+    "Layer",
     "LedgerEntry",
     "Level",
-    "Layer",
     "LogKey",
     "LuksIdentity",
     "LuksSelector",
@@ -259,9 +261,11 @@ from certificates.statements.surveys import (
     "ReleaseRecord",
     "RepeatedPattern",
     "Requirement",
+    "Reproved",
     "Residual",
     "ResidualCode",
     "Resumed",
+    "Revisited",
     "Retention",
     "Role",
     "Rule",
@@ -281,6 +285,7 @@ from certificates.statements.surveys import (
     "Uuid",
     "Validation",
     "Verification",
+    "VolumeIdentity",
     "Word",
     "ComplementOf",
     "DraftedOrder",

@@ -108,6 +108,45 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Revisited:
+    """What had failed was tried again, and what succeeded is on the medium: flushed before this was written.
+
+    These are all failures of the step from here on, in place of those journaled before.
+    """
+
+    step: int
+    """Number of the step."""
+    failures: Annotated[tuple[Failure, ...], Items(0, 4096)] = ()
+    """Ranges that still could not be written, the first 4096."""
+    failed_size: int = 0
+    """Bytes that still could not be written, all of them."""
+    kind: Literal["revisited"] = "revisited"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reproved:
+    """A resumed run read a part of what this journal says is on the medium; if any of it differs, the step begins anew.
+
+    Positions of the sampled blocks follow from the digest of the last entry before they were read; they are counted along
+    the layout without the ranges that failed.
+    """
+
+    step: int
+    """Number of the step."""
+    position: int
+    """Position journaled before the interruption."""
+    blocks: int
+    """Blocks read: a sample of all before the position, and all that was flushed last before it."""
+    mismatched: int
+    """Blocks that differ."""
+    unread: int = 0
+    """Blocks that could not be read: nothing follows from them."""
+    kind: Literal["reproved"] = "reproved"
+    """Mark of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """A step ended."""
 
@@ -206,6 +245,8 @@ Event = (
     | Drew
     | Began
     | Advanced
+    | Revisited
+    | Reproved
     | Recorded
     | Committed
     | Checked

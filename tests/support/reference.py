@@ -21,7 +21,9 @@ from wipers.policies import POLICIES, SanitizationPolicy
 from wipers.techniques import TECHNIQUES
 
 WIDTH = 100
-RAISED_AS = {"Obstacle": "Refused", "Lost": "Interrupted"} | {kind.__name__: kind.__name__ for kind in EXITS}
+RAISED_AS = {"Obstacle": "Refused", "Lost": "Interrupted", "GivenUp": "Interrupted"} | {
+    kind.__name__: kind.__name__ for kind in EXITS
+}
 """Call that names a reason -> family in which a person meets it."""
 
 

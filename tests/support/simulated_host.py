@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from certificates.errors import Refused
 from certificates.statements import Area, Carrier, Extent, Fact, Kind, Media, Selector, SurveyedMachine
-from wipers.model import KeyState, Lost, MediumError, Obstacle, Target
+from wipers.model import Advice, KeyState, Lost, MediumError, Obstacle, Target
 
 SECTOR = 512
 Place = tuple[int, int]
@@ -66,6 +66,12 @@ class Lies:
     """The header reads as overwritten, and the container opens all the same."""
     seconds: float = 0.0
     """Each read and write takes so long."""
+    fails_once: set[Place] = field(default_factory=set)
+    """The first write of a sector of these fails, the next one does not."""
+    bad_resets: dict[Place, str] = field(default_factory=dict)
+    """A zone that begins there cannot be reset."""
+    hangs: dict[Place, threading.Event] = field(default_factory=dict)
+    """A write there returns when the event is set."""
 
 
 @dataclass(slots=True)
@@ -125,7 +131,9 @@ class SimulatedWriter:
             yield Extent(0, 0, self._machine.header_size)
             return
         for stream, data in self._machine.storage.seen.items():
-            yield Extent(stream, 0, len(data))
+            zone = self._machine.zone_size or max(len(data), 1)
+            for begin in range(0, len(data), zone):
+                yield Extent(stream, begin, min(zone, len(data) - begin))
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         with self._effect():
@@ -137,9 +145,33 @@ class SimulatedWriter:
                     buffer[here] = self._machine.storage.original[stream][at : at + len(buffer[here])]
 
     def write(self, stream: int, offset: int, buffer: memoryview) -> None:
+        self._hang(stream, offset, len(buffer))
         with self._effect(partly=lambda: self._land(stream, offset, buffer[: self._chance.randrange(len(buffer) + 1)])):
+            self._machine.asked.append((stream, offset // SECTOR))
+            self._fail_once(stream, offset, len(buffer))
             self._fail_at(self._machine.lies.bad_writes, stream, offset, len(buffer))
+            self._check_order(offset, len(buffer))
             self._land(stream, offset, buffer)
+
+    def _hang(self, stream: int, offset: int, length: int) -> None:
+        for sector, _ in _sectors(offset, length) if self._machine.lies.hangs else ():
+            if event := self._machine.lies.hangs.get((stream, sector)):
+                event.wait()
+
+    def _check_order(self, offset: int, length: int) -> None:
+        """A zone takes its next bytes and no others."""
+        if zone := self._machine.zone_size:
+            begin = offset // zone * zone
+            if self._machine.written_to.get(begin) != offset:
+                raise MediumError("EIO", Extent(0, offset, length))
+            self._machine.written_to[begin] = offset + length
+
+    def _fail_once(self, stream: int, offset: int, length: int) -> None:
+        once = self._machine.lies.fails_once
+        found = {(stream, sector) for sector, _ in _sectors(offset, length)} & once
+        if found:
+            once -= found
+            raise MediumError("EIO", Extent(stream, offset, length))
 
     def _land(self, stream: int, offset: int, buffer: memoryview) -> None:
         storage = self._machine.storage
@@ -171,6 +203,17 @@ class SimulatedWriter:
 
     def moved(self) -> tuple[Extent, ...]:
         return self._machine.lies.moved
+
+    def advice(self) -> Advice:
+        return Advice(is_sequential=self._machine.zone_size > 0)
+
+    def temperature(self) -> int | None:
+        return self._machine.temperature()
+
+    def prepare(self, extent: Extent) -> None:
+        with self._effect():
+            self._fail_at(self._machine.lies.bad_resets, extent.stream, extent.offset, SECTOR)
+            self._machine.written_to[extent.offset] = extent.offset
 
     def physical_extents(self) -> bytes | None:
         if self.place == "device":
@@ -217,6 +260,14 @@ class Simulated:
     names: int = 0
     more: tuple[Fact, ...] = ()
     """Facts besides serial and size."""
+    zone_size: int = 0
+    """Bytes of a zone that takes writes in order only; 0 for a disk without zones."""
+    written_to: dict[int, int] = field(default_factory=dict)
+    """Where the next write of a zone must begin, by where the zone begins."""
+    temperature: Callable[[], int | None] = lambda: None
+    """Degrees Celsius now."""
+    asked: list[Place] = field(default_factory=list)
+    """First sector of each write that was tried, in order."""
     storage: Storage = field(init=False)
 
     def __post_init__(self) -> None:

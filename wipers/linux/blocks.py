@@ -19,8 +19,10 @@ from certificates.statements import (
     Media,
     Selector,
 )
+from wipers.linux.advice import advice_of
 from wipers.linux.devices import BlockDevice, device_numbered, list_devices
 from wipers.linux.direct import Storage, device_geometry, error_name, open_descriptor
+from wipers.linux.drive import temperature
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.identity import (
     BlockIdentity,
@@ -35,7 +37,7 @@ from wipers.linux.loops import Loop, loop_behind, loop_named, settle_below
 from wipers.linux.machine import THIS_MACHINE, Machine, attribute
 from wipers.linux.openers import FileNumber
 from wipers.linux.usage import Activity, device_obstacles, in_use, observe
-from wipers.model import KeyState, Lost, Obstacle, Target
+from wipers.model import Advice, KeyState, Lost, Obstacle, Target
 
 VISITS = (0.1, 0.2, 0.3, 0.4, 0.0)
 """Seconds between looks at a device that processes have open: udev opens each one for a moment when it appears and
@@ -176,6 +178,15 @@ class DeviceWriter:
 
     def key_state(self) -> KeyState:
         raise TypeError("a plain device holds no keys")
+
+    def advice(self) -> Advice:
+        return advice_of(self._machine, self._device)
+
+    def temperature(self) -> int | None:
+        return temperature(self._storage.descriptor, self._machine)
+
+    def prepare(self, extent: Extent) -> None:
+        """Nothing: a disk without zones takes writes in any order."""
 
     def _check_stream(self, stream: int) -> None:
         if stream != 0:

@@ -8,6 +8,9 @@ import mmap
 import os
 import stat
 import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -79,6 +82,9 @@ class Storage:
         self.is_direct = _accepts_direct(descriptor, sector_size, size)
         self._aligned_size = size - size % sector_size if self.is_direct else 0
         self._cached = descriptor
+        self._users = 0
+        self._is_closed = False
+        self._turn = threading.Lock()
         if self.is_direct and self._aligned_size < size:
             self._cached = os.open(f"/proc/self/fd/{descriptor}", _access(descriptor) | os.O_CLOEXEC)
 
@@ -91,10 +97,37 @@ class Storage:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Give the descriptors back; where a thread hangs in the device, once it wakes up: nobody else's file may get
+        the number of a descriptor into which that thread will write."""
+        with self._turn:
+            self._is_closed = True
+            is_free = self._users == 0
+        if is_free:
+            self._give_back()
+
+    def _give_back(self) -> None:
         if self._cached != self.descriptor:
             os.close(self._cached)
         os.close(self.descriptor)
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """The descriptors stay open meanwhile; raises Lost once they were given back."""
+        with self._turn:
+            if self._is_closed:
+                raise Lost("target-lost", where=self.location, detail="it was given back")
+            self._users += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._turn:
+            self._users -= 1
+            is_last = self._is_closed and self._users == 0
+        if is_last:
+            self._give_back()
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """Fill the page-aligned buffer from the medium; raises MediumError, Lost."""
@@ -125,14 +158,19 @@ class Storage:
     def flush(self) -> None:
         """Every write that returned before is durable; raises MediumError, Lost."""
         try:
-            for descriptor in {self.descriptor, self._cached}:
-                os.fdatasync(descriptor)
+            with self._used():
+                for descriptor in {self.descriptor, self._cached}:
+                    os.fdatasync(descriptor)
         except OSError as error:
             raise self._told(error, 0, self.size) from error
 
     def settle(self) -> None:
         """Everything written is durable and no page of it stays in this device's or file's cache; raises as `flush`."""
         self.flush()
+        with self._used():
+            self._forget_pages()
+
+    def _forget_pages(self) -> None:
         if self.is_device:
             try:
                 fcntl.ioctl(self.descriptor, BLKFLSBUF)
@@ -176,7 +214,8 @@ class Storage:
         while done < len(buffer):
             part, at = buffer[done:], offset + done
             try:
-                moved = os.pwrite(descriptor, part, at) if is_write else os.preadv(descriptor, [part], at)
+                with self._used():
+                    moved = os.pwrite(descriptor, part, at) if is_write else os.preadv(descriptor, [part], at)
             except OSError as error:
                 raise self._told(error, at, len(part)) from error
             if moved == 0:

@@ -22,7 +22,7 @@ from wipers.linux.release import remove_names
 from wipers.linux.runstate import Begun, StateFile
 from wipers.linux.streams import READING, Streams, open_stream
 from wipers.linux.windows import Windows
-from wipers.model import KeyState, Lost, MediumError
+from wipers.model import Advice, KeyState, Lost, MediumError
 
 MOST_OPEN = 64
 """Files held open at once; a tree may have more files than a process may have descriptors."""
@@ -226,6 +226,15 @@ class FilesWriter:
 
     def key_state(self) -> KeyState:
         raise TypeError("files hold no keys of their own")
+
+    def advice(self) -> Advice:
+        return Advice()
+
+    def temperature(self) -> int | None:
+        return None
+
+    def prepare(self, extent: Extent) -> None:
+        """Nothing: every extent takes writes in any order."""
 
     def _begin(self) -> None:
         """Make the numbered list durable, once, before anything is written: a crash must not renumber the files."""

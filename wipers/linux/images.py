@@ -23,7 +23,7 @@ from wipers.linux.filesystems import FileSystem
 from wipers.linux.identity import check_same, check_unchanged, facts_of, image_facts, residual_of
 from wipers.linux.inplace import FileInPlace, FoundFile, find_file, open_in_place
 from wipers.linux.machine import THIS_MACHINE, Machine
-from wipers.model import KeyState, Lost, Target
+from wipers.model import Advice, KeyState, Lost, Target
 
 
 def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
@@ -132,6 +132,15 @@ class ImageWriter:
 
     def key_state(self) -> KeyState:
         raise TypeError("a plain image holds no keys")
+
+    def advice(self) -> Advice:
+        return Advice()
+
+    def temperature(self) -> int | None:
+        return None
+
+    def prepare(self, extent: Extent) -> None:
+        """Nothing: every extent takes writes in any order."""
 
     def _check_stream(self, stream: int) -> None:
         if stream != 0:

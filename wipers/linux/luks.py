@@ -28,7 +28,7 @@ from wipers.linux.luks_header import Header, find_headers
 from wipers.linux.luks_state import Begun, StateFile
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.usage import in_use
-from wipers.model import KeyState, MediumError, Obstacle, Target
+from wipers.model import Advice, KeyState, MediumError, Obstacle, Target
 
 NOT_THERE = "ENXIO"
 """Error of a read below the file system where no block lies."""
@@ -148,6 +148,15 @@ class LuksWriter:
     def release(self) -> int:
         """Nothing: container and backups keep their names, with nothing of the key in them."""
         return 0
+
+    def advice(self) -> Advice:
+        return self._container.advice()
+
+    def temperature(self) -> int | None:
+        return self._container.temperature()
+
+    def prepare(self, extent: Extent) -> None:
+        self._container.prepare(extent)
 
     def key_state(self) -> KeyState:
         self.settle()

@@ -59,3 +59,20 @@ def test_any_part_of_it_can_be_read(storage: Storage) -> None:
         buffer = page_aligned(length)
         storage.read(offset, buffer)
         assert bytes(buffer) == (bytes(range(100)) * 165)[offset : offset + length]
+
+
+def test_a_thread_that_hangs_in_a_device_keeps_the_number_of_its_descriptor(tmp_path: Path) -> None:
+    """It may wake up hours later and write on: into whatever file got that number meanwhile."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(8192))
+    storage = Storage(os.open(path, os.O_RDWR), "the file", 8192, 512)
+    with storage._used():
+        storage.close()
+        other = os.open(path, os.O_RDONLY)
+        assert other != storage.descriptor
+        os.fstat(storage.descriptor)
+        os.close(other)
+        with pytest.raises(Lost):
+            storage.write(0, page_aligned(512))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(storage.descriptor)

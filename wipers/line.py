@@ -1,0 +1,123 @@
+"""The line at which the threads of a loop take their chunks: what waits, what is in the air, and what is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from wipers.course import Chunk
+from wipers.pacing import Pacer
+
+TICK = 0.05
+"""Seconds between two looks at something that is waited for."""
+
+
+class Measured(Protocol):
+    """Whoever measures the work; called under the line's lock."""
+
+    def moved(self, position: int, size: int) -> None:
+        """So many bytes from that position on were moved since the last call."""
+        ...
+
+
+class Line:
+    """Hands out chunks, and knows the mark below which all are done."""
+
+    def __init__(self, waiting: Iterator[Chunk], start: int, pacer: Pacer, *, marks_whole_extents: bool) -> None:
+        """Hand out what waits, from position `start` on."""
+        self._waiting = waiting
+        self._handed = self._whole = start
+        self._pacer = pacer
+        self._marks_whole_extents = marks_whole_extents
+        self._turn = threading.Condition()
+        self._in_the_air: set[int] = set()
+        self._at_work = self._idle = 0
+        self._is_held = self._is_over = False
+        self.home = threading.Event()
+        self.broken: BaseException | None = None
+        self.is_abandoned = False
+        self.moved = 0
+        self.failed = 0
+
+    def enter(self, count: int) -> None:
+        """So many threads come to work."""
+        self._at_work = count
+
+    def leave(self) -> None:
+        """A thread is home."""
+        with self._turn:
+            self._at_work -= 1
+            if self._at_work == 0:
+                self.home.set()
+
+    def take(self, number: int, is_stopped: Callable[[], bool]) -> Chunk | None:
+        """Hand out the next chunk to the thread of that number, once it is its turn; none when the loop ends."""
+        with self._turn:
+            while self._must_wait(number):
+                self._idle += 1
+                self._turn.wait(TICK)
+                self._idle -= 1
+                if is_stopped():
+                    return None
+            chunk = next(self._waiting, None) if self.broken is None and not self._is_over else None
+            if chunk is None:
+                self._is_over = True
+                self._turn.notify_all()
+                return None
+            self._in_the_air.add(chunk.position)
+            self._handed = chunk.end
+            return chunk
+
+    def finish(self, chunk: Chunk, moved: int, meter: Measured | None) -> None:
+        """The chunk is done, and so many of its bytes were moved."""
+        with self._turn:
+            self._in_the_air.discard(chunk.position)
+            self.moved += moved
+            self.failed += chunk.error is None and moved < chunk.extent.length
+            if chunk.is_last:
+                self._whole = chunk.end
+            self._pacer.done(moved)
+            if meter is not None:
+                meter.moved(chunk.position, moved)
+
+    def give_up(self, error: BaseException) -> None:
+        """No thread takes another chunk; the first error is the one that is told."""
+        with self._turn:
+            self.broken = self.broken or error
+            self._turn.notify_all()
+
+    def abandon(self, error: BaseException) -> None:
+        """Threads that are not home are waited for no longer; whatever they still do changes nothing."""
+        self.give_up(error)
+        self.is_abandoned = True
+
+    def hold(self) -> None:
+        """No thread takes another chunk until `let_go`."""
+        with self._turn:
+            self._is_held = True
+
+    def let_go(self) -> None:
+        """Go on."""
+        with self._turn:
+            self._is_held = False
+            self._turn.notify_all()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether every thread waits for its turn, all that it began being done and told."""
+        with self._turn:
+            return self._idle == self._at_work
+
+    @property
+    def mark(self) -> int:
+        """Position before which every chunk is done; the end of an extent where only whole extents count."""
+        with self._turn:
+            if self._marks_whole_extents:
+                return self._whole
+            return min(self._in_the_air, default=self._handed)
+
+    def _must_wait(self, number: int) -> bool:
+        if self._is_over or self.broken is not None:
+            return False
+        return self._is_held or number >= self._pacer.current.threads

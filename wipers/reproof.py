@@ -1,0 +1,100 @@
+"""Before a resumed step goes on: what its journal says is on the medium is read, a sample of all and the last of it.
+
+A journal is written after a flush, and a flush may lie: then the power cut took what the journal counts as done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from certificates.sampling import blocks_of, positions, sample_size
+from certificates.statements import Extent, Failure, Pattern
+from wipers.model import Reader
+from wipers.pipeline import Loop
+from wipers.readback import read_back_all, read_back_sample
+
+CONFIDENCE_PPM, FRACTION_PPM = 990_000, 10_000
+"""What the sample finds: with 99 % confidence a medium of which 1 % is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a re-proof read, in blocks."""
+
+    blocks: int
+    mismatched: int
+    unread: int
+    is_whole: bool
+    """It was not stopped before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a journal says is on the medium."""
+
+    pattern: Pattern
+    position: int
+    """Bytes along the layout."""
+    stretch: int
+    """Position of the checkpoint before the last one: what came after it was flushed last."""
+    failures: tuple[Failure, ...] = field(default=())
+    """Ranges before the position that were not written, all of them."""
+
+
+Layout = Callable[[], Iterable[Extent]]
+"""Begins the layout anew: it may be too long to keep."""
+
+
+def reprove(reader: Reader, layout: Layout, claimed: Claimed, seed: bytes, loop: Loop) -> Proof:
+    """Return how much of what is claimed differs; the caller settled the reader. The seed chooses the sample.
+
+    Raises Lost.
+    """
+    written = _written(layout, claimed, 0)
+    blocks = blocks_of(sum(one.length for one in written()))
+    count = sample_size(blocks, CONFIDENCE_PPM, FRACTION_PPM) if blocks else 0
+    chosen = positions(hashlib.sha256(seed).digest(), blocks, count)
+    sample = read_back_sample(reader, written(), claimed.pattern, chosen, loop=loop)
+    last = _written(layout, claimed, claimed.stretch)
+    whole = read_back_all(reader, last(), claimed.pattern, loop)
+    return Proof(
+        blocks=sample.looked_at + blocks_of(whole.position),
+        mismatched=sample.mismatched_blocks + blocks_of(whole.mismatched_size),
+        unread=sample.unread_blocks + blocks_of(whole.unread_size),
+        is_whole=sample.looked_at == len(chosen) and whole.position == sum(one.length for one in last()),
+    )
+
+
+def _written(layout: Layout, claimed: Claimed, begin: int) -> Layout:
+    """Return the layout between two positions without the ranges that failed."""
+    return lambda: without(between(layout(), begin, claimed.position), claimed.failures)
+
+
+def between(layout: Iterable[Extent], begin: int, end: int) -> Iterator[Extent]:
+    """Yield the part of a layout from byte `begin` along it up to `end`."""
+    position = 0
+    for extent in layout:
+        first, last = max(begin - position, 0), min(end - position, extent.length)
+        if first < last:
+            yield Extent(extent.stream, extent.offset + first, last - first)
+        position += extent.length
+        if position >= end:
+            return
+
+
+def without(layout: Iterable[Extent], failures: Iterable[Failure]) -> Iterator[Extent]:
+    """Yield the layout's extents with the failed ranges, which do not overlap, cut out."""
+    failed: dict[int, list[Extent]] = {}
+    for one in sorted(failures, key=lambda failure: failure.extent.offset):
+        failed.setdefault(one.extent.stream, []).append(one.extent)
+    for extent in layout:
+        begin, end = extent.offset, extent.offset + extent.length
+        for hole in failed.get(extent.stream, ()):
+            if begin < hole.offset < end:
+                yield Extent(extent.stream, begin, hole.offset - begin)
+            if begin < hole.offset + hole.length and hole.offset < end:
+                begin = hole.offset + hole.length
+        if begin < end:
+            yield Extent(extent.stream, begin, end - begin)
