@@ -222,8 +222,10 @@ def _words(data: bytes) -> tuple[int, ...]:
 
 
 def _is_intact(data: bytes) -> bool:
-    """The checksum is right where there is one, and the sector is not one byte throughout."""
-    return (data[510] != CHECKED or not sum(data) & 0xFF) and len(set(data)) > 1
+    """The checksum is right; a sector of an old drive without one is at least not one byte throughout, nor half."""
+    if data[510] == CHECKED:
+        return not sum(data) & 0xFF
+    return len(set(data)) > 1 and any(data[ATA_SECTOR // 2 :])
 
 
 def _text(field: bytes, *, as_is: bool = False) -> str:

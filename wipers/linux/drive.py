@@ -46,9 +46,9 @@ SENSORS = ("hwmon/hwmon*/temp1_input", "hwmon*/temp1_input")
 """Where below its folder the kernel shows a drive's own temperature (drivers drivetemp and nvme)."""
 LOST = frozenset({Outcome.TIMED_OUT, Outcome.TRANSPORT})
 
-_SILENT: set[tuple[int, str]] = set()
-"""Drives on the way to which a command was lost: asking again could have the kernel reset them, perhaps amid a wipe.
-By number and the kernel's sequence number of disks."""
+_SILENT: set[tuple[Path, str]] = set()
+"""Drives on the way to which a command was lost, by the kernel's sequence number of disks: asking again could have the
+kernel reset them, perhaps amid a wipe. Kernels before 5.15 have no such number, and names are used anew."""
 
 
 def describe_drive(
@@ -129,13 +129,13 @@ def _asked(machine: Machine, name: str, kernel: Kernel) -> Iterator[Channel | No
     """A channel to the disk of that name; none where it is not one that can be asked, or was found not to answer."""
     folder = machine.sys / "block" / name
     own = devno_of_text(attribute(folder / "dev"))
-    mark = (own or 0, attribute(folder / "diskseq"))
+    mark = (machine.sys, attribute(folder / "diskseq"))
     if own is None or _bus(machine, name) is None or mark in _SILENT:
         yield None
         return
     with channel_to(machine.dev / name, own, kernel) as channel:
         yield channel
-    if channel is not None and any(reply.outcome in LOST for _, reply in channel.replies):
+    if mark[1] and channel is not None and any(reply.outcome in LOST for _, reply in channel.replies):
         _SILENT.add(mark)
 
 

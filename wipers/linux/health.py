@@ -50,11 +50,11 @@ class Health:
         numbers = (
             ("temperature-celsius", self.temperature_celsius),
             ("power-on-hours", self.power_on_hours),
-            ("reallocated-sectors", self.reallocated),
-            ("pending-sectors", self.pending),
-            ("uncorrectable-sectors", self.uncorrectable),
-            ("percentage-used", self.percentage_used),
-            ("media-errors", self.media_errors),
+            ("health-reallocated-sectors", self.reallocated),
+            ("health-pending-sectors", self.pending),
+            ("health-uncorrectable-sectors", self.uncorrectable),
+            ("wear-percent-used", self.percentage_used),
+            ("health-media-errors", self.media_errors),
         )
         return (Fact("health", self.status), *(Fact(name, str(one)) for name, one in numbers if one is not None))
 

@@ -161,10 +161,10 @@ def nvme_facts(areas: HiddenAreas) -> tuple[Fact, ...]:
     found = areas.unattached
     names = "unknown" if found is None else " ".join(_named(one) for one in found) or "none"
     return (
-        Fact("unattached-namespaces", names[:2000]),
+        Fact("namespaces-unattached", names[:2000]),
         Fact("rpmb", _words(areas.rpmb)),
         Fact("boot-partitions", _words(areas.boot_partitions)),
-        Fact("unallocated-capacity", _words(areas.unallocated)),
+        Fact("namespaces-unallocated", _words(areas.unallocated)),
     )
 
 
