@@ -26,6 +26,12 @@ REASONS: dict[str, Row] = {
         "--against 只能将一个介质与一个证据包比较",
         "请只指定一个证据包",
     ),
+    "array-not-whole": Row(
+        "{where} is an array that is not whole: {detail}",
+        "Wait until it is, or stop the array and have its members ordered as drives",
+        "{where} 是不完整的阵列：{detail}",
+        "请等待其恢复完整，或停止阵列并将各成员盘作为硬盘下达销毁令",
+    ),
     "authority-exceeded": Row(
         "Asset {asset} is worth more than {who} may approve",
         "Have somebody with enough authority approve",
@@ -50,6 +56,12 @@ REASONS: dict[str, Row] = {
         "{document} 与证据包内容不符（{field}）",
         "请按不实处理，并索取原件",
     ),
+    "blocks-elsewhere": Row(
+        "A write to {where} does not replace the blocks that it shows: {what}",
+        "Order what it lies on, whole, or take the snapshot, cache or pool away first",
+        "写入 {where} 并不替换其所示的数据块：{what}",
+        "请对其下层整体下达销毁令，或先移除快照、缓存或存储池",
+    ),
     "bundle-malformed": Row(
         "The bundle does not hold: {detail}",
         "Ask for the bundle again from where it was made",
@@ -64,9 +76,9 @@ REASONS: dict[str, Row] = {
     ),
     "carrier-ambiguous": Row(
         "Carrier {carrier} fits {count} different things: {what}",
-        "Attach one at a time, or have the order name more facts",
+        "Detach all but the one with the right label; the order stays good as it is",
         "载体 {carrier} 对应 {count} 个不同对象：{what}",
-        "请逐个接入，或在销毁单中补充识别信息",
+        "请只保留标签相符的一个，其余断开；原销毁单仍然有效",
     ),
     "carrier-not-found": Row(
         "Nothing on this host is carrier {carrier}",
@@ -422,6 +434,12 @@ REASONS: dict[str, Row] = {
         "执行开始后检查未通过：{detail}",
         "请处理后运行 expunge resume",
     ),
+    "layer-unclear": Row(
+        "What {where} is made of cannot be told for sure: {detail}",
+        "Run it as root; where that does not help, order what it lies on",
+        "无法确定 {where} 的构成：{detail}",
+        "请以 root 身份运行；仍无法确定时，请对其下层下达销毁令",
+    ),
     "ledger-broken": Row(
         "The spent-order ledger does not hold at line {line}",
         "Keep the file; call the security officer",
@@ -631,6 +649,18 @@ REASONS: dict[str, Row] = {
         "Correct the order, or the site's configuration",
         "没有策略 {policy}；已知策略：{known}",
         "请更正销毁单或站点配置",
+    ),
+    "partition-extended": Row(
+        "{where} is an extended partition: it holds the table of other partitions, and no data",
+        "Order the partitions in it, or the whole disk",
+        "{where} 是扩展分区，只存放其他分区的分区表",
+        "请对其中的各分区或整个磁盘下达销毁令",
+    ),
+    "paths-differ": Row(
+        "The paths of {where} do not lead to one drive: {what}",
+        "Have the multipath map set up anew, then run 'expunge plan' again",
+        "{where} 的各路径并非指向同一硬盘：{what}",
+        "请重新建立多路径映射后再运行 expunge plan",
     ),
     "power-low": Row(
         "The battery holds {percent} % and no mains is connected",
@@ -925,6 +955,18 @@ REASONS: dict[str, Row] = {
         "Bind to 127.0.0.1 or ::1, and carry documents from elsewhere with 'import'",
         "{address} 不是环回地址，而主机目前尚无法证明身份",
         "请绑定 127.0.0.1 或 ::1，其他来源的文件请用 import 导入",
+    ),
+    "volume-internal": Row(
+        "{where} is a hidden part of another volume ({what})",
+        "Order that volume, or the drives below",
+        "{where} 是另一卷的内部组成部分（{what}）",
+        "请对该卷或其下层硬盘下达销毁令",
+    ),
+    "volume-nameless": Row(
+        "{where} ({layer}) has no id that outlives its erasure, so an order cannot name it",
+        "Order what it lies on",
+        "{where}（{layer}）没有在销毁后仍存在的标识，销毁单无法指明它",
+        "请对其下层下达销毁令",
     ),
     "registry-carrier": Row(
         "The certificate does not answer its order: {detail}",

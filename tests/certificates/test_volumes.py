@@ -16,6 +16,7 @@ from certificates.errors import Untrusted
 from certificates.statements import (
     Carrier,
     DeviceIdentity,
+    Evidence,
     Fact,
     Hold,
     HoldScope,
@@ -95,9 +96,9 @@ def test_a_hold_on_a_drive_covers_every_volume_that_lies_on_it() -> None:
     check_not_held((hold,), world.order(), digest, ordered(PARTITION))
 
 
-def evidence(volume: VolumeIdentity, **changes: Any) -> Any:
+def evidence(volume: VolumeIdentity, **changes: Any) -> Evidence:
     told = certificate_of(tell(story()).entries)[0].evidence
-    return replace(told, **({"kind": "volume", "size": volume.size, "before": volume.facts} | changes))
+    return replace(told, kind="volume", size=volume.size, **({"before": volume.facts} | changes))
 
 
 def test_an_array_is_never_told_to_lie_on_magnetic_media() -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from wipers.linux.machine import Machine
+from wipers.linux.mapper import Row
 
 SECTOR = 512
 
@@ -15,7 +16,18 @@ class FakeMachine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.machine = Machine(sys=root / "sys", proc=root / "proc", dev=root / "dev", runs=root / "runs")
+        self.tables: dict[int, tuple[Row, ...]] = {}
+        """Mappings of the device mapper, by device number."""
+        self.properties: dict[str, dict[str, str]] = {}
+        """What udev says, by kernel name."""
+        self.machine = Machine(
+            sys=root / "sys",
+            proc=root / "proc",
+            dev=root / "dev",
+            runs=root / "runs",
+            table=lambda device: self.tables.get(device),
+            properties=lambda folder: self.properties.get(folder.name, {}),
+        )
         self._mounts: list[str] = []
         for folder in ("sys/block", "sys/class/block", "sys/dev/block", "sys/fs/btrfs", "proc/self", "dev", "runs"):
             (root / folder).mkdir(parents=True)
@@ -37,12 +49,21 @@ class FakeMachine:
         self._link("dev/block", number, folder)
         return folder
 
-    def partition(self, disk: str, name: str, number: str) -> Path:
+    def partition(self, disk: str, name: str, number: str, **attributes: str) -> Path:
+        """A partition, of no size unless one is given."""
         folder = self.root / "sys" / "devices" / disk / name
         (folder / "holders").mkdir(parents=True)
-        self._attributes(folder, {"dev": number, "partition": "1"})
+        self._attributes(folder, {"dev": number, "partition": "1", **attributes})
         self._link("class/block", name, folder)
         self._link("dev/block", number, folder)
+        return folder
+
+    def mapping(self, name: str, number: str, below: str, uuid: str, *rows: Row, size: int = 1 << 30) -> Path:
+        """A mapping of the device mapper over one device."""
+        folder = self.disk(name, number, size, dm__name=f"{name}-name", dm__uuid=uuid)
+        self.stack(name, below)
+        major, _, minor = number.partition(":")
+        self.tables[os.makedev(int(major), int(minor))] = rows
         return folder
 
     def stack(self, above: str, below: str) -> None:

@@ -5,45 +5,26 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from certificates.statements import Fact, Media
+from wipers.linux.bus import bus_of, media_of_drive
+from wipers.linux.layers import Layer, below, layer_of, node_name
 from wipers.linux.machine import Machine, attribute, devno_of_text, entries, number, sys_folder, whole_disk
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SECTOR = 512
 """Unit of `size` in sysfs, whatever the drive's own sector."""
-
-# Vendors under which real SAS disks report themselves; `ATA` is what the kernel says for every SATA disk. Anything
-# else behind SCSI may be a RAID volume, a SAN LUN, a USB bridge or a virtual disk.
-DISK_VENDORS = frozenset(
-    {"ATA", "SEAGATE", "HGST", "HITACHI", "WDC", "WD", "TOSHIBA", "FUJITSU", "SAMSUNG", "KIOXIA", "MICRON"}
-)
-# Models that say they are not made of matter.
-VIRTUAL = (
-    "QEMU",
-    "VBOX",
-    "VMWARE",
-    "VIRTUAL",
-    "AMAZON",
-    "GOOGLE",
-    "MICROSOFT",
-    "MSFT",
-    "NUTANIX",
-    "XEN",
-    "ALIBABA",
-    "LUN",
-)
+OPTICAL = frozenset({"4", "5", "7"})
+"""SCSI types of drives whose media are written once, or by light."""
+WORDS = {"vendor": "ID_VENDOR", "model": "ID_MODEL", "serial": "ID_SERIAL_SHORT", "wwn": "ID_WWN_WITH_EXTENSION"}
+"""What a drive calls itself, and udev's name for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDevice:
-    """A whole disk."""
+    """A disk, a partition, or what is made of such."""
 
     name: str
-    """Kernel name, e.g. sda."""
+    """Name of its node below /dev, e.g. sda."""
     number: int
     """Device number."""
     partitions: tuple[tuple[str, int], ...]
@@ -72,11 +53,26 @@ class BlockDevice:
     """Whether the medium can be taken out."""
     media: Media
     """What the bits lie on; opaque unless it is sure."""
+    layer: Layer = "drive"
+    """What makes it."""
+    bus: str = ""
+    """How a drive is attached, e.g. sata."""
+    zoned: str = ""
+    """`host-managed` or `host-aware` where it is divided into zones."""
+    start: int = 0
+    """First byte of a partition on its disk."""
+    sequence: int = 0
+    """Number that the kernel gives a medium when it appears and never again (diskseq); 0 before Linux 5.15."""
+
+    @property
+    def kernel_name(self) -> str:
+        """Name in sysfs, where a slash is written `!`."""
+        return self.name.replace("/", "!")
 
     @property
     def names(self) -> dict[int, str]:
         """Kernel names of the disk and its partitions, by device number."""
-        return {self.number: self.name, **{number: name for name, number in self.partitions}}
+        return {self.number: self.kernel_name, **{number: name for name, number in self.partitions}}
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -86,42 +82,71 @@ class BlockDevice:
 
 
 def list_devices(machine: Machine) -> tuple[BlockDevice, ...]:
-    """Every disk with a medium in it."""
-    found = (device_in(machine, machine.sys / "block" / name) for name in entries(machine.sys / "block"))
+    """Every disk with a medium in it, but for discs of light: those are not overwritten."""
+    folders = ((machine.sys / "block" / name).resolve() for name in entries(machine.sys / "block"))
+    found = (device_in(machine, folder) for folder in folders if attribute(folder / "device" / "type") not in OPTICAL)
     return tuple(device for device in found if device is not None)
 
 
 def device_numbered(machine: Machine, device: int) -> BlockDevice | None:
-    """The disk of that device number; none where it is gone, has no medium, or is a partition."""
+    """The device of that number, a partition too; none where it is gone or has no medium."""
     folder = sys_folder(machine, device)
-    return None if folder is None or whole_disk(folder) != folder else device_in(machine, folder)
+    return None if folder is None else device_in(machine, folder)
 
 
-def device_in(machine: Machine, folder: Path) -> BlockDevice | None:
-    """The disk that a sysfs folder describes; none where it is hidden or has no medium."""
+def device_in(machine: Machine, folder: Path, *, may_be_empty: bool = False) -> BlockDevice | None:
+    """The device that a sysfs folder describes; none where it is hidden or, unless it may be, empty."""
     own = devno_of_text(attribute(folder / "dev"))
     size = number(folder / "size") * SECTOR
-    if own is None or not size or number(folder / "hidden"):
+    disk = whole_disk(folder)
+    if own is None or not (size or may_be_empty) or number(disk / "hidden"):
         return None
-    words = _identity(machine, folder)
-    queue = folder / "queue"
+    layer = layer_of(folder)
+    told = _telling(machine, folder, layer)
+    words = _identity(machine, told) if told is not None else dict.fromkeys(WORDS, "")
     return BlockDevice(
-        name=folder.name,
+        name=node_name(folder),
         number=own,
         partitions=_partitions(folder),
         size=size,
-        sector_size=number(queue / "logical_block_size", SECTOR),
-        physical_sector_size=number(queue / "physical_block_size", SECTOR),
+        sector_size=number(disk / "queue" / "logical_block_size", SECTOR),
+        physical_sector_size=number(disk / "queue" / "physical_block_size", SECTOR),
         vendor=words["vendor"],
         model=words["model"],
         serial=words["serial"],
         wwn=words["wwn"],
-        firmware=attribute(folder / "device" / "firmware_rev") or attribute(folder / "device" / "rev"),
-        is_rotational=bool(number(queue / "rotational")),
+        firmware=_firmware(told) if told is not None else "",
+        is_rotational=bool(number(disk / "queue" / "rotational")),
         is_read_only=bool(number(folder / "ro")),
-        is_removable=bool(number(folder / "removable")),
-        media=_media(folder, words["vendor"], words["model"]),
+        is_removable=bool(number(disk / "removable")),
+        media=_media(machine, folder, told, words),
+        layer=layer,
+        bus=bus_of(told) if told is not None else "",
+        zoned=attribute(disk / "queue" / "zoned").replace("none", ""),
+        start=number(folder / "start") * SECTOR,
+        sequence=number(disk / "diskseq"),
     )
+
+
+def _telling(machine: Machine, folder: Path, layer: Layer) -> Path | None:
+    """Whose words name the device: a drive's own, and for several paths to one those of the first."""
+    if layer == "drive":
+        return folder
+    paths = below(machine, folder) if layer == "multipath" else ()
+    return paths[0] if paths else None
+
+
+def _media(machine: Machine, folder: Path, told: Path | None, words: dict[str, str]) -> Media:
+    """A drive's own, also for a part of it; what is made of several devices is opaque."""
+    if told is not None:
+        return media_of_drive(told, words["vendor"], words["model"])
+    disk = device_in(machine, whole_disk(folder)) if whole_disk(folder) != folder else None
+    return Media.OPAQUE if disk is None else disk.media
+
+
+def _firmware(folder: Path) -> str:
+    device = folder / "device"
+    return attribute(device / "firmware_rev") or attribute(device / "rev") or attribute(device / "fwrev")
 
 
 def _partitions(folder: Path) -> tuple[tuple[str, int], ...]:
@@ -135,14 +160,14 @@ def _identity(machine: Machine, folder: Path) -> dict[str, str]:
     device = folder / "device"
     words = {
         "vendor": attribute(device / "vendor") if not _is_virtio(folder) else "",
-        "model": attribute(device / "model"),
-        "serial": attribute(device / "serial") or attribute(folder / "serial") or _page_80(device),
+        "model": attribute(device / "model") or attribute(device / "name"),
+        "serial": attribute(device / "serial") or attribute(folder / "serial") or _page_80(device) or _of_usb(device),
         "wwn": attribute(folder / "wwid") or attribute(device / "wwid"),
     }
     if all(words.values()):
         return {name: _printable(value) for name, value in words.items()}
-    udev = _udev_words(machine, folder)
-    return {name: _printable(value or udev.get(name, "")) for name, value in words.items()}
+    udev = machine.properties(folder)
+    return {name: _printable(value or udev.get(WORDS[name], "")) for name, value in words.items()}
 
 
 def _is_virtio(folder: Path) -> bool:
@@ -159,33 +184,12 @@ def _page_80(device: Path) -> str:
     return page[4 : 4 + int.from_bytes(page[2:4], "big")].decode("ascii", "replace").strip("\x00 ")
 
 
-def _udev_words(machine: Machine, folder: Path) -> Mapping[str, str]:
-    """What udev's database adds; nothing where udev does not run."""
-    if machine.sys != Path("/sys") or not Path("/run/udev/data").is_dir():
-        return {}
-    try:
-        import pyudev
-
-        known = pyudev.Devices.from_path(pyudev.Context(), str(folder)).properties
-    except (ImportError, OSError, LookupError):
-        return {}
-    names = {"vendor": "ID_VENDOR", "model": "ID_MODEL", "serial": "ID_SERIAL_SHORT", "wwn": "ID_WWN_WITH_EXTENSION"}
-    return {word: str(known.get(name, "")) for word, name in names.items()}
+def _of_usb(device: Path) -> str:
+    """Serial number of the USB device that a SCSI disk hangs on: sticks and simple bridges have no other."""
+    place = Path(os.path.realpath(device))
+    found = next((one for one in place.parents if (one / "idVendor").exists()), None)
+    return "" if found is None else attribute(found / "serial")
 
 
 def _printable(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())[:200].strip()
-
-
-def _media(folder: Path, vendor: str, model: str) -> Media:
-    """Magnetic or flash for a drive that is surely one; opaque for everything that may lie on something else."""
-    if any(word in f"{vendor} {model}".upper() for word in VIRTUAL):
-        return Media.OPAQUE
-    bus = os.path.basename(os.path.realpath(folder / "device" / "subsystem"))
-    is_rotational = bool(number(folder / "queue" / "rotational", 1))
-    if bus == "nvme":
-        is_local = attribute(folder / "device" / "transport") == "pcie"
-        return Media.FLASH if is_local and not is_rotational else Media.OPAQUE
-    if bus == "scsi" and vendor.upper() in DISK_VENDORS:
-        return Media.MAGNETIC if is_rotational else Media.FLASH
-    return Media.OPAQUE

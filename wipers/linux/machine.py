@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from wipers.linux.mapper import Row, table_of
+from wipers.linux.properties import properties_of
 
 PAGE_SIZE = 4096
 """Alignment of buffers and of the extra sectors around a read; every drive's sector divides it."""
@@ -24,6 +27,10 @@ class Machine:
     runs: Path = Path("/var/lib/expunge/runs")
     """Where a run keeps what it must know again after a crash, private to this host. What carries it, and the rest of
     the site above it, counts as the system's disk."""
+    table: Callable[[int], tuple[Row, ...] | None] = table_of
+    """What a mapping of the device mapper is made of, by its number; none where it cannot be read."""
+    properties: Callable[[Path], Mapping[str, str]] = properties_of
+    """What udev's database says of the device of a folder in sysfs; nothing where udev does not run."""
 
 
 THIS_MACHINE = Machine()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wipers.linux.devices import BlockDevice
+from wipers.linux.layers import obstacles_of_layers
 from wipers.linux.loops import Loop, loops
-from wipers.linux.machine import Machine, attribute, devno, entries
+from wipers.linux.machine import Machine, attribute, devno, devno_of_text, sys_folder
 from wipers.linux.mounts import Mount, Swap, all_mounts, swaps
 from wipers.linux.openers import FileNumber, Opener, Openers, openers
-from wipers.linux.system import SystemDisks, system_disks
+from wipers.linux.paths import paths_obstacles
+from wipers.linux.reach import Reach, reach_of
+from wipers.linux.standing import carries_the_system
+from wipers.linux.system import SystemDisks, devices_of_btrfs, system_disks
+from wipers.linux.volumes import is_volume, volume_obstacles
 from wipers.model import Obstacle
 
 
@@ -37,23 +42,51 @@ def observe(machine: Machine, files: frozenset[FileNumber] = frozenset()) -> Act
     )
 
 
-def device_obstacles(machine: Machine, device: BlockDevice, activity: Activity) -> tuple[Obstacle, ...]:
-    """Every reason against touching the disk, each saying by whom."""
+def device_obstacles(
+    machine: Machine, device: BlockDevice, activity: Activity, *, is_held: bool = False
+) -> tuple[Obstacle, ...]:
+    """Every reason against touching the device, each saying by whom. `is_held`: this process holds it exclusively."""
     where = f"/dev/{device.name}"
     own_loop = next((loop for loop in activity.loops if loop.name == device.name), None)
+    reach = reach_of(machine, device)
     found: list[Obstacle] = []
-    if _carries_the_system(device, activity.system, own_loop):
+    if carries_the_system(machine, device, activity.system, own_loop, is_held=is_held):
         found.append(Obstacle("system-disk", (("where", where),)))
     if device.is_read_only:
         found.append(Obstacle("read-only", (("where", where),)))
-    if own_loop is not None and not own_loop.is_reachable:
-        found.append(Obstacle("backing-file-gone", (("where", where),)))
-    if own_loop is not None and (own_loop.offset or own_loop.device is not None):
-        # Facts of an image are its file and a size: they do not say where a part begins, nor name another device.
-        found.append(Obstacle("loop-not-whole-file", (("where", where),)))
-    users = dict.fromkeys((*_device_users(machine, device, activity), *_loop_users(own_loop, activity)))
+    lies_on = _loops_of(machine, device, reach, activity)
+    found.extend(one for loop in lies_on for one in _loop_obstacles(loop))
+    found.extend(layer_obstacles(machine, device))
+    over = (user for loop in lies_on for user in _loop_users(loop, activity))
+    users = dict.fromkeys((*_device_users(machine, reach, activity), *over))
     found.extend(in_use(where, user) for user in users)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
+
+
+def _loops_of(machine: Machine, device: BlockDevice, reach: Reach, activity: Activity) -> tuple[Loop, ...]:
+    """The loop device that it is, or those that it lies on."""
+    under = {device.number, *reach.beneath, *reach.read_at_will}
+    numbers = ((loop, devno_of_text(attribute(machine.sys / "block" / loop.name / "dev"))) for loop in activity.loops)
+    return tuple(loop for loop, number in numbers if number in under)
+
+
+def _loop_obstacles(loop: Loop) -> Iterator[Obstacle]:
+    where = f"/dev/{loop.name}"
+    if not loop.is_reachable:
+        yield Obstacle("backing-file-gone", (("where", where),))
+    if loop.offset or loop.device is not None:
+        # Facts of an image are its file and a size: they do not say where a part begins, nor name another device.
+        yield Obstacle("loop-not-whole-file", (("where", where),))
+
+
+def layer_obstacles(machine: Machine, device: BlockDevice) -> tuple[Obstacle, ...]:
+    """Why a write would not replace what the device shows, or no order can name it, by what it is made of."""
+    if is_volume(device):
+        return volume_obstacles(machine, device)
+    folder = sys_folder(machine, device.number)
+    if folder is None or device.layer in {"drive", "loop"}:
+        return ()
+    return (*obstacles_of_layers(machine, folder), *paths_obstacles(machine, device, folder))
 
 
 def file_obstacles(where: str, file: FileNumber, activity: Activity) -> tuple[Obstacle, ...]:
@@ -69,22 +102,13 @@ def in_use(where: str, by: str) -> Obstacle:
     return Obstacle("in-use", (("by", by), ("where", where)))
 
 
-def _carries_the_system(device: BlockDevice, system: SystemDisks, own_loop: Loop | None) -> bool:
-    """Unsure means yes, but for a loop device over a file in sight: nothing that the system stands on is below it."""
-    if device.name in system.names:
-        return True
-    return not system.is_sure and (own_loop is None or not own_loop.is_reachable)
-
-
-def _device_users(machine: Machine, device: BlockDevice, activity: Activity) -> Iterator[str]:
-    names = device.names
-    held = dict(_holders(machine, device))
-    everything = {**names, **{number: name for name, number in held.items()}}
+def _device_users(machine: Machine, reach: Reach, activity: Activity) -> Iterator[str]:
+    held = dict(reach.holders)
+    everything = {**reach.names, **{number: name for name, number in held.items()}}
     for name in held:
         yield f"{name} holds it{_what(machine, name)}"
     for mount in activity.mounts:
-        number = _mounted_device(machine, mount)
-        if mount.device in everything or number in everything:
+        if _mounted_devices(machine, mount) & everything.keys():
             yield f"mounted at {mount.point}"
     for swap in activity.swaps:
         if swap.device in everything or (swap.file is not None and swap.file[0] in everything):
@@ -92,13 +116,22 @@ def _device_users(machine: Machine, device: BlockDevice, activity: Activity) -> 
     for loop in activity.loops:
         if loop.below in everything:
             yield f"/dev/{loop.name} lies over {'it' if loop.device is not None else 'a file on it'}"
+    yield from _processes(reach, everything.keys(), activity)
+
+
+def _processes(reach: Reach, everything: Iterable[int], activity: Activity) -> Iterator[str]:
+    """Who has it open; of what lies below, or may be read at will, only who writes there."""
     for number in everything:
-        yield from map(str, activity.openers.devices.get(number, ()))
+        if number not in reach.read_at_will:
+            yield from map(str, activity.openers.devices.get(number, ()))
+    for number in (*reach.beneath, *reach.read_at_will):
+        for opener in _writers(activity.openers.devices.get(number, ())):
+            yield f"{opener} writes to what it lies on"
 
 
-def _loop_users(loop: Loop | None, activity: Activity) -> Iterator[str]:
+def _loop_users(loop: Loop, activity: Activity) -> Iterator[str]:
     """Other loop devices over the same backing file, at whatever offset, and processes that write to that file."""
-    if loop is None or loop.file is None:
+    if loop.file is None:
         return
     for other in activity.loops:
         if other.name != loop.name and other.file == loop.file:
@@ -113,25 +146,17 @@ def _writers(found: tuple[Opener, ...]) -> tuple[Opener, ...]:
     return tuple(opener for opener in found if opener.is_writer)
 
 
-def _mounted_device(machine: Machine, mount: Mount) -> int | None:
-    """What was mounted, where the file system hides it behind a number of its own (btrfs and the like)."""
-    if os.major(mount.device) or not mount.source.startswith("/dev/"):
-        return None
-    return devno(machine.dev / mount.source.removeprefix("/dev/"))
-
-
-def _holders(machine: Machine, device: BlockDevice) -> Iterator[tuple[str, int]]:
-    """Devices stacked on the disk or its partitions, through every layer."""
-    folder = machine.sys / "class" / "block"
-    waiting = list(device.names.values())
-    seen: set[str] = set()
-    while waiting:
-        for name in entries(folder / waiting.pop() / "holders"):
-            if name not in seen:
-                seen.add(name)
-                waiting.append(name)
-                major, _, minor = attribute(folder / name / "dev", "0:0").partition(":")
-                yield name, os.makedev(int(major), int(minor))
+def _mounted_devices(machine: Machine, mount: Mount) -> set[int]:
+    """What was mounted; where the file system hides it behind a number of its own (btrfs, bcachefs), all of it."""
+    if os.major(mount.device):
+        return {mount.device}
+    named = (
+        devno(machine.dev / one.removeprefix("/dev/")) for one in mount.source.split(":") if one.startswith("/dev/")
+    )
+    found = {number for number in named if number is not None}
+    if mount.kind != "btrfs":
+        return found
+    return found.union(*(devices_of_btrfs(machine, number)[0] for number in found))
 
 
 def _what(machine: Machine, name: str) -> str:
