@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Literal
 
 from certificates.statements import MOST_BINS, Area, Extent, Failure, SpeedProfile
@@ -11,6 +13,11 @@ from certificates.statements import MOST_BINS, Area, Extent, Failure, SpeedProfi
 _GRAIN = 4096
 """Bins are whole numbers of so many bytes."""
 _MICRO = 1_000_000
+
+
+def on_the_wire(profile: SpeedProfile) -> bytes:
+    """Return the profile as canonical JSON (RFC 8785: of whole numbers and plain words, nothing more is needed)."""
+    return json.dumps(asdict(profile), sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 class Meter:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from certificates import errors
-from certificates.encoding import digest, encode
+from certificates.encoding import digest
 from certificates.statements import (
     Began,
     Carrier,
@@ -48,7 +48,7 @@ from wipers.model import (
 from wipers.overwriting import Overwriting
 from wipers.partitions import partitions_on
 from wipers.ports import NonceSource, Ports, Watch
-from wipers.profile import Meter
+from wipers.profile import Meter, on_the_wire
 from wipers.progress import BegunStep, Progress, StepEvent, changed_by
 from wipers.verifying import (
     Drawn,
@@ -235,7 +235,7 @@ class _Run:
         if meter.is_empty or (len(self.plan.steps) > _MOST_PROFILED and number < last):
             return
         failed = meter.failed(self.writer.layout(step.area), failures)
-        self.ports.keep(f"profile-{number}.json", encode(meter.profile(number, step.kind, step.area, failed)))
+        self.ports.keep(f"profile-{number}.json", on_the_wire(meter.profile(number, step.kind, step.area, failed)))
 
     def _verify(self, number: int, step: ReadBack | ConfirmKeyGone) -> Check:
         self.watch.settle()
