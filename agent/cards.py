@@ -18,7 +18,7 @@ from certificates.errors import Refused, Untrusted
 from certificates.render.words import WORDS
 from certificates.statements import Id, Text
 
-LARGEST = 256 << 20
+LARGEST = 64 << 20
 MOST_CARDS = 100_000
 MOST_FAULTS = 50
 """Faults told at once: more only bury the first."""

@@ -95,6 +95,10 @@ class Form:
         wire = self._check(tree, kind, where)
         return decode(canonical(wire), kind) if len(self.faults) == known else None
 
+    def look_over(self, tree: Any, kind: type, but: frozenset[str]) -> None:
+        """Note the faults of a table, as far as it is filled in: not of the fields in `but`."""
+        self._check_table({name: tree[name] for name in tree.keys() - but}, kind, "", but)
+
     def check(self) -> None:
         """Return if no fault was found; raises Refused with all of them."""
         if self.faults:
@@ -119,7 +123,7 @@ class Form:
             return tree
         return self._check_table(tree, kinds[mark], where)
 
-    def _check_table(self, tree: Any, kind: type, where: str) -> Any:
+    def _check_table(self, tree: Any, kind: type, where: str, but: frozenset[str] = frozenset()) -> Any:
         if not isinstance(tree, dict):
             self.fault(where, "must be a table of " + ", ".join(fields_of(kind)))
             return tree
@@ -135,7 +139,7 @@ class Form:
             elif defaults[name] is not dataclasses.MISSING and defaults[name] is not None:
                 default = defaults[name]
                 result[name] = list(default) if isinstance(default, tuple) else default
-            elif not may_be_absent:
+            elif not may_be_absent and name not in but:
                 self.fault(_join(where, name), f"is missing: {expected_of(hint)}")
         return result
 

@@ -68,9 +68,10 @@ def take_stock(path: Path, means: Means, stock: Stock, *, is_partial: bool, is_s
     selectors = prepare(form, means)
     form.tree.setdefault("assets", [])
     form.tree.setdefault("carriers", [])
+    form.look_over(form.tree, Order, frozenset({"assets", "carriers"}))
     if settings is None:
         form.check()
-        raise Refused("draft-wrong", where=path, faults="from_survey is missing")
+        raise AssertionError("a table without settings has faults")
     clerk = _Clerk(form, settings, stock)
     matched = match(stock.cards.cards, stock.reads, clerk.terms())
     stopping = sum(one.stops for one in matched.noticed)
