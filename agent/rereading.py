@@ -30,13 +30,13 @@ class Medium:
         """Take the opened storage and how many of its bytes are compared."""
         self.storage = storage
         self.sector_size = storage.sector_size
-        self._size = size
+        self.size = size
 
     def facts(self) -> tuple[Fact, ...]:
         return ()
 
     def layout(self, area: Area) -> Iterable[Extent]:
-        return (Extent(0, 0, self._size),)
+        return (Extent(0, 0, self.size),)
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         self.storage.read(offset, buffer)
@@ -61,7 +61,7 @@ def reread_from(path: Path, now: Callable[[], Time]) -> Reread:
 
     def reread(certificate: Certificate) -> FullReadBack:
         last = final_pass(certificate)
-        with _open(path) as storage:
+        with open_medium(path) as storage:
             return _compare(storage, last, now)
 
     return reread
@@ -79,7 +79,10 @@ def final_pass(certificate: Certificate) -> OverwriteRecord:
     return passes[-1]
 
 
-def _open(path: Path) -> Storage:
+def open_medium(path: Path) -> Storage:
+    """Return a device or image, opened to be read alone; raises Refused for what is neither."""
+    if not path.is_block_device() and path.exists() and not path.is_file():
+        raise Refused("file-unreadable", where=path, detail="it is neither a block device nor a file")
     try:
         descriptor = open_descriptor(str(path), os.O_RDONLY)
     except OSError as error:

@@ -63,8 +63,12 @@ def read_back_all(
     layout: Iterable[Extent],
     pattern: Pattern,
     loop: Loop,
+    noticed: Callable[[], None] = lambda: None,
 ) -> FullFindings:
-    """Return how every byte of the layout compares with the pattern; raises Lost. The caller settled the reader."""
+    """Return how every byte of the layout compares with the pattern; raises Lost. The caller settled the reader.
+
+    `noticed` is called for each chunk that does not match whole.
+    """
     differing, unread, patience = Tally(), Tally(), Patience()
 
     def make_deed() -> Deed:
@@ -74,6 +78,8 @@ def read_back_all(
             failures, differences = comparison.of(chunk.extent)
             unread.add(failures)
             differing.add(differences)
+            if failures or differences:
+                noticed()
 
         return compare
 
@@ -208,10 +214,11 @@ def read_back_sample(
     loop: Loop,
     anchors: frozenset[int] = frozenset(),
     keeps_raw: bool = False,
+    noticed: Callable[[], None] = lambda: None,
 ) -> SampleFindings:
     """Return how the blocks at the positions (ascending, in blocks along the layout) compare; raises Lost.
 
-    Those of the positions that are `anchors` are told apart from the sample.
+    Those of the positions that are `anchors` are told apart from the sample; `noticed` as above.
     """
     differing, unread, patience = Tally(), Tally(), Patience()
     samples = _Samples(keeps_raw=keeps_raw, is_anchor=lambda number: positions[number] in anchors)
@@ -231,6 +238,8 @@ def read_back_sample(
             with lock:
                 counts["unread"] += bool(failures)
                 counts["differing"] += bool(differences)
+            if failures or differences:
+                noticed()
 
         return compare
 

@@ -83,6 +83,9 @@ COMMANDS: dict[str, Row] = {
         export=Row("certificate_export", "Write a certificate in a human form.", "将证书导出为可读形式。"),
     ),
     "submit": Row("submit", "Hand in what waits in the outbox.", "提交待送箱中的证书。"),
+    "verify": Row(
+        "verify", "Read back a medium that others wiped; certifies nothing.", "回读他人擦除的介质；不作证明。"
+    ),
     "audit": Row("audit", "Judge bundles offline, a line a check.", "离线核验证据包，每项检查一行。"),
     "journal": _group(
         "Check and export journals.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.cli.screen import Language
+from agent.cli.words_of_verify import WORDS as OF_VERIFY
 
 WORDS: dict[str, tuple[str, str]] = {
     "unexpected": (
@@ -346,3 +347,4 @@ def say(key: str, language: Language, /, **facts: object) -> str:
     """Return a word or sentence in the reader's language, filled with facts."""
     english, chinese = WORDS[key]
     return (chinese if language == "zh" else english).format(**facts)
+    **OF_VERIFY,
