@@ -9,7 +9,7 @@ from certificates.statements import Fact, Kind
 from wipers.linux.below import file_system_below
 from wipers.linux.devices import BlockDevice, device_in, device_numbered, list_devices
 from wipers.linux.identity import image_facts
-from wipers.linux.loops import Loop, loop_named
+from wipers.linux.loops import Loop, loops
 from wipers.linux.machine import Machine, sys_folder, whole_disk
 from wipers.linux.openers import FileNumber
 from wipers.linux.paths import is_hidden_by_map, unit_of
@@ -41,8 +41,8 @@ def candidates(machine: Machine, activity: Activity) -> tuple[Candidate, ...]:
             continue
         parts = (device_numbered(machine, number) for _, number in disk.partitions)
         found += [disk, *sorted((part for part in parts if part is not None), key=lambda part: part.start)]
-    loops = {loop.name: loop for loop in activity.loops}
-    return tuple(Candidate(device, loops.get(device.name)) for device in found)
+    by_name = {loop.name: loop for loop in activity.loops}
+    return tuple(Candidate(device, by_name.get(device.name)) for device in found)
 
 
 def facts_of_candidate(machine: Machine, device: BlockDevice, loop: Loop | None, size: int) -> tuple[Fact, ...]:
@@ -68,8 +68,7 @@ def unit_of_candidate(machine: Machine, one: Candidate) -> str:
 
 def backing_files(machine: Machine) -> frozenset[FileNumber]:
     """The files below all loop devices."""
-    named = (loop_named(machine, device.name) for device in list_devices(machine))
-    return frozenset(loop.file for loop in named if loop is not None and loop.file is not None)
+    return frozenset(loop.file for loop in loops(machine) if loop.file is not None)
 
 
 def is_named(device: BlockDevice) -> bool:

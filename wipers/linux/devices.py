@@ -150,7 +150,9 @@ def _firmware(folder: Path) -> str:
 
 
 def _partitions(folder: Path) -> tuple[tuple[str, int], ...]:
-    names = (name for name in entries(folder) if (folder / name / "partition").exists())
+    # A partition's name begins with its disk's, which spares a look into every other folder there.
+    own = (name for name in entries(folder) if name.startswith(folder.name))
+    names = (name for name in own if (folder / name / "partition").exists())
     found = ((name, devno_of_text(attribute(folder / name / "dev"))) for name in names)
     return tuple((name, device) for name, device in found if device is not None)
 
