@@ -1,4 +1,4 @@
-"""Before a resumed step goes on: what its journal says is on the medium is read, a sample of all and the last of it.
+"""Before a resumed step goes on: what its journal says is on the medium is read, the last of it whole.
 
 A journal is written after a flush, and a flush may lie: then the power cut took what the journal counts as done.
 """
@@ -48,16 +48,16 @@ Layout = Callable[[], Iterable[Extent]]
 
 
 def reprove(reader: Reader, layout: Layout, claimed: Claimed, seed: bytes, loop: Loop) -> Proof:
-    """Return how much of what is claimed differs; the caller settled the reader. The seed chooses the sample.
+    """Return how much of what is claimed differs; the caller settled the reader.
 
-    Raises Lost.
+    What was flushed last is read whole, of all before it a sample that the seed chooses. Raises Lost.
     """
-    written = _written(layout, claimed, 0)
+    written = _written(layout, claimed, 0, claimed.stretch)
     blocks = blocks_of(sum(one.length for one in written()))
     count = sample_size(blocks, CONFIDENCE_PPM, FRACTION_PPM) if blocks else 0
     chosen = positions(hashlib.sha256(seed).digest(), blocks, count)
     sample = read_back_sample(reader, written(), claimed.pattern, chosen, loop=loop)
-    last = _written(layout, claimed, claimed.stretch)
+    last = _written(layout, claimed, claimed.stretch, claimed.position)
     whole = read_back_all(reader, last(), claimed.pattern, loop)
     return Proof(
         blocks=sample.looked_at + blocks_of(whole.position),
@@ -67,9 +67,9 @@ def reprove(reader: Reader, layout: Layout, claimed: Claimed, seed: bytes, loop:
     )
 
 
-def _written(layout: Layout, claimed: Claimed, begin: int) -> Layout:
+def _written(layout: Layout, claimed: Claimed, begin: int, end: int) -> Layout:
     """Return the layout between two positions without the ranges that failed."""
-    return lambda: without(between(layout(), begin, claimed.position), claimed.failures)
+    return lambda: without(between(layout(), begin, end), claimed.failures)
 
 
 def between(layout: Iterable[Extent], begin: int, end: int) -> Iterator[Extent]:

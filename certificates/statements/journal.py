@@ -137,7 +137,7 @@ class Reproved:
     position: int
     """Position journaled before the interruption."""
     blocks: int
-    """Blocks read: a sample of all before the position, and all that was flushed last before it."""
+    """Blocks read: all that was flushed last before the position, and a sample of all before that."""
     mismatched: int
     """Blocks that differ."""
     unread: int = 0

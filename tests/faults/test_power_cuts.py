@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
+from certificates.errors import Interrupted
 from certificates.statements import (
+    Advanced,
     Committed,
     CryptoEraseConditions,
     Kind,
@@ -15,8 +17,8 @@ from certificates.statements import (
     SampledVerification,
     Verification,
 )
-from tests.support.runs import SMALL, Run, run_of
-from tests.support.simulated_host import PowerCut
+from tests.support.runs import SMALL, Run, carrier, run_of
+from tests.support.simulated_host import PowerCut, Simulated
 from wipers import WIPERS
 from wipers.patterns import fill
 
@@ -155,3 +157,75 @@ def test_a_cut_between_read_back_and_conclusion_has_it_read_again() -> None:
     assert run.simulated.secrets_left() > 0
     run.go()
     assert run.claim.outcome is Outcome.NOT_REACHED
+
+
+def dying() -> Run:
+    """A disk with a dead region in which good sectors lie, large enough that some of it is skipped at first."""
+    run = Run(Simulated(sizes=(131072,)), carrier())
+    run.pace = dataclasses.replace(SMALL, chunk_size=512, checkpoint_size=65536)
+    run.simulated.lies.bad_writes = {(0, sector): "EIO" for sector in (*range(100, 106), 111)}
+    return run
+
+
+def test_a_power_cut_while_closing_in_leaves_a_run_that_closes_in_again() -> None:
+    """The coarse ranges stand in the journal until the fine ones do, so nothing between is lost or told too early."""
+    whole = dying()
+    whole.go()
+    assert "skipped" in {one.error for event in whole.journal.events(Advanced) for one in event.failures}  # type: ignore[union-attr]
+    for cut_at in (*range(255, 320, 2), whole.plug.effects - 1):
+        run = dying()
+        run.plug.cut_at = cut_at
+        with pytest.raises(PowerCut):
+            run.go()
+        run.restore_power()
+        run.go()
+        (record,) = run.evidence.records
+        assert isinstance(record, OverwriteRecord)
+        assert record.failed_size == 7 * 512, f"after a cut at {cut_at}"
+        assert {one.error for one in record.failures} == {"EIO"}
+        # A cut may tear a write in a bad sector too: less is left there then, and it stays a failure.
+        assert run.simulated.secrets_left() <= 7
+        assert run.claim.outcome is Outcome.NOT_REACHED
+
+
+def test_closing_in_comes_after_the_rest_of_the_disk() -> None:
+    """What is good is overwritten while the disk still lives."""
+    run = dying()
+    run.go()
+    kinds = [entry.event.kind for entry in run.journal.entries]
+    assert kinds.index("revisited") > max(at for at, kind in enumerate(kinds) if kind == "advanced")
+    first = [sector for _, sector in run.simulated.asked]
+    assert first.index(255) < first.index(104, first.index(255))
+
+
+def test_a_power_cut_on_a_disk_of_zones_leaves_a_run_that_begins_its_zone_anew() -> None:
+    """A zone that was half written takes nothing before its reset."""
+
+    def zoned() -> Run:
+        run = run_of()
+        run.simulated.zone_size = 16384
+        return run
+
+    for cut_at in range(1, effects_of(zoned()) + 1, 2):
+        run = zoned()
+        run.plug.cut_at = cut_at
+        with pytest.raises(PowerCut):
+            run.go()
+        run.restore_power()
+        run.go()
+        assert holds_the_last_pass(run), f"incomplete after a cut at {cut_at}"
+        assert run.claim.outcome is Outcome.PROVEN
+
+
+def test_a_disk_that_comes_and_goes_is_not_taken_for_a_damaged_one() -> None:
+    """Off the bus every write fails; once it answers under another name, the run rests instead of recording damage."""
+    run = run_of()
+    run.simulated.lies.bad_writes = {(0, sector): "ENOSPC" for sector in range(64, 128)}
+    run.simulated.lies.swapped_at = 20
+    with pytest.raises(Interrupted) as caught:
+        run.go()
+    assert caught.value.reason == "target-lost"
+    assert run.evidence.records == ()
+    run.simulated.lies.bad_writes, run.simulated.lies.swapped_at = {}, None
+    run.go()
+    assert run.claim.outcome is Outcome.PROVEN

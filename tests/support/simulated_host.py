@@ -223,7 +223,8 @@ class SimulatedWriter:
     @contextmanager
     def _effect(self, partly: object = None) -> Iterator[None]:
         """One effect, unless the power fails during it or the device is gone."""
-        time.sleep(self._machine.lies.seconds)
+        if self._machine.lies.seconds:
+            time.sleep(self._machine.lies.seconds)
         with self._lock:
             if self._plug.is_pulled():
                 if callable(partly):
