@@ -1,0 +1,70 @@
+"""Never the wrong disk, and never a refusal too many, on machines laid out as real ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.machines.all import LAYOUTS
+from tests.support.machines.kernel import numbered
+from tests.support.machines.layouts import Layout, Verdict
+from tests.support.machines.orders import Attempt, attempt, drive_named
+from tests.support.machines.rig import Rig
+from wipers.linux import blocks
+
+CASES = [(layout, name) for layout in LAYOUTS for name in layout.verdicts]
+
+
+@contextmanager
+def shown(layout: Layout) -> Iterator[Rig]:
+    rig = layout.built()
+    try:
+        with rig.kernel.shown():
+            yield rig
+    finally:
+        rig.kernel.close()
+
+
+def test_there_are_many_layouts_and_each_speaks_of_all_its_drives() -> None:
+    """A drive without a verdict would be one that nobody looked at."""
+    assert len(LAYOUTS) >= 50
+    for layout in LAYOUTS:
+        assert set(layout.verdicts) >= set(layout.built().identities), layout.name
+
+
+@pytest.mark.parametrize(("layout", "name"), CASES, ids=[f"{layout.name}-{name}" for layout, name in CASES])
+def test_each_drive_of_a_real_layout_gets_its_verdict(layout: Layout, name: str) -> None:
+    """What is in use, the system's or ambiguous is not even opened for writing; what is free is, and nothing else."""
+    verdict = layout.verdicts[name]
+    with shown(layout) as rig:
+        if verdict.outcome == "not-offered":
+            locations = [target.location for target in blocks.list_targets(rig.kernel.machine)]
+            assert not [location for location in locations if location.endswith(f"/{name}")]
+            return
+        seen = attempt(rig, drive_named(rig, name))
+        check(verdict, seen, rig, name)
+
+
+def check(verdict: Verdict, seen: Attempt, rig: Rig, name: str) -> None:
+    if verdict.outcome == "free":
+        assert seen.refusal is None, seen.refusal
+        node = verdict.saying or name
+        unit = rig.kernel.media[numbered(rig.numbers[node])].unit
+        assert [opening.unit for opening in seen.openings] == [unit]
+        assert not verdict.saying or seen.openings[0].location.endswith(f"/{node}")
+        return
+    assert seen.openings == ()
+    assert seen.refusal is not None
+    if verdict.outcome == "ambiguous":
+        assert seen.refusal.reason == "carrier-ambiguous"
+    else:
+        assert verdict.saying in f"{seen.words} {listed(rig, name)}"
+
+
+def listed(rig: Rig, name: str) -> str:
+    """What `targets` says against the drive, which an order need not find."""
+    node = str(rig.kernel.machine.dev / name.replace("!", "/"))
+    against = (one.obstacles for one in blocks.list_targets(rig.kernel.machine) if one.location == node)
+    return " ".join(str(obstacle) for obstacles in against for obstacle in obstacles)
