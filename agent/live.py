@@ -17,6 +17,7 @@ from agent.site import FOLDERS, Site
 from certificates.errors import Refused
 from certificates.signers import KeySigner
 from wipers.linux import LinuxHost
+from wipers.linux.hotplug import Hotplug
 
 CONFIG = Path("/etc/expunge/config.toml")
 STATE = Path("/var/lib/expunge")
@@ -66,6 +67,7 @@ def _wire(config: Config, path: Path, state: Path, signer: KeySigner) -> Site:
         entropy=os.urandom,
         free_space=lambda where: shutil.disk_usage(where).free,
         power=battery,
+        plugs=Hotplug,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from agent.authorize import Circumstances
 from agent.config import Config
@@ -22,6 +23,30 @@ from wipers.model import Host
 
 FOLDERS = ("journal", "runs", "outbox", "ledger", "orders", "holds", "certificates", "handover")
 MOST_SKEW = timedelta(minutes=5)
+
+
+class Plugs(Protocol):
+    """What tells a wiping bench that disks came or went. The real one is `wipers.linux.hotplug`."""
+
+    def has_changed(self) -> bool:
+        """Tell whether a disk may have come, gone or changed since the last call."""
+        ...
+
+    def bay_of(self, location: str) -> str:
+        """Return where the disk sits, for people."""
+        ...
+
+
+class Unheard:
+    """A machine that tells nothing: whoever waits has to look."""
+
+    def has_changed(self) -> bool:
+        """Tell that it may be so at any time."""
+        return True
+
+    def bay_of(self, location: str) -> str:
+        """Return the disk's node."""
+        return location.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +70,8 @@ class Site:
     """Bytes free below a path."""
     power: Callable[[], int | None]
     """Battery's percentage when it discharges; none on mains."""
+    plugs: Callable[[], Plugs] = Unheard
+    """Begins to listen for disks that come and go."""
 
     def circumstances(self) -> Circumstances:
         """Return all that an authorisation depends on, read now."""

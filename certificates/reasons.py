@@ -524,6 +524,12 @@ REASONS: dict[str, Row] = {
         "{where} 下有 {count} 个名称含有“.”或“..”",
         "请在销毁单中使用规范路径",
     ),
+    "named-twice": Row(
+        "{where} is named by several open orders: {orders}",
+        "Void or supersede all but one of them, or carry one out with 'expunge run ORDER'",
+        "{where} 被多份有效销毁单指名：{orders}",
+        "请作废或替代其余销毁单，或用 expunge run 单独执行其一",
+    ),
     "not-a-database": Row(
         "The file at {where} is no SQLite database",
         "Have the order name the right file, or order it as a file",
@@ -859,6 +865,12 @@ REASONS: dict[str, Row] = {
         "Free space",
         "日志所在处仅剩 {free} 字节，需要 {needed} 字节",
         "请释放空间",
+    ),
+    "station-idle": Row(
+        "No open order names a disk that this station could wait for",
+        "Give orders, or take them in with 'expunge fetch'; 'expunge plan ORDER' says why one is not open",
+        "没有任何有效销毁单指名可在本工位等待的磁盘",
+        "请指定销毁单或用 expunge fetch 获取；expunge plan 会说明原因",
     ),
     "stopped": Row(
         "The run was stopped by {by}",

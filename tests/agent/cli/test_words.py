@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from agent.bays import BayState
 from agent.cli.words import WORDS, say
 from agent.standing import State
 from agent.surveying import NAMELESS, UNREACHABLE, Doubt
@@ -17,7 +18,7 @@ from wipers.techniques import TECHNIQUES
 
 SPOKEN = [module for module in modules("agent") if module.name.startswith("agent.cli")]
 
-MADE = ("step.", "state.", "technique.basis.", "finding.", "matched.", "doubt.", "obstacle.", "why.")
+MADE = ("step.", "state.", "bay.", "technique.basis.", "finding.", "matched.", "doubt.", "obstacle.", "why.")
 """How the keys begin that are put together from a code."""
 
 
@@ -55,6 +56,7 @@ def test_words_made_of_a_kind_are_in_the_table() -> None:
     made |= {f"finding.{code}" for code in get_args(Finding)} | {f"matched.{code}" for code in get_args(Match)}
     made |= {f"doubt.{code}" for code in get_args(Doubt)} | {f"obstacle.{NAMELESS}"}
     made |= {f"{group}.{code}" for group in ("obstacle", "why") for code in UNREACHABLE}
+    made |= {f"bay.{state.value}" for state in BayState if state not in (BayState.REFUSED, BayState.ENDED)}
     assert made | {f"state.{state.value}" for state in State} <= WORDS.keys()
 
 
