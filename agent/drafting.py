@@ -10,6 +10,8 @@ from typing import Any
 
 from agent.forms import NOTHING, Form
 from certificates.consistency import check_order
+from certificates.encoding import encode
+from certificates.envelope import payload_type, wrap
 from certificates.errors import Refused, Untrusted
 from certificates.selectors import commitment
 from certificates.statements import Order, Selector
@@ -35,6 +37,13 @@ class Draft:
 
     order: Order
     selectors: tuple[Selector, ...]
+    payload: bytes
+    """The order's canonical bytes, which approvers sign."""
+
+    @property
+    def envelope(self) -> bytes:
+        """The order's envelope before anybody signed."""
+        return wrap(payload_type(Order), self.payload, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ def finish(form: Form, tree: dict[str, Any], selectors: tuple[Selector, ...]) ->
         check_order(order)
     except Untrusted as error:
         raise Refused(error.reason, **error.facts) from error
-    return Draft(order, selectors)
+    return Draft(order, selectors, encode(order))
 
 
 def _digest_of_order(form: Form) -> Callable[[Any, str], Any]:

@@ -18,7 +18,7 @@ from agent.matching import Matched, Pair, Terms, match
 from agent.packing import MOST_ASSETS, MOST_CARRIERS, Part, groups, pack
 from agent.surveying import Read, drive_id
 from certificates.encoding import canonical, digest, encode, read_field
-from certificates.envelope import MIB, seal
+from certificates.envelope import MIB
 from certificates.errors import Refused, Untrusted
 from certificates.statements import (
     DeviceIdentity,
@@ -94,7 +94,7 @@ def _told(stock: Stock, matched: Matched, drafts: tuple[Draft, ...]) -> Matching
         ignored_columns=stock.cards.ignored,
         surveys=tuple(sorted({read.digest for read in stock.reads})),
         drives=matched.drives,
-        orders=tuple(DraftedOrder(one.order.id, digest(one.order), len(one.order.carriers)) for one in drafts),
+        orders=tuple(DraftedOrder(one.order.id, digest(one.payload), len(one.order.carriers)) for one in drafts),
         matched=tuple(told for pair in pairs for told in pair.told(orders.get(pair.seen.drive.id))),
         noticed=matched.noticed,
     )
@@ -107,6 +107,9 @@ class _Clerk:
         self.form = form
         self._settings = settings
         self._stock = stock
+        self._defaults = _wire(settings.asset)
+        self._verification = _wire(settings.verification)
+        self._otherwise = _wire(settings.otherwise) if settings.otherwise else None
         self._numbered = {card.number: card for card in stock.cards.cards}
         known = {drive.id: drive.identity for read in stock.reads for drive in read.survey.drives}
         self._drives = frozenset(known)
@@ -131,7 +134,7 @@ class _Clerk:
             cards_left_out=cards,
             drives_left_out=drives,
             levels={grade: Level(getattr(settings.levels, grade.value)) for grade in Grade},
-            asset=self._defaults(),
+            asset=self._defaults,
             spoken_for=frozenset(self._spoken_for()),
         )
 
@@ -179,17 +182,13 @@ class _Clerk:
                 yield drive_id(found)
         yield from (card for card in own if isinstance(card, str))
 
-    def _defaults(self) -> dict[str, Any]:
-        table = json.loads(encode(self._settings.asset))
-        return {name: value for name, value in table.items() if name != "code_system"}
-
     def check_cards(self, pairs: Iterable[Pair]) -> None:
         """Note what is missing on the cards that go with a drive."""
         for card in {card.number: card for pair in pairs for card in pair.cards}.values():
             self._check_full(card)
 
     def _check_full(self, card: Card) -> None:
-        given = self._defaults() | card.facts
+        given = self._defaults | card.facts
         for name in REQUIRED:
             if name not in given:
                 also = f", or set from_survey.asset.{name}" if name in AssetDefaults.__dataclass_fields__ else ""
@@ -201,10 +200,9 @@ class _Clerk:
         facts = {name: value for name, value in card.facts.items() if name not in ("level", "destination")}
         fixed = {
             "card": card.number,
-            "code_system": self._settings.asset.code_system,
             "secrecy_declared_by": self._settings.secrecy_declared_by,
         }
-        return self._defaults() | facts | fixed
+        return self._defaults | facts | fixed
 
     def carrier(self, pair: Pair, level: Level, label: str) -> dict[str, Any]:
         """Return a drive as a carrier, in its wire form."""
@@ -219,18 +217,24 @@ class _Clerk:
             "policy": settings.policy,
             "card": pair.cards[0].number if pair.by == "drive-serial" else None,
             "chassis": {name: value for name, value in chassis.items() if value} or None,
-            "otherwise": json.loads(encode(settings.otherwise)) if settings.otherwise else None,
+            "otherwise": self._otherwise,
         }
         return {
             "id": seen.drive.id,
             "label": label,
             "assets": [card.number for card in pair.cards],
-            "identity": json.loads(encode(seen.drive.identity)),
+            "identity": _wire(seen.drive.identity),
             "hosts": list(dict.fromkeys((*_own_host(seen.read), *settings.hosts))),
             "level": level.value,
-            "verification": json.loads(encode(settings.verification)),
+            "verification": self._verification,
             "destination": min(wanted),
         } | {name: value for name, value in may_be.items() if value is not None}
+
+
+def _wire(statement: object) -> dict[str, Any]:
+    """Return the wire form of a statement as a tree."""
+    tree: dict[str, Any] = json.loads(encode(statement))
+    return tree
 
 
 def _own_host(read: Read) -> tuple[str, ...]:
@@ -256,7 +260,7 @@ def _drafts(
             tree["id"] = f"{tree.get('id')}-{number:03}"
         _check_room(tree)
         drafts.append(finish(form, tree, selectors if number == 1 else ()))
-        _check_size(drafts[-1].order)
+        _check_size(drafts[-1])
     return tuple(drafts)
 
 
@@ -290,8 +294,8 @@ def _check_room(tree: dict[str, Any]) -> None:
         )
 
 
-def _check_size(order: Order) -> None:
+def _check_size(made: Draft) -> None:
     """Refuse an order that nobody could read once everybody has signed it."""
-    size = len(seal(order, ())) + 256 * len(order.persons)
+    size = len(made.envelope) + 256 * len(made.order.persons)
     if size > MIB:
         raise Refused("document-too-large", size=size, most=MIB)

@@ -15,7 +15,7 @@ from agent.drafting import Draft, Means, draft
 from agent.files import PRIVATE, check_absent, read_file, write_new
 from agent.reading import Document, expect
 from certificates.encoding import digest, encode
-from certificates.envelope import MIB, seal
+from certificates.envelope import MIB
 from certificates.keyring import Chain, lacking, rule_for
 from certificates.statements import Order, PersonRole, Selector
 
@@ -91,10 +91,10 @@ def write_draft(screen: Screen, made: Draft, output: Path) -> None:
 def _write(path: Path, made: Draft) -> dict[str, Any]:
     """Write an order and its selectors, whose places are known to be free; return what there is to tell."""
     selectors = [selector_path(path, selector.carrier) for selector in made.selectors]
-    write_new(path, seal(made.order, ()))
+    write_new(path, made.envelope)
     for where, selector in zip(selectors, made.selectors, strict=True):
         write_new(where, encode(selector), PRIVATE)
-    return {"file": str(path), "digest": digest(made.order), "selectors": [str(where) for where in selectors]}
+    return {"file": str(path), "digest": digest(made.payload), "selectors": [str(where) for where in selectors]}
 
 
 def read_selectors(order: Path) -> dict[str, Selector]:
