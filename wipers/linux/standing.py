@@ -55,8 +55,9 @@ def _volume_carries(machine: Machine, device: BlockDevice, system: SystemDisks, 
     folder = sys_folder(machine, device.number)
     if folder is None or device.kernel_name in system.devices:
         return True
-    if device.layer == "partition" and whole_disk(folder).name in system.names:
-        return kind_of_part(machine, device) not in ORDINARY
+    is_beside = device.layer == "partition" and whole_disk(folder).name in system.names
+    if is_beside and kind_of_part(machine, device) not in ORDINARY:
+        return True
     if system.is_sure or device.layer == "zram":
         return False
     lies_on = identities_below(machine, folder)
