@@ -13,6 +13,10 @@ TICK = 0.05
 """Seconds between two looks at something that is waited for."""
 
 
+_REST = 0.25
+"""Seconds after which a thread that is not needed looks whether it is; whatever changes for it wakes it before."""
+
+
 class Measured(Protocol):
     """Whoever measures the work; called under the line's lock."""
 
@@ -56,7 +60,7 @@ class Line:
         with self._turn:
             while self._must_wait(number):
                 self._idle += 1
-                self._turn.wait(TICK)
+                self._turn.wait(_REST)
                 self._idle -= 1
                 if is_stopped():
                     return None
@@ -120,4 +124,4 @@ class Line:
     def _must_wait(self, number: int) -> bool:
         if self._is_over or self.broken is not None:
             return False
-        return self._is_held or number >= self._pacer.current.threads
+        return self._is_held or number >= self._pacer.threads

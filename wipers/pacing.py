@@ -6,8 +6,11 @@ in memory, and trials only go below it, so that memory is bounded by the start a
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from wipers.model import Advice
@@ -32,6 +35,40 @@ class Setting:
     """Chunks in the air at once."""
 
 
+class Company:
+    """The loops that are at work at once: each takes fewer threads the more there are.
+
+    Threads beyond twice the cores only wait for each other: with sixteen devices, one thread each is as fast as the
+    devices allow, and four each take half of that away.
+    """
+
+    def __init__(self, cores: int) -> None:
+        """Share so many cores."""
+        self._cores = cores
+        self._at_work = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """One more loop is at work meanwhile."""
+        with self._lock:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work -= 1
+
+    def bound(self, threads: int) -> int:
+        """Return how many of the threads that a loop would like it may use now; one alone has all of them."""
+        others = self._at_work > 1
+        return max(min(threads, 2 * self._cores // self._at_work), 1) if others else threads
+
+
+THIS_PROCESS = Company(os.cpu_count() or 1)
+"""All loops of this process, of whatever run: they share its cores and its interpreter's lock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How the loop runs."""
@@ -50,6 +87,8 @@ class Pace:
     """Waits so many seconds while the run rests."""
     trials: tuple[Setting, ...] = ()
     """Other settings to try, none larger than the one above; none: the pace stays as it is."""
+    company: Company = THIS_PROCESS
+    """Whom it shares the cores with."""
     grace_seconds: float = 30.0
     """Seconds that chunks in the air may take once the loop shall end; whoever takes longer hangs in the device."""
 
@@ -76,6 +115,7 @@ class Pacer:
     def __init__(self, pace: Pace) -> None:
         """Begin with the pace's own setting; without trials, or with one thread, stay there."""
         self._start = self.current = Setting(pace.chunk_size, pace.threads)
+        self._company = pace.company
         self._others = pace.trials if pace.threads > 1 else ()
         self._clock = pace.clock
         self._waiting = list(self._others)
@@ -84,6 +124,11 @@ class Pacer:
         self._moved = 0
         self._chosen_rate = 0.0
         self._chosen_at = 0.0
+
+    @property
+    def threads(self) -> int:
+        """Return how many chunks may be in the air now."""
+        return self._company.bound(self.current.threads)
 
     def done(self, size: int) -> None:
         """Count bytes that were moved; a span that is over is judged."""

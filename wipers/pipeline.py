@@ -171,7 +171,8 @@ class Loop:
         if self._is_inline:
             self._work_inline(line, make_deed, milestones)
         else:
-            self._work_in_team(line, make_deed, milestones)
+            with self.pace.company.joined():
+                self._work_in_team(line, make_deed, milestones)
         if line.broken is None:
             return line.mark
         if isinstance(line.broken, GivenUp) and milestones is not None and not line.is_abandoned:

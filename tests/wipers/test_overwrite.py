@@ -106,6 +106,15 @@ def test_a_dead_region_is_skipped_in_growing_strides_and_the_good_behind_it_is_r
     assert sum(size for _, _, size in told) == sum(one.extent.length for one in ranges)
 
 
+def test_bad_sectors_here_and_there_let_nothing_be_skipped() -> None:
+    """Only failures in a row are a dead region."""
+    bad = {(0, sector): "EIO" for sector in range(0, 8192, 32)}
+    simulated = Simulated(sizes=(1 << 22,), lies=Lies(bad_writes=bad))
+    told = overwritten(simulated, size=1 << 22)
+    assert {one.error for _, failures, _ in told for one in failures} == {"EIO"}
+    assert len(simulated.asked) == 1024
+
+
 def test_zones_are_written_in_order_after_their_reset_and_fail_from_the_first_failure_to_their_end() -> None:
     """A zone takes its next bytes and no others: there is nothing to close in on."""
     lies = Lies(bad_writes={(0, 40): "EIO"}, bad_resets={(0, 96): "EIO"})

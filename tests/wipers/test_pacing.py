@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,9 +15,10 @@ from tests.support.simulated_host import Plug, Simulated, SimulatedWriter
 from wipers import overwrite as overwriting
 from wipers import readback
 from wipers.buffers import Buffer
+from wipers.course import Chunk, chunks
 from wipers.model import Advice
 from wipers.overwrite import overwrite
-from wipers.pacing import Pace, Pacer, Setting, suited
+from wipers.pacing import Company, Pace, Pacer, Setting, suited
 from wipers.pipeline import Loop, Unstopped
 from wipers.readback import read_back_all
 
@@ -134,3 +138,38 @@ def test_fewer_threads_take_chunks_when_the_pace_says_so_and_all_are_done() -> N
     )
     assert simulated.storage.durable[0] == bytes(MIB)
     assert len(simulated.asked) == MIB // 512
+
+
+def test_the_more_devices_are_at_work_the_fewer_threads_each_has_and_more_again_as_others_end() -> None:
+    """Sixteen devices with four threads each wait for two cores and one lock: half the rate of one thread each."""
+    company = Company(cores=2)
+    pacer = Pacer(Pace(company=company))
+    with company.joined():
+        assert pacer.threads == 4
+        with company.joined():
+            assert pacer.threads == 2
+            with ExitStack() as others:
+                for _ in range(14):
+                    others.enter_context(company.joined())
+                assert pacer.threads == 1
+        assert pacer.threads == 4
+
+
+def test_loops_count_themselves() -> None:
+    """Whoever runs several devices has to do nothing for it."""
+    company, seen = Company(cores=1), set()
+    other = company.joined()
+
+    def deed(chunk: Chunk) -> None:
+        seen.add(threading.current_thread().name)
+        time.sleep(0.001)
+
+    def run() -> int:
+        return Loop(Pace(16, 4, company=company), Unstopped()).run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed)
+
+    assert run() == 1600
+    assert len(seen) == 4
+    seen.clear()
+    with other:
+        assert run() == 1600
+    assert seen == {"chunk-0"}
