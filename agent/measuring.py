@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from agent.drafting import Measured
 from certificates.errors import Refused
+from certificates.statements import Fact
 
 LUKS_MAGIC = b"LUKS\xba\xbe"
 LUKS_UUID = slice(168, 208)
@@ -41,6 +42,9 @@ def _measure(identity: dict[str, Any], selects: dict[str, Any], carrier: str) ->
             return _luks(identity, selects, carrier)
         case "device":
             facts = _device(identity, carrier)
+            return Measured(facts, 1, facts["size"])
+        case "volume":
+            facts = _volume(identity, carrier)
             return Measured(facts, 1, facts["size"])
     return Measured({}, 0, 0)
 
@@ -127,6 +131,8 @@ def _luks(identity: dict[str, Any], selects: dict[str, Any], carrier: str) -> Me
             header = file.read(512)
     elif isinstance(container, dict) and container.get("kind") == "device":
         facts, header = _device(container, carrier), b""
+    elif isinstance(container, dict) and container.get("kind") == "volume":
+        facts, header = _volume(container, carrier), b""
     else:
         return Measured({}, 0, 0)
     found: dict[str, Any] = {"container": facts}
@@ -150,3 +156,26 @@ def _device(identity: dict[str, Any], carrier: str) -> dict[str, Any]:
     if facts.get("wwn"):
         result["wwn"] = facts["wwn"]
     return result | {"size": int(facts["size"])}
+
+
+def _volume(identity: dict[str, Any], carrier: str) -> dict[str, Any]:
+    """Return the facts of the volume that `node` leads to, a link such as /dev/disk/by-partuuid/... or a name below
+    /dev/mapper, or of the one with the id that is written down. The node itself stays out of the order."""
+    from certificates.encoding import encode, parse
+    from certificates.statements import volume_of
+    from wipers.linux import LinuxHost
+
+    node = identity.pop("node", None)
+    targets = [one for one in LinuxHost(state_directory=Path(os.devnull)).list_targets() if one.kind == "volume"]
+    if isinstance(node, str):
+        wanted = os.stat(node).st_rdev
+        targets = [one for one in targets if os.stat(one.location).st_rdev == wanted]
+    else:
+        targets = [one for one in targets if Fact("uuid", str(identity.get("uuid"))) in one.facts]
+    if not targets:
+        raise Refused("carrier-not-found", carrier=carrier)
+    if len({one.unit for one in targets}) > 1:
+        what = ", ".join(sorted(one.location for one in targets))
+        raise Refused("carrier-ambiguous", carrier=carrier, count=len(targets), what=what)
+    found: dict[str, Any] = parse(encode(volume_of(targets[0].facts)))
+    return found

@@ -51,6 +51,7 @@ from certificates.statements.carriers import (
     SelectorCommitment,
     Verification,
     VolumeIdentity,
+    volume_of,
 )
 from certificates.statements.journal import (
     Advanced,
@@ -286,6 +287,7 @@ __all__ = [
     "Validation",
     "Verification",
     "VolumeIdentity",
+    "volume_of",
     "Word",
     "ComplementOf",
     "DraftedOrder",

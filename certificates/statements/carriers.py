@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from certificates.statements.basics import (
     Digest,
@@ -105,6 +106,25 @@ def _in_a_line(identity: DeviceIdentity | ImageIdentity) -> str:
         attached = "true" if identity.attached else "false"
         parts = (identity.filesystem, str(identity.inode), str(identity.size), attached, "")
     return "/".join((identity.kind, *(part.replace("%", "%25").replace("/", "%2F") for part in parts)))
+
+
+def volume_of(facts: Iterable[Fact]) -> VolumeIdentity:
+    """Return the identity whose facts these are; raises ValueError where they are no volume's."""
+    told = {fact.name: fact.value for fact in facts}
+    layer = next((layer for layer in get_args(Layer) if layer == told.get("layer")), None)
+    if layer is None:
+        raise ValueError(f"{told.get('layer')} makes no volume")
+    below = tuple(_from_line(value) for name, value in told.items() if name.startswith("on-"))
+    return VolumeIdentity(layer, told["uuid"], int(told["offset"]), int(told["size"]), below)
+
+
+def _from_line(line: str) -> DeviceIdentity | ImageIdentity:
+    kind, *parts = (part.replace("%2F", "/").replace("%25", "%") for part in line.split("/"))
+    if kind == "device":
+        vendor, model, serial, wwn, size = parts
+        return DeviceIdentity(vendor, model, serial, wwn or None, int(size))
+    filesystem, inode, size, attached, _ = parts
+    return ImageIdentity(filesystem, int(inode), int(size), attached == "true")
 
 
 @dataclass(frozen=True, slots=True)

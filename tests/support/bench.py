@@ -19,6 +19,7 @@ from certificates.statements import (
     DeviceIdentity,
     Evidence,
     FullVerification,
+    Identity,
     ImageIdentity,
     Level,
     LuksIdentity,
@@ -162,7 +163,7 @@ def image_identity(path: Path) -> ImageIdentity:
     return ImageIdentity(uuid, found.st_ino, found.st_size, attached=False)
 
 
-def carrier_of(identity: ImageIdentity | DeviceIdentity | LuksIdentity, technique: str | None = None) -> Carrier:
+def carrier_of(identity: Identity, technique: str | None = None) -> Carrier:
     """An order to clear it and read everything back; for a container it attests the conditions of crypto erase."""
     return Carrier(
         id="c1",

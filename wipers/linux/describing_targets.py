@@ -14,23 +14,26 @@ from wipers.linux.drive import describe_drive, why_unaddressable
 from wipers.linux.identity import device_facts, residual_of
 from wipers.linux.layers import below, members_of, node_name
 from wipers.linux.machine import Machine, attribute, devno, entries, number, sys_folder
-from wipers.linux.volumes import controller_residual, is_volume, volume_residual
+from wipers.linux.volumes import controller_residual, is_volume, kind_of_part, volume_residual
+from wipers.linux.zones import gaps_in, zones_at
 from wipers.model import Target
 
 
 def bare_target(machine: Machine, one: Candidate) -> Target:
     """The candidate with its facts and nothing more."""
     device = one.device
+    gap = gaps_in(zones_at(str(machine.dev / device.name), device.size)) if device.zoned else 0
     return Target(
         kind=one.kind,
         location=str(machine.dev / device.name),
         facts=facts_of_candidate(machine, device, one.loop, device.size),
         unit=unit_of_candidate(machine, one),
         media=device.media,
-        size=device.size,
+        size=device.size - gap,
         header_size=0,
         sector_size=device.sector_size,
         objects=1,
+        residual=(Residual("zone-gaps", gap),) if gap else (),
     )
 
 
@@ -38,7 +41,7 @@ def described(machine: Machine, one: Candidate, target: Target) -> Target:
     """The target with what a run must know: what stays unreached, what its drive objects to, what certificates say."""
     told = _drive_of(machine, one.device)
     facts, residual, obstacles = describe_drive(machine, told) if told is not None else ((), (), ())
-    found = (*residual_of(one.device.media), *_more_residual(machine, one.device), *residual)
+    found = (*target.residual, *residual_of(one.device.media), *_more_residual(machine, one.device), *residual)
     return replace(
         target,
         obstacles=tuple(dict.fromkeys((*target.obstacles, *obstacles))),
@@ -98,7 +101,6 @@ def _description(machine: Machine, one: Candidate) -> tuple[Fact, ...]:
     """What a certificate says of the device beside its identity; nothing of what lies on it."""
     device = one.device
     folder = sys_folder(machine, device.number)
-    told = device.layer in {"drive", "multipath"}
     pairs = {
         "vendor": device.vendor,
         "model": device.model,
@@ -110,7 +112,7 @@ def _description(machine: Machine, one: Candidate) -> tuple[Fact, ...]:
         "removable": "yes" if device.is_removable else "",
         "read-only": "yes" if device.is_read_only else "",
         "partitions": str(len(device.partitions)) if device.partitions else "",
-        "sequence": str(device.sequence) if device.sequence and told else "",
+        "sequence": str(device.sequence) if device.sequence else "",
         "backing-file": one.loop.path if one.loop is not None else "",
         **(_layers(machine, device, folder) if folder is not None else {}),
     }
@@ -131,6 +133,8 @@ def _layers(machine: Machine, device: BlockDevice, folder: Path) -> dict[str, st
                 "members": ", ".join(one.name for one in holding),
                 "members-not-reached": ", ".join(others),
             }
+        case "partition":
+            return {"type": kind_of_part(machine, device)}
         case "lvm" | "dm-crypt" | "device-mapper":
             return {"mapping": printable(attribute(folder / "dm" / "name")), "members": names}
     return {}
