@@ -22,11 +22,17 @@ NAMES = (
     "LAB-USB",
     "LAB-UAS",
     "LAB-VIRTIO",
+    "LAB-PAIR",
+    "LAB-PAIR-2",
+    "LAB-PAIR-3",
+    "LAB-ZNS",
 )
 """Serial numbers, and names of the images."""
 BAD_SECTOR = 5000
 """The one sector of the sick drives that takes no write."""
 WWN = 0x5000C50015EA71AC
+ZONE_SIZE, ZONE_CAPACITY = MIB, 768 << 10
+"""Bytes of a zone of the ZNS drive, and how many of them can be written."""
 
 
 @contextmanager
@@ -60,6 +66,18 @@ def _words(folder: Path) -> Iterator[str]:
     yield from disk(folder / "LAB-USB", "LAB-USB", "usb-storage,bus=usb.0")
     yield from disk(folder / "LAB-UAS", "LAB-UAS", "scsi-hd,bus=uas.0")
     yield from disk(folder / "LAB-VIRTIO", "LAB-VIRTIO")
+    # One controller with three namespaces; the third has metadata between its blocks, which Linux does not address.
+    yield from ("-device", "nvme-subsys,id=pairs", "-device", "nvme,id=pair,serial=LAB-PAIR,subsys=pairs")
+    for number, name, format_ in ((1, "LAB-PAIR", ""), (2, "LAB-PAIR-2", ""), (3, "LAB-PAIR-3", ",ms=8,mset=1")):
+        yield from ("-drive", f"file={folder / name},if=none,id={name},format=raw,cache=none")
+        yield from ("-device", f"nvme-ns,drive={name},bus=pair,nsid={number}{format_}")
+    # Zones that must be filled in order, each with a part behind which no block lies; two may be begun at a time.
+    zoned = (
+        f"zoned=on,zoned.zone_size={ZONE_SIZE},zoned.zone_capacity={ZONE_CAPACITY},zoned.max_active=2,zoned.max_open=2"
+    )
+    yield from ("-device", "nvme-subsys,id=zones", "-device", "nvme,id=zns,serial=LAB-ZNS,subsys=zones")
+    yield from ("-drive", f"file={folder / 'LAB-ZNS'},if=none,id=LAB-ZNS,format=raw,cache=none")
+    yield from ("-device", f"nvme-ns,drive=LAB-ZNS,bus=zns,nsid=1,{zoned}")
 
 
 def _sick(folder: Path, name: str, device: str) -> Iterator[str]:

@@ -106,6 +106,8 @@ def make_project_image(image: Path) -> None:
     for room in ("agent", "wipers", "certificates", "server_stub", "tests"):
         # __pycache__ comes along, with its times: the guest is slow at compiling.
         shutil.copytree(ROOT / room, staged / room, ignore=shutil.ignore_patterns("vectors"))
+    # What was never imported here is compiled as well, for the same reason.
+    _run(sys.executable, "-m", "compileall", "-q", staged)
     shutil.copy2(ROOT / "pyproject.toml", staged)
     make_image(staged, image)
     shutil.rmtree(staged)

@@ -12,7 +12,7 @@ from tests.lab.reports import Outcomes, listed
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 
 
-@pytest.mark.parametrize("test", listed())
+@pytest.mark.parametrize("test", listed(), ids=str)
 def test_in_the_guest(test: str, outcomes: Outcomes) -> None:
     """A test that was not run, or was skipped there, has failed."""
     failure = outcomes.failure_of(test)
