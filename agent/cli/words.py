@@ -343,7 +343,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.waiting": ("waits for its turn", "等待轮到"),
     "state.paused": ("paused", "已暂停"),
     "state.too-hot": ("too hot, waits", "温度过高，等待降温"),
-    "state.slow": ("slower than allowed", "低于最低速率"),
     "state.retrying": ("tries bad places again", "重试坏区"),
     "state.settling": ("flushes", "刷写缓存"),
     "state.re-proving": ("reads a part back before it goes on", "续作前抽查已写部分"),
@@ -355,6 +354,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.unsigned": ("awaits signatures", "待签名"),
     "state.unregistered": ("not registered; submit", "未登记，待提交"),
     "state.registered": ("registered", "已登记"),
+    **OF_VERIFY,
 }
 """Key -> (English, Chinese)."""
 
@@ -363,4 +363,3 @@ def say(key: str, language: Language, /, **facts: object) -> str:
     """Return a word or sentence in the reader's language, filled with facts."""
     english, chinese = WORDS[key]
     return (chinese if language == "zh" else english).format(**facts)
-    **OF_VERIFY,
