@@ -29,6 +29,7 @@ MOST_LINKS = 40
 BLKSSZGET = 0x1268
 BLKFLSBUF = 0x1261
 BLKGETSIZE64 = 0x80081272
+BLKGETDISKSEQ = 0x80081280
 LOOP_GET_STATUS64 = 0x4C05
 FS_IOC_GETFSUUID = 0x80111500
 LOOP_STATUS = struct.Struct("=QQQQQIIII64s64s32sQQ")
@@ -96,6 +97,8 @@ class Medium:
     whole: int | None = None
     """Number of the disk that it is a part of."""
     backing: Backing | None = None
+    sequence: int = 0
+    """Number that the kernel gave it when it appeared."""
     content: dict[int, bytes] = field(default_factory=dict)
     """What lies at which offset; zeros elsewhere."""
     is_gone: bool = False
@@ -477,6 +480,9 @@ def _answer(kernel: Kernel, opened: _Opened | File, request: int) -> bytes:
             return struct.pack("=Q", 0 if medium.is_gone else medium.size)
         case _ if request == BLKSSZGET:
             return struct.pack("=i", medium.sector)
+        case _ if request == BLKGETDISKSEQ:
+            whole = kernel.media.get(medium.whole, medium) if medium.whole is not None else medium
+            return struct.pack("=Q", whole.sequence)
         case _ if request == BLKFLSBUF:
             return b""
         case _ if request == LOOP_GET_STATUS64 and medium.backing is not None:

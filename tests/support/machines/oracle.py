@@ -58,7 +58,7 @@ def on_volume(host: Host, thing: Thing) -> Ruling:
             return Ruling("refused", f"{one.name} keeps its blocks elsewhere")
         if one.kind == "loop" and (why := _against_file(host, one)):
             return Ruling("refused", why)
-    if any(name in host.shared for name in thing.below):
+    if any(name in host.shared for one in (thing, *under) for name in one.below):
         return Ruling("refused", "another mapping may have the same blocks")
     written = {name for name, flags in host.opened if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_EXCL}
     if written & {one.name for one in under}:

@@ -283,7 +283,12 @@ def two_bridges_of_one_wwn(rig: Rig) -> None:
     rig.sata("sda", "WWN-A")
     rig.mount(rig.part("sda", 1), "/")
     for name, port in (("sdb", 2), ("sdc", 3)):
-        words: dict[str, Any] = {"vendor": "ASMT", "model": "2115", "page": "00000000000000000000", "wwid": "naa.5000000000000001"}
+        words: dict[str, Any] = {
+            "vendor": "ASMT",
+            "model": "2115",
+            "page": "00000000000000000000",
+            "wwid": "naa.5000000000000001",
+        }
         rig.usb(name, "00000000000000000000", 1000 * GIB, port=port, **words)
 
 

@@ -44,6 +44,7 @@ class Rig:
         self._mounts: dict[str, list[str]] = {}
         self._swaps: list[str] = []
         self._extended = 0
+        self._sequence = 0
         for folder in ("sys/block", "sys/class/block", "sys/dev/block", "sys/fs/btrfs", "proc/self/ns", "dev", "runs"):
             self.kernel.folder(folder)
         self.kernel.put("proc/self/ns/mnt", Link("mnt:[4026531840]"))
@@ -80,6 +81,7 @@ class Rig:
             "queue__logical_block_size": str(sector),
             "queue__physical_block_size": str(physical or sector),
             "queue__zoned": "none",
+            "diskseq": str(self._next_sequence()),
             "uevent": _uevent(number, f"DEVNAME={node}", "DEVTYPE=disk"),
             **attributes,
         }
@@ -91,7 +93,7 @@ class Rig:
             self.kernel.link(f"{folder}/device", f"sys/devices/{device}")
         for place, key in (("block", name), ("class/block", name), ("dev/block", number)):
             self.kernel.link(f"sys/{place}/{key}", folder)
-        medium = Medium(unit or name, size, sector, is_read_only=told["ro"] == "1")
+        medium = Medium(unit or name, size, sector, is_read_only=told["ro"] == "1", sequence=self._sequence)
         if told["hidden"] != "1":
             self.kernel.put(f"dev/{node}", Node(numbered(number)))
         self.kernel.media[numbered(number)] = medium
@@ -101,6 +103,8 @@ class Rig:
         """A device that is no block device: on which bus it is, and its attributes."""
         self.kernel.folder(f"sys/{kind}/{bus}")
         self.kernel.link(f"sys/devices/{folder}/subsystem", f"sys/{kind}/{bus}")
+        if kind == "class":
+            self.kernel.link(f"sys/class/{bus}/{folder.rpartition('/')[2]}", f"sys/devices/{folder}")
         self._told(f"sys/devices/{folder}", attributes)
 
     def part(self, disk: str, part: int, size: int = 0, *, start: int = 0, name: str = "", kind: str = "") -> str:
@@ -427,6 +431,11 @@ class Rig:
         for name, value in attributes.items():
             within, _, last = name.replace("__", "/").rpartition("/")
             self.kernel.folder(f"{folder}/{within}" if within else folder)[last] = File(f"{value}\n".encode())
+
+    def _next_sequence(self) -> int:
+        """Number that the kernel gives a medium when it appears (Documentation/ABI/testing/sysfs-block, diskseq)."""
+        self._sequence += 1
+        return self._sequence
 
     def _most_minors(self, disk: str) -> int:
         return 7 if disk.startswith("mmcblk") else 15

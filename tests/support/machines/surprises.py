@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from certificates.errors import Refused
 from certificates.statements import DeviceIdentity, ImageIdentity, VolumeIdentity
@@ -24,7 +25,7 @@ def surprised(host: Host, identity: DeviceIdentity | ImageIdentity | VolumeIdent
     name = min(ruling.nodes)
     unit = host.rig.medium(name).unit
     kind = host.chance.choice(sorted(_SURPRISES) if isinstance(identity, DeviceIdentity) else ["mounted"])
-    if kind == "replaced" and not name.startswith("sd"):
+    if kind in {"replaced", "cloned"} and not name.startswith("sd"):
         kind = "mounted"
     happen = _SURPRISES[kind]
     when = host.chance.choice(("between", "during"))
@@ -74,6 +75,24 @@ def _replaced(host: Host, name: str) -> None:
     host.rig.usb(name, "ANOTHER", size, port=40, number=number)
 
 
+def _cloned(host: Host, name: str) -> None:
+    """It is pulled out, and another disk takes its name and number that calls itself just as it did."""
+    rig = host.rig
+    number, size, letter = rig.numbers[name], rig.medium(name).size, ord(name[-1]) - 96
+    vendor, model, serial, wwn, _ = rig.identities[name]
+    rig.unplug(name)
+    place = f"pci0000:00/0000:00:17.0/ata{letter}/host{letter}/target{letter}:0:0/{letter}:0:0:0"
+    words: dict[str, Any] = {
+        "vendor": vendor,
+        "model": model,
+        "serial": serial,
+        "wwid": wwn,
+        "unit": "a clone",
+        "number": number,
+    }
+    rig.scsi(name, place, size, **words)
+
+
 def _pulled(host: Host, name: str) -> None:
     """It leaves the machine."""
     host.rig.unplug(name)
@@ -88,6 +107,7 @@ def _taken(host: Host, name: str) -> None:
 _SURPRISES: dict[str, Callable[[Host, str], None]] = {
     "mounted": _mounted,
     "replaced": _replaced,
+    "cloned": _cloned,
     "pulled": _pulled,
     "taken": _taken,
 }
