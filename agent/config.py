@@ -9,8 +9,11 @@ from typing import Any
 
 from agent.authorize import Policy
 from certificates.errors import Refused
+from wipers.care import Care
 
 DURATIONS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LEAST_CARE = {"min_rate": 1, "max_temperature": 20, "max_errors": 0}
+"""Bytes a second, degrees Celsius, number: below that a rule would stop every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Config:
     """Whether --site and EXPUNGE_CONFIG are allowed besides /etc/expunge."""
     policy: Policy = field(default_factory=Policy)
     """Authorisation policy."""
+    care: Care = field(default_factory=Care)
+    """When a run rests and when it gives a device up."""
     kill_switch: str = "kill-switch"
     """File whose presence stops every start and resume, relative to the state directory."""
     least_free: int = 16 << 20
@@ -41,19 +46,40 @@ def read_config(text: str, where: str) -> Config:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _wrong(where, str(error)) from error
-    site, policy = dict(tree.pop("site", {})), dict(tree.pop("policy", {}))
+    site, policy, care = (_table(tree, name, where) for name in ("site", "policy", "care"))
     if tree:
         raise _wrong(where, f"{min(tree)} is not a known table")
-    config = _take(Config, site, where, "site", exclude={"policy"})
+    config = _take(Config, site, where, "site", exclude={"policy", "care"})
     if "keyring_root" not in config:
         raise _wrong(where, "site.keyring_root is missing")
     if "max_hold_age" in policy:
         policy["max_hold_age"] = _duration(policy["max_hold_age"], where)
-    return Config(**config, policy=Policy(**_take(Policy, policy, where, "policy")))
+    return Config(**config, policy=Policy(**_take(Policy, policy, where, "policy")), care=_care(care, where))
+
+
+def _table(tree: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """Take a table out of the tree; empty where there is none."""
+    found = tree.pop(name, {})
+    if not isinstance(found, dict):
+        raise _wrong(where, f"{name} must be a table")
+    return dict(found)
+
+
+def _care(table: dict[str, Any], where: str) -> Care:
+    """Return the rules of care; one that no device could keep is an error of whoever wrote it."""
+    rules = _take(Care, table, where, "care", exclude={"window_seconds", "poll_seconds"})
+    for name, least in LEAST_CARE.items():
+        if name in rules and rules[name] < least:
+            raise _wrong(where, f"care.{name} must be {least} or more")
+    return Care(**rules)
 
 
 def _take(
-    kind: type[Config] | type[Policy], table: dict[str, Any], where: str, name: str, exclude: set[str] | None = None
+    kind: type[Config] | type[Policy] | type[Care],
+    table: dict[str, Any],
+    where: str,
+    name: str,
+    exclude: set[str] | None = None,
 ) -> dict[str, Any]:
     """Return the table's values, having checked names and types against the dataclass."""
     fields = {f.name: f.type for f in kind.__dataclass_fields__.values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 
 from agent.authorize import reauthorize
 from agent.carrying import Hands, Result, conclude, finish, repair_ledger
@@ -12,7 +12,7 @@ from agent.signing import check_speaker
 from agent.site import Site
 from agent.together import Part, carry_all
 from agent.wishes import forget_cancelled, going
-from agent.workflow import Begun, behind, carry_out, late
+from agent.workflow import Begun, carry_out, late
 from certificates import bundle
 from certificates.encoding import decode
 from certificates.envelope import Sealed, unseal, unwrap
@@ -54,14 +54,12 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         warrant = reauthorize(order, start, folder.selector(), around)
         if replay(journal.entries).is_concluded:
             return conclude(site, folder, site.journals.take_up(folder.sequence), warrant, hands.executor)
-        with ExitStack() as door:
-            writer = door.enter_context(_open_again(site, warrant, folder))
+        with _open_again(site, warrant, folder) as writer, going(folder):
             # Taken up only now: until the target was free, another process may have written to the journal.
             begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
             forget_cancelled(folder)
-            door.enter_context(going(folder))
             observer = hands.observe(folder.sequence, carrier, folder.plan())
-            return behind(door.pop_all(), lambda: carry_out(site, begun, writer, hands, observer))
+            return carry_out(site, begun, writer, hands, observer)
     except Unregistered:
         raise
     except Failure as error:

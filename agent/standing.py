@@ -14,7 +14,17 @@ from agent.submission import awaited, open_certificate
 from agent.wishes import is_going, is_paused
 from certificates import bundle
 from certificates.errors import Failure
-from certificates.statements import Advanced, Began, Certificate, Claim, Interrupted, Recorded, RefusedRun, Resumed
+from certificates.statements import (
+    Advanced,
+    Began,
+    Certificate,
+    Claim,
+    Interrupted,
+    Recorded,
+    RefusedRun,
+    Reproved,
+    Resumed,
+)
 from wipers.model import Plan
 from wipers.progress import replay
 
@@ -130,6 +140,8 @@ def _progress(journal: Journal) -> tuple[State, str]:
                 step, position = event.step, 0
             case Advanced():
                 step, position = event.step, event.position
+            case Reproved() if event.mismatched:
+                step, position = event.step, 0
             case Recorded():
                 step, position = event.record.step, 0
     where = f"step {step + 1}, byte {position:,}" if step is not None else ""

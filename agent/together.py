@@ -70,8 +70,7 @@ def carry_all(
     """Return how each part ended, in their order; at most `at_once` go on at a time (none: all).
 
     A bug in one is its own result, but for a single part, whose error is raised. After a stop a device that does not
-    answer within `patience` seconds is left to itself: its journal knows how far it came, and its descriptor stays open
-    until the process ends, for a thread may still be writing through it.
+    answer within `patience` seconds is left to itself: its journal knows how far it came.
     """
     if not parts:
         return ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from agent import handover
@@ -15,7 +16,7 @@ from agent.runs import RunFolder
 from agent.site import Site
 from agent.together import Part, carry_all
 from agent.version import TOOL_ID
-from agent.wishes import Wishes, forget, going
+from agent.wishes import INTERVAL, Wishes, forget, going
 from certificates.encoding import digest
 from certificates.envelope import unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
@@ -117,25 +118,11 @@ def _part(site: Site, begun: Begun, door: ExitStack, writer: Writer, hands: Hand
     observer = hands.observe(sequence, carrier, begun.folder.plan())
 
     def go() -> Result:
-        return hands.told(behind(door, lambda: carry_out(site, begun, writer, hands, observer)))
+        with door:
+            result = carry_out(site, begun, writer, hands, observer)
+        return hands.told(result)
 
     return Part(carrier, sequence, go)
-
-
-_LEFT_OPEN: list[ExitStack] = []
-"""What hangs on doors of devices that no longer answer."""
-
-
-def behind(door: ExitStack, act: Callable[[], Result]) -> Result:
-    """Return how a carrier ended, its target given back; but never one that hangs.
-
-    A thread of the engine may come back from that one, and would then write through a number that is another device's.
-    """
-    with door:
-        result = act()
-        if isinstance(result.failure, Interrupted) and result.failure.reason == "target-hangs":
-            _LEFT_OPEN.append(door.pop_all())
-    return result
 
 
 def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
@@ -143,12 +130,23 @@ def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: 
     warrant, folder, journal = begun.warrant, begun.folder, begun.journal
     progress = replay(journal.read().entries)
     wishes = Wishes(folder, hands.stop)
+    _wait_while_paused(wishes, observer)
     try:
         execute(warrant, folder.plan(), writer, ports_of(site, begun, wishes, observer), progress)
     except (Refused, Interrupted) as error:
         return Result(warrant.carrier.id, folder.sequence, None, None, wishes.told(late(error)))
     forget(folder)
     return conclude(site, folder, journal, warrant, hands.executor)
+
+
+def _wait_while_paused(wishes: Wishes, observer: Observer | None) -> None:
+    """Return when nobody wants the run to wait, or it shall end: one that resumes paused writes nothing before."""
+    while wishes.is_paused() and not wishes.is_set():
+        with suppress(Exception):
+            tell = getattr(observer, "entered", None)
+            if tell is not None:
+                tell("paused")
+        time.sleep(INTERVAL)
 
 
 def ports_of(site: Site, begun: Begun, wishes: Wishes, observer: Observer | None) -> Ports:
@@ -164,6 +162,8 @@ def ports_of(site: Site, begun: Begun, wishes: Wishes, observer: Observer | None
         observer=observer,
         stop=wishes,
         now=site.clock,
+        care=site.config.care,
+        gate=wishes,
     )
 
 

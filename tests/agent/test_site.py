@@ -16,6 +16,7 @@ from agent.live import check_safe, find_site, parts_of_site
 from certificates.encoding import digest
 from certificates.errors import Failure, Refused
 from tests.support.agent_site import Agent, agent, approved, order
+from wipers.care import Care
 
 ROOT = digest(b"root")
 PLAIN = f'[site]\nkeyring_root = "{ROOT}"\n'
@@ -122,6 +123,11 @@ def test_for_root_the_ledger_and_all_that_must_not_be_forgotten_are_roots_too(tm
         (PLAIN + "[colours]\n", "colours is not a known table"),
         (PLAIN + '[policy]\nmax_hold_age = "soon"\n', "policy.max_hold_age must be"),
         (PLAIN + "[policy]\ncarriers_per_hour = true\n", "policy.carriers_per_hour must be of type int"),
+        (PLAIN + "[care]\nmax_heat = 60\n", "care.max_heat is not a known key"),
+        (PLAIN + "[care]\nwindow_seconds = 1\n", "care.window_seconds is not a known key"),
+        (PLAIN + "[care]\nmin_rate = 0.5\n", "care.min_rate must be of type int"),
+        (PLAIN + "[care]\nmax_temperature = 0\n", "care.max_temperature must be 20 or more"),
+        ("care = 1\n" + PLAIN, "care must be a table"),
     ],
 )
 def test_a_wrong_configuration_names_the_key(text: str, told: str) -> None:
@@ -136,3 +142,10 @@ def test_a_configuration_is_read_with_its_policy() -> None:
     config = read_config(PLAIN + '[policy]\nmax_hold_age = "2d"\nhas_register = false\n', "config.toml")
     assert config.policy.max_hold_age == timedelta(days=2)
     assert not config.policy.has_register
+
+
+def test_rules_of_care_are_read_and_none_is_made_up() -> None:
+    """A limit that nobody set must end no run."""
+    assert read_config(PLAIN, "config.toml").care == Care()
+    rules = "[care]\nmin_rate = 1_000_000\nmax_temperature = 60\nmax_errors = 0\n"
+    assert read_config(PLAIN + rules, "config.toml").care == Care(1_000_000, 60, 0)

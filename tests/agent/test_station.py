@@ -274,7 +274,7 @@ def test_a_disk_that_does_not_answer_is_told_and_left(bench: Bench) -> None:
     bench.order(1)
     bench.plug(1)
     bench.until_state(1, BayState.AWAITS)
-    bench.station._run = lambda bay, text: forever.wait(30)  # type: ignore[method-assign, assignment, return-value]
+    bench.station._run = lambda bay, text: forever.wait(30)  # type: ignore[method-assign]
     bench.station.say("LABEL-C-1")
     bench.desk.stop.set()
     bench.station._clock = time.monotonic

@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from agent import workflow
+from agent import wishes, workflow
 from agent.carrying import Hands, Result
+from agent.gauge import Board
 from agent.resuming import resume
 from agent.together import Part, carry_all
 from agent.workflow import Chosen
 from certificates.audit import Sign, audit_all
 from certificates.errors import Interrupted, Unproven
-from certificates.statements import Outcome
+from certificates.statements import ImageIdentity, Media, Outcome
 from certificates.trust import Trust, TrustedLog
 from tests.support import world
-from tests.support.agent_site import Agent, agent, approved, carrier, order
-from tests.support.simulated_host import Lies
+from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
+from tests.support.simulated_host import Lies, Simulated
 from wipers.model import Plan
 
 NAMES = ("C-1", "C-2", "C-3", "C-4", "C-5", "C-6")
@@ -228,3 +229,61 @@ def test_a_device_is_given_back_as_soon_as_it_ended(tmp_path: Path) -> None:
     watch.ended = lambda result: seen.append(list(closed))  # type: ignore[method-assign]
     run(desk, approved(order(carrier("C-1"), carrier("C-2"), witnesses=())), watch)
     assert seen == [["C-2"], ["C-2", "C-1"]]
+
+
+def test_a_paused_run_writes_nothing_until_it_may_go_on_and_the_others_do(tmp_path: Path) -> None:
+    """One wish for one drive, in the middle of its pass; and what the run is at reaches whoever watches."""
+    desk = agent(tmp_path, "C-1", "C-2")
+    desk.machine.carriers["C-1"] = (Simulated("image", (8 << 20,), media=Media.OPAQUE, serial="C-1", more=FACTS),)
+    identity = ImageIdentity(FACTS[0].value, 12, 8 << 20, attached=True)
+    made = order(carrier("C-1", identity=identity), carrier("C-2"), witnesses=())
+    board = Board()
+    lifted_at: list[int] = []
+
+    def lift_later() -> None:
+        while (gauge := board.gauge(1)) is None or gauge.state != "paused" or board.gauges[1].state != "ended":
+            time.sleep(0.01)
+        lifted_at.append(gauge.position)
+        wishes.lift(desk.site, "1")
+
+    class Pausing(Board):
+        def of(self, sequence: int, carrier: str, plan: Plan) -> Any:
+            if carrier == "C-1":
+                wishes.pause(desk.site, "1")
+            return board.of(sequence, carrier, plan)
+
+        def ended(self, result: Result) -> None:
+            board.ended(result)
+
+    lifter = threading.Thread(target=lift_later, daemon=True)
+    lifter.start()
+    key = world.signer("P-0230")
+    hands = Hands(key, Pausing(), desk.stop)
+    results = workflow.run(
+        desk.site, Chosen(approved(made), {}), key, hands, confirm=lambda one: one.warrant.carrier.label
+    )
+    lifter.join(10)
+    assert [one.failure for one in results] == [None, None]
+    assert lifted_at == [0]
+
+
+def test_one_carrier_is_cancelled_and_the_others_go_on(tmp_path: Path) -> None:
+    """Also one that is paused: it need not be lifted first."""
+    desk = agent(tmp_path, "C-1", "C-2", "C-3")
+
+    class Cancelling(Board):
+        def of(self, sequence: int, carrier: str, plan: Plan) -> Any:
+            if carrier != "C-3":
+                wishes.pause(desk.site, carrier)
+                wishes.cancel(desk.site, carrier)
+            return super().of(sequence, carrier, plan)
+
+    made = order(carrier("C-1"), carrier("C-2"), carrier("C-3"), witnesses=())
+    key = world.signer("P-0230")
+    hands = Hands(key, Cancelling(), desk.stop)
+    results = workflow.run(
+        desk.site, Chosen(approved(made), {}), key, hands, confirm=lambda one: one.warrant.carrier.label
+    )
+    told = [one.failure.reason if isinstance(one.failure, Interrupted) else None for one in results]
+    assert told == ["cancelled", "cancelled", None]
+    assert [one.failure for one in desk.resume()] == [None, None]
