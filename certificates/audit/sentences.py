@@ -95,6 +95,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "the bytes of {count} blocks are in the bundle ({size} bytes), and every one is what the pattern gives there",
         "证据包内含 {count} 块的原始数据（{size} 字节），每一字节均与覆写模式一致",
     ),
+    "profiles-hold": (
+        "{count} speed profiles fit their records; slowest, average, fastest: {speeds}",
+        "{count} 份速度曲线与记录相符；最低、平均、最高：{speeds}",
+    ),
     "receipt-holds": (
         "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
         "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",

@@ -58,6 +58,14 @@ def _tell_seen(value: str, language: Language) -> str:
     return _join(told, language, "；")
 
 
+def _tell_speeds(value: str, language: Language) -> str:
+    told = []
+    for part in value.split(", "):
+        act, *rates = part.split(":")
+        told.append(term("speed", act, language, **{f"n{at}": _grouped(rate) for at, rate in enumerate(rates)}))
+    return _join(told, language, "；")
+
+
 def _grouped(count: str) -> str:
     return number(int(count)) if count.isdecimal() else count
 
@@ -78,6 +86,7 @@ _TOLD: dict[str, Callable[[str, Language], str]] = {
     "missing": _tell_people,
     "why": _tell_reasons,
     "seen": _tell_seen,
+    "speeds": _tell_speeds,
     "check": _of("check-name"),
     "chosen": _of("seed"),
 }

@@ -18,6 +18,7 @@ from certificates.audit.documents import (
 )
 from certificates.audit.dossier import Blocked, Broken, Dossier
 from certificates.audit.findings import Audit, Basis, Finding, Report, Verdict, fails, holds, unknown, worst
+from certificates.audit.profiles import check_profiles
 from certificates.audit.records import Reread, check_claim, check_journal, check_medium
 from certificates.audit.runs import End, compare_runs, read_end
 from certificates.audit.samples import check_samples
@@ -40,6 +41,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("journal", check_journal),
     ("evidence", check_claim),
     ("samples", check_samples),
+    ("profile", check_profiles),
     ("receipt", check_registered),
     ("validation", check_validation),
 )

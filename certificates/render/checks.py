@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from certificates.render.words import Language, number, say, share, term
 from certificates.statements import (
     Check,
     ConstantPattern,
+    Entry,
     Evidence,
     FullReadBack,
     KeyGone,
     OverwriteRecord,
     Pattern,
     RepeatedPattern,
+    Reproved,
+    Revisited,
     SampledReadBack,
     StepRecord,
 )
@@ -34,6 +38,21 @@ def tell_record(record: StepRecord, language: Language) -> str:
     if record.resumed:
         parts.append(say("word.resumed", language, count=number(record.resumed)))
     return ("；" if language == "zh" else "; ").join(parts)
+
+
+def tell_course(journal: Iterable[Entry], language: Language) -> list[str]:
+    """Return what befell the steps on their way: what was proved again after a stop, what was tried again."""
+    events = [entry.event for entry in journal]
+    proved = [event for event in events if isinstance(event, Reproved)]
+    again = {event.step: event for event in events if isinstance(event, Revisited)}
+    told = []
+    if proved:
+        facts = {"blocks": sum(one.blocks for one in proved), "bad": sum(one.mismatched for one in proved)}
+        told.append(say("word.reproved", language, **{name: number(count) for name, count in facts.items()}))
+    if again:
+        left = sum(event.failed_size for event in again.values())
+        told.append(say("word.revisited", language, left=number(left)))
+    return told
 
 
 def _bytes(pattern: Pattern) -> str:
@@ -69,7 +88,7 @@ def tell_seen(evidence: Evidence, language: Language) -> str:
                 counts = {"read": number(check.matched), "size": number(check.size)}
                 told.append(say("verdict.full", language, **counts))
             case SampledReadBack():
-                counts = {"read": number(check.read), "blocks": number(check.blocks)}
+                counts = {"read": number(check.read_in_all), "blocks": number(check.blocks)}
                 told.append(say("verdict.sampled", language, **counts))
             case KeyGone():
                 counts = {"slots": number(check.keyslots_before), "headers": number(check.header_copies_before)}
@@ -112,16 +131,21 @@ def _tell_full(check: FullReadBack, language: Language) -> str:
 def _tell_sampled(check: SampledReadBack, language: Language) -> str:
     facts = {
         "place": term("place", check.place, language),
-        "read": number(check.read),
+        "read": number(check.read_in_all),
         "blocks": number(check.blocks),
         "block_size": number(check.block_size),
-        "matched": number(check.read - check.mismatched_blocks),
+        "matched": number(max(check.read_in_all - check.mismatched_blocks, 0)),
         "confidence": share(check.confidence_ppm),
         "fraction": share(check.fraction_ppm),
         "bytes": number(check.blocks * check.block_size * check.fraction_ppm // 1_000_000),
     }
     facts["origin"] = say("seed.nonce" if check.seed.nonce else "seed.local", language)
-    return say("check.sampled-read-back", language, **facts)
+    parts = [say("check.sampled-read-back", language, **facts)]
+    if check.strata is not None and check.anchors is not None:
+        more = {"strata": number(check.strata), "anchors": number(check.anchors.read)}
+        parts.append(say("check.strata", language, **more))
+        parts.append(say("check.raw" if check.raw else "check.no-raw", language))
+    return ("" if language == "zh" else " ").join(parts)
 
 
 def _tell_key_gone(check: KeyGone, language: Language) -> str:

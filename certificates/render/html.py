@@ -36,8 +36,8 @@ def _first(page: Page, language: Language, zone: tzinfo) -> str:
     sheet = lay_out(page, language, zone)
     parts = {section.id: section for section in sheet.sections}
     pictures = f'<div class="picture"><h3>{escape(say("label.map", language))}</h3>'
-    pictures += f"<div>{draw_map(page.told.evidence, language)}</div>"
-    pictures += draw_speed(page.journal, language) + "</div>"
+    pictures += f"<div>{draw_map(page.told.evidence, page.profiles, language)}</div>"
+    pictures += draw_speed(page.journal, page.speeds, language) + "</div>"
     return (
         f'<article class="sheet" lang="{_TAGS[language]}">'
         + _head(page, sheet, language, zone)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from certificates.render.checks import command, tell_check, tell_record, tell_seen
+from certificates.render.checks import command, tell_check, tell_course, tell_record, tell_seen
 from certificates.render.page import Page
+from certificates.render.picture import tell_speed
 from certificates.render.words import Language, number, say, share, term
 from certificates.statements import (
     Claim,
@@ -198,6 +199,7 @@ def _method(page: Page, language: Language, zone: tzinfo) -> Section:
         is_pass = isinstance(record, OverwriteRecord)
         label = say("label.pass", language, number=count) if is_pass else ""
         lines.append((label, tell_record(record, language)))
+    lines += [("", told) for told in tell_course(page.journal, language)]
     lines += [
         (say("label.run", language), say("label.run_value", language, **run)),
         (say("label.tool", language), f"{applied.tool} {applied.tool_version}"),
@@ -212,6 +214,9 @@ def _verification(page: Page, language: Language) -> Section:
     if told.claim.on_order_word:
         words = "; ".join(term("condition", code, language) for code in told.claim.on_order_word)
         lines.append((say("label.order_word", language), words))
+    if page.speeds:
+        speeds = ("；" if language == "zh" else "; ").join(tell_speed(one, language) for one in page.speeds)
+        lines.append((say("label.speed", language), speeds))
     return Section("verification", say("label.verification", language), tuple(lines))
 
 

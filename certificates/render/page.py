@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from certificates import bundle, notes
 from certificates.audit.binding import check_binding
 from certificates.audit.dossier import Broken, Dossier
+from certificates.audit.profiles import profiles_in
 from certificates.audit.records import check_claim, check_journal
 from certificates.encoding import digest
 from certificates.envelope import Sealed, unwrap
 from certificates.errors import Untrusted
 from certificates.keyring import HOST
-from certificates.statements import Certificate, Entry, Order, Outcome, PersonRole, Validation
+from certificates.statements import Certificate, Entry, Order, Outcome, PersonRole, SpeedProfile, Validation
 from certificates.trust import Trust
 
 
@@ -31,11 +32,19 @@ class Page:
     """Log's name and entry number counted from 1, as the receipt says; the receipt's proof is the audit's concern."""
     journal: tuple[Entry, ...]
     """The run's journal."""
+    profiles: tuple[SpeedProfile, ...] = ()
+    """How fast the steps went, where that was measured."""
 
     @property
     def told(self) -> Certificate:
         """What the certificate says."""
         return self.certificate.statement
+
+    @property
+    def speeds(self) -> tuple[SpeedProfile, ...]:
+        """Return the profiles that a page shows: of the last overwrite, and of the last read-back."""
+        last = {one.act: one for one in self.profiles if one.average}
+        return tuple(last[act] for act in ("overwrite", "read-back") if act in last)
 
     @property
     def is_proven(self) -> bool:
@@ -78,6 +87,7 @@ def _read(case: Dossier) -> Page:
         validation=case.validation.statement if case.validation else None,
         entry=_entry(case.entries),
         journal=tuple(entry for entry, _ in case.journal),
+        profiles=profiles_in(bundle.evidence(case.entries), sealed.statement.evidence),
     )
 
 

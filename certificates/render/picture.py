@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from certificates.render.words import Language, number, say
+from certificates.render.words import Language, number, say, term
 from certificates.statements import (
     Advanced,
     Entry,
@@ -16,9 +16,11 @@ from certificates.statements import (
     OverwriteRecord,
     Recorded,
     SampledReadBack,
+    SpeedProfile,
 )
 
 WIDTH, HEIGHT = 1000, 26
+_FEWEST_POINTS = 4
 _MOST_MARKS = 400
 
 
@@ -33,11 +35,11 @@ class Mark:
     length: float
 
 
-def draw_map(evidence: Evidence, language: Language) -> str:
+def draw_map(evidence: Evidence, profiles: Sequence[SpeedProfile], language: Language) -> str:
     """Return the medium as a bar: what matches, what was sampled, and every part that was not reached."""
     sampled = any(isinstance(check, SampledReadBack) for check in evidence.checks)
     base = "sampled" if sampled else "matched" if evidence.checks else "written"
-    marks = marks_of(evidence)[:_MOST_MARKS]
+    marks = marks_of(evidence, profiles)[:_MOST_MARKS]
     bars = [f'<rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" class="m-{base}"/>']
     for mark in marks:
         x, length = mark.begin * WIDTH, max(mark.length * WIDTH, 3)
@@ -58,8 +60,9 @@ def draw_map(evidence: Evidence, language: Language) -> str:
     return f'{drawing}<div class="scale"><span>0</span><span>{legend}</span><span>{number(evidence.size)}</span></div>'
 
 
-def marks_of(evidence: Evidence) -> list[Mark]:
-    """Return what was not written, differs or was not read: by place on one stream, by amount on many."""
+def marks_of(evidence: Evidence, profiles: Sequence[SpeedProfile] = ()) -> list[Mark]:
+    """Return what was not written, differs or was not read: by place on one stream, by the bins of profiles on many, by
+    amount where there are none."""
     size = max(evidence.size, 1)
     found: dict[str, list[Extent]] = {"not_written": [], "differs": [], "unread": []}
     for record in evidence.records:
@@ -71,8 +74,11 @@ def marks_of(evidence: Evidence) -> list[Mark]:
             found["unread"] += [failure.extent for failure in check.unread]
     if evidence.objects == 1:
         return [Mark(kind, one.offset / size, one.length / size) for kind, extents in found.items() for one in extents]
-    marks, at = [], 1.0
+    marks = [mark for profile in profiles for mark in _of_bins(profile)]
+    placed, at = {mark.kind for mark in marks}, 1.0
     for kind, extents in found.items():
+        if kind in placed:
+            continue
         share = min(sum(one.length for one in extents) / size, 1.0)
         if share:
             at = max(at - share, 0.0)
@@ -80,24 +86,71 @@ def marks_of(evidence: Evidence) -> list[Mark]:
     return marks
 
 
-def draw_speed(entries: Iterable[Entry], language: Language) -> str:
-    """Return speed over position as a line, from the journal's barriers; nothing where there are too few to tell."""
+def _of_bins(profile: SpeedProfile) -> Iterator[Mark]:
+    """Yield what failed in each bin, told at the bin's beginning: where in it is not known."""
+    kind = "not_written" if profile.act == "overwrite" else "unread"
+    for at, failed in enumerate(profile.failed):
+        if failed:
+            yield Mark(kind, at * profile.bin_size / max(profile.size, 1), failed / max(profile.size, 1))
+
+
+def draw_speed(entries: Iterable[Entry], profiles: Sequence[SpeedProfile], language: Language) -> str:
+    """Return speed over position: from profiles where there are any, else from the journal's barriers as a line.
+
+    Nothing where there are too few points to tell.
+    """
+    lines = [(one.act, of_bins(one)) for one in profiles]
+    lines = [(act, points) for act, points in lines if len(points) >= _FEWEST_POINTS]
+    if lines:
+        words = [tell_speed(one, language) for one in profiles]
+        return _draw_lines(lines, ("；" if language == "zh" else "; ").join(words), language)
     points = speeds(entries)
-    if len(points) < 4:
+    if len(points) < _FEWEST_POINTS:
         return ""
-    furthest = max(position for position, _ in points)
-    fastest = max(speed for _, speed in points)
-    slowest = min(speed for _, speed in points)
-    ends = [(0, points[0][1]), *points]
-    line = " ".join(f"{position / furthest * WIDTH:.1f},{60 - speed / fastest * 56:.1f}" for position, speed in ends)
-    label = say("label.speed", language)
-    scale = f"{label} {number(int(slowest / 1e6))} - {number(int(fastest / 1e6))} MB/s"
+    furthest, rates = max(position for position, _ in points), [speed for _, speed in points]
+    ends = [(0.0, points[0][1])]
+    ends += [(position / furthest, speed) for position, speed in points]
+    scale = f"{say('label.speed', language)} {number(int(min(rates) / 1e6))} - {number(int(max(rates) / 1e6))} MB/s"
+    return _draw_lines([("overwrite", ends)], scale, language)
+
+
+def tell_speed(profile: SpeedProfile, language: Language) -> str:
+    """Return slowest, average and fastest of a profile in words."""
+    rates = [
+        number(int((rate or profile.average or 0) / 1e6))
+        for rate in (profile.slowest, profile.average, profile.fastest)
+    ]
+    return term("speed", profile.act, language, **{f"n{at}": rate for at, rate in enumerate(rates)})
+
+
+def of_bins(profile: SpeedProfile) -> list[tuple[float, float]]:
+    """Return (share of the area, bytes a second) at both ends of each bin that was measured."""
+    points: list[tuple[float, float]] = []
+    for at, (moved, spent) in enumerate(zip(profile.moved, profile.microseconds, strict=True)):
+        if moved and spent:
+            ends = (at * profile.bin_size, min((at + 1) * profile.bin_size, profile.size))
+            points += [(end / profile.size, moved * 1e6 / spent) for end in ends]
+    return points
+
+
+def _draw_lines(lines: Sequence[tuple[str, list[tuple[float, float]]]], scale: str, language: Language) -> str:
+    """Return the lines in one drawing with one scale: what was written filled and whole, what was read dashed."""
+    fastest = max(speed for _, points in lines for _, speed in points)
+    label, shapes = say("label.speed", language), ""
+    for act, points in lines:
+        path = " ".join(f"{share * WIDTH:.1f},{60 - speed / fastest * 56:.1f}" for share, speed in points)
+        first, last = points[0][0] * WIDTH, points[-1][0] * WIDTH
+        if act == "overwrite":
+            shapes += f'<polygon points="{first:.1f},60 {path} {last:.1f},60" fill="#eef1f4"/>'
+        dashes = "" if act == "overwrite" else ' stroke-dasharray="5 3"'
+        shapes += (
+            f'<polyline points="{path}" fill="none" stroke="#15181c" stroke-width="1.2"{dashes} '
+            f'vector-effect="non-scaling-stroke"/>'
+        )
     return (
         f"<h3>{label}</h3><div>"
         f'<svg class="speed" viewBox="0 0 {WIDTH} 60" preserveAspectRatio="none" role="img" aria-label="{scale}">'
-        f'<polygon points="0,60 {line} {WIDTH},60" fill="#eef1f4"/>'
-        f'<polyline points="{line}" fill="none" stroke="#15181c" stroke-width="1.2" '
-        f'vector-effect="non-scaling-stroke"/></svg><div class="scale"><span>{scale}</span></div></div>'
+        f'{shapes}</svg><div class="scale"><span>{scale}</span></div></div>'
     )
 
 

@@ -21,6 +21,7 @@ _ORDER = (
     "journal",
     "evidence",
     "samples",
+    "profile",
     "receipt",
     "validation",
     "time",

@@ -185,6 +185,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "{read} of {blocks} blocks of {block_size} bytes read {place}, {matched} matched: with confidence {confidence} at most a fraction {fraction} (about {bytes} bytes) of the readable area differs, for residue placed independently of the positions; {origin}.",
         "共 {blocks} 块（每块 {block_size} 字节），{place}抽取 {read} 块，{matched} 块相符：在残留与抽样位置无关的前提下，以 {confidence} 的置信度，可读范围内不符的比例不超过 {fraction}（约 {bytes} 字节）；{origin}。",
     ),
+    "check.strata": (
+        "Blocks from each of {strata} sections; {anchors} of them beside the sample, where tables, superblocks and labels stand.",
+        "{strata} 个分区各抽若干块；其中 {anchors} 块为抽样之外的锚点（分区表、超级块和卷标所在处）。",
+    ),
+    "check.raw": ("Their bytes are in the bundle.", "所读字节见证据包。"),
+    "check.no-raw": ("The bundle has their digest alone.", "证据包仅含其摘要。"),
     "check.key-gone": (
         "Keyslots {slots_before} before, {slots_after} after; header copies {headers_before} before, {headers_after} after; {opener} {answer}.",
         "密钥槽：销毁前 {slots_before} 个，销毁后 {slots_after} 个；头部副本：销毁前 {headers_before} 份，销毁后 {headers_after} 份；{opener} {answer}。",
@@ -210,6 +216,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "check-name.journal": ("journal", "日志"),
     "check-name.evidence": ("evidence", "证据"),
     "check-name.samples": ("samples", "抽样"),
+    "check-name.profile": ("speed", "速度"),
     "check-name.receipt": ("receipt", "回执"),
     "check-name.validation": ("validation", "验收"),
     "check-name.time": ("time", "时间戳"),
@@ -218,6 +225,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "seen.full": ("{n0} of {n1} bytes match", "{n1} 字节中 {n0} 字节相符"),
     "seen.sampled": ("{n0} of {n1} sampled blocks match, of {n2}", "共 {n2} 块，抽取 {n1} 块，{n0} 块相符"),
     "seen.keys": ("keyslots {n0} before, {n1} after", "密钥槽：销毁前 {n0} 个，销毁后 {n1} 个"),
+    "speed.overwrite": ("written at {n0} / {n1} / {n2} MB/s", "写入 {n0} / {n1} / {n2} MB/s"),
+    "speed.read-back": ("read back at {n0} / {n1} / {n2} MB/s", "回读 {n0} / {n1} / {n2} MB/s"),
     "seen.nothing": ("nothing was read back", "未回读"),
     # labels of the first page
     "label.verdict": ("Verdict", "结论"),
@@ -346,6 +355,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "word.none": ("none", "无"),
     "word.bytes": ("bytes", "字节"),
     "word.resumed": ("taken up again {count} times after interruptions", "中断后续作 {count} 次"),
+    "word.reproved": (
+        "after interruptions {blocks} blocks written before were read again, {bad} of them differed",
+        "中断后复读此前写入的 {blocks} 块，其中 {bad} 块不符",
+    ),
+    "word.revisited": (
+        "ranges that failed were tried again: {left} bytes still failed",
+        "失败区域已再次尝试：仍有 {left} 字节失败",
+    ),
     "word.failed": ("{count} bytes not written", "{count} 字节未写入"),
     "word.names": ("{count} names removed, space released", "已移除 {count} 个名称并释放空间"),
 }
