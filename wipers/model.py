@@ -317,6 +317,10 @@ class Host(Protocol):
         """Return all devices of this machine with their obstacles; reads only."""
         ...
 
+    def describe(self) -> SurveyedMachine:
+        """Return what this machine is, as its firmware and kernel say; reads only."""
+        ...
+
     def open(
         self, target: Target, carrier: Carrier, selector: Selector | None, resuming: bool
     ) -> AbstractContextManager[Writer]:
@@ -340,10 +344,6 @@ class Wiper(Protocol):
     @property
     def summary(self) -> str:
         """One line for people."""
-        ...
-
-    def describe(self) -> SurveyedMachine:
-        """Return what this machine is, as its firmware and kernel say; reads only."""
         ...
 
     def steps(self, technique: Technique, verification: Verification) -> tuple[Step, ...]:
