@@ -33,9 +33,13 @@ from wipers.techniques import techniques_for
 
 TOLD = (
     "ama",
+    "ata-security",
     "boot-partition",
+    "bridge-serial",
     "bus",
+    "controller",
     "dco",
+    "drive-",
     "firmware",
     "health",
     "hidden",
@@ -45,15 +49,18 @@ TOLD = (
     "partitions",
     "paths",
     "physical-sector",
-    "power-on",
+    "power",
+    "protection-information",
     "read-only",
     "removable",
     "rotation",
     "rpmb",
+    "sanitize",
+    "subsystem",
     "temperature",
     "transport",
     "wear",
-    "written",
+    "write",
     "zoned",
 )
 """How the names of facts begin that a survey passes on: never what is stored on a drive, or who has it open."""
@@ -68,7 +75,7 @@ SUFFIX = ".survey.json"
 def take_survey(host: Host, key: str | None, now: datetime, *, with_images: bool = False) -> Survey:
     """Return what the host is and has at that moment; `key` is its id, `with_images` adds loop devices over files."""
     kinds = ("device", "image") if with_images else ("device",)
-    return make_survey(host.describe(), (one for one in host.list_targets() if one.kind in kinds), key, now)
+    return make_survey(host.describe(), (one for one in host.list_targets(with_contents=False) if one.kind in kinds), key, now)
 
 
 def make_survey(machine: SurveyedMachine, targets: Iterable[Target], key: str | None, now: datetime) -> Survey:

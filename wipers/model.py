@@ -313,8 +313,8 @@ class Host(Protocol):
         """Return every candidate for the carrier's identity; reads only."""
         ...
 
-    def list_targets(self) -> tuple[Target, ...]:
-        """Return all devices of this machine with their obstacles; reads only."""
+    def list_targets(self, *, with_contents: bool = True) -> tuple[Target, ...]:
+        """Return all devices of this machine with their obstacles; reads only, and without contents no medium."""
         ...
 
     def describe(self) -> SurveyedMachine:

@@ -336,7 +336,7 @@ class SimulatedHost:
     def find(self, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
         return tuple(one.target() for one in self.carriers.get(carrier.id, ()))
 
-    def list_targets(self) -> tuple[Target, ...]:
+    def list_targets(self, *, with_contents: bool = True) -> tuple[Target, ...]:
         return tuple(one.target() for found in self.carriers.values() for one in found)
 
     def describe(self) -> SurveyedMachine:

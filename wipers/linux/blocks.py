@@ -51,11 +51,13 @@ def find_devices(identity: BlockIdentity, machine: Machine) -> tuple[Target, ...
     return tuple(_tried(described(machine, one, target)) for one, target in found)
 
 
-def list_targets(machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
-    """Everything of the machine that an order could name, with what stands in its way; reads only."""
+def list_targets(machine: Machine = THIS_MACHINE, *, with_contents: bool = True) -> tuple[Target, ...]:
+    """Everything of the machine that an order could name, with what stands in its way; reads only. Without contents no
+    medium is read."""
     activity = observe(machine, backing_files(machine))
+    tell = in_full if with_contents else described
     found = tuple(
-        in_full(machine, one, _with_obstacles(machine, one, bare_target(machine, one), activity))
+        tell(machine, one, _with_obstacles(machine, one, bare_target(machine, one), activity))
         for one in candidates(machine, activity)
     )
     return (*found, *unaddressable(machine))

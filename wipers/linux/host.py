@@ -47,11 +47,11 @@ class LinuxHost:
         """Every candidate for the carrier's identity, with what stands in its way; reads only."""
         return _module(carrier).find(carrier, selector, self._machine)
 
-    def list_targets(self) -> tuple[Target, ...]:
+    def list_targets(self, *, with_contents: bool = True) -> tuple[Target, ...]:
         """All devices of this machine with their obstacles; reads only."""
         from wipers.linux import blocks
 
-        return blocks.list_targets(self._machine)
+        return blocks.list_targets(self._machine, with_contents=with_contents)
 
     def describe(self) -> SurveyedMachine:
         """What this machine is, as its firmware and kernel say; reads only."""
