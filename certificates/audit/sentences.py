@@ -96,8 +96,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "证据包内含 {count} 块的原始数据（{size} 字节），每一字节均与覆写模式一致",
     ),
     "profiles-hold": (
-        "{count} speed profiles fit their records; slowest, average, fastest: {speeds}",
-        "{count} 份速度曲线与记录相符；最低、平均、最高：{speeds}",
+        "{count} speed profiles fit their records; {speeds}",
+        "{count} 份速度曲线与记录相符；{speeds}",
     ),
     "receipt-holds": (
         "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",

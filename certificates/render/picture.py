@@ -102,8 +102,8 @@ def draw_speed(entries: Iterable[Entry], profiles: Sequence[SpeedProfile], langu
     lines = [(one.act, of_bins(one)) for one in profiles]
     lines = [(act, points) for act, points in lines if len(points) >= _FEWEST_POINTS]
     if lines:
-        words = [tell_speed(one, language) for one in profiles]
-        return _draw_lines(lines, ("；" if language == "zh" else "; ").join(words), language)
+        most = max(speed for _, points in lines for _, speed in points)
+        return _draw_lines(lines, say("speed.lines", language, most=number(int(most / 1e6))), language)
     points = speeds(entries)
     if len(points) < _FEWEST_POINTS:
         return ""

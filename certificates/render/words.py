@@ -225,8 +225,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "seen.full": ("{n0} of {n1} bytes match", "{n1} 字节中 {n0} 字节相符"),
     "seen.sampled": ("{n0} of {n1} sampled blocks match, of {n2}", "共 {n2} 块，抽取 {n1} 块，{n0} 块相符"),
     "seen.keys": ("keyslots {n0} before, {n1} after", "密钥槽：销毁前 {n0} 个，销毁后 {n1} 个"),
-    "speed.overwrite": ("written at {n0} / {n1} / {n2} MB/s", "写入 {n0} / {n1} / {n2} MB/s"),
-    "speed.read-back": ("read back at {n0} / {n1} / {n2} MB/s", "回读 {n0} / {n1} / {n2} MB/s"),
+    "speed.overwrite": ("written at {n1} MB/s ({n0} to {n2})", "写入 {n1} MB/s（{n0} 至 {n2}）"),
+    "speed.read-back": ("read back at {n1} MB/s ({n0} to {n2})", "回读 {n1} MB/s（{n0} 至 {n2}）"),
+    "speed.lines": (
+        "up to {most} MB/s; whole line: written; dashed: read back",
+        "最高 {most} MB/s；实线为写入，虚线为回读",
+    ),
     "seen.nothing": ("nothing was read back", "未回读"),
     # labels of the first page
     "label.verdict": ("Verdict", "结论"),
