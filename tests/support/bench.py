@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from certificates.claims import claim
 from certificates.statements import (
@@ -119,6 +120,7 @@ class RealRun:
     selector: Selector | None = None
     journal: JournalInMemory = field(default_factory=lambda: JournalInMemory(Plug()))
     kept: dict[str, bytes] = field(default_factory=dict)
+    ports: dict[str, Any] = field(default_factory=dict)
     plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +132,8 @@ class RealRun:
 
     def go(self) -> None:
         progress = replay(self.journal.entries)
-        ports = Ports(self.journal, Random(7).randbytes, self.kept.__setitem__, pace=Pace(chunk_size=MIB, threads=2))
+        settings = {"pace": Pace(chunk_size=MIB, threads=2), **self.ports}
+        ports = Ports(self.journal, Random(7).randbytes, self.kept.__setitem__, **settings)
         target = self.host.find(self.carrier, self.selector)[0]
         with self.host.open(target, self.carrier, self.selector, resuming=progress.is_begun) as writer:
             execute(warrant(self.carrier), self.plan, writer, ports, progress)

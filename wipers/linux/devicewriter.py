@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from certificates.statements import Area, Extent, Fact
@@ -15,6 +16,7 @@ from wipers.linux.drive import temperature
 from wipers.linux.loops import Loop, loop_behind, settle_below
 from wipers.linux.machine import Machine, attribute
 from wipers.linux.sequence import sequence_of
+from wipers.linux.zones import ZoneTable, is_zoned, zones_of
 from wipers.model import Advice, KeyState, Lost
 
 
@@ -29,6 +31,7 @@ class DeviceWriter:
         self._storage = storage
         self._device = os.fstat(storage.descriptor).st_rdev
         self._loop = self._loop_now()
+        self._zones = self._zones_now()
 
     @property
     def sector_size(self) -> int:
@@ -56,8 +59,10 @@ class DeviceWriter:
         return sequence_of(self._storage.descriptor)
 
     def layout(self, area: Area) -> Iterable[Extent]:
-        """One extent: a partition's begins where the partition does, for it is held by its own node."""
-        return (Extent(0, 0, self._storage.size),) if area == "whole" else ()
+        """One extent, or one a zone: a partition's begins where the partition does, for it is held by its own node."""
+        if area != "whole":
+            return ()
+        return (Extent(0, 0, self._storage.size),) if self._zones is None else self._zones.extents
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         self._check_stream(stream)
@@ -92,17 +97,32 @@ class DeviceWriter:
         raise TypeError("a plain device holds no keys")
 
     def advice(self) -> Advice:
-        return advice_of(self._machine, self._device)
+        advice = advice_of(self._machine, self._device)
+        return replace(advice, is_sequential=self._zones is not None and self._zones.is_sequential)
 
     def temperature(self) -> int | None:
         return temperature(self._storage.descriptor, self._machine)
 
     def prepare(self, extent: Extent) -> None:
-        """Nothing: a disk without zones takes writes in any order."""
+        """The zone that begins there is empty; nothing for a disk without zones, which takes writes in any order."""
+        if self._zones is None:
+            return
+        try:
+            self._zones.empty(extent)
+        except OSError as error:
+            raise self._storage.told(error, extent.offset, extent.length) from error
 
     def _check_stream(self, stream: int) -> None:
         if stream != 0:
             raise ValueError(f"a device has no stream {stream}")
+
+    def _zones_now(self) -> ZoneTable | None:
+        descriptor = self._storage.descriptor
+        try:
+            zones = zones_of(descriptor, self._storage.size) if is_zoned(self._machine, self._device) else ()
+        except OSError as error:
+            raise Lost("target-lost", where=self._storage.location, detail=error_name(error)) from error
+        return ZoneTable(descriptor, zones) if zones else None
 
     def _loop_now(self) -> Loop | None:
         name = os.path.basename(self._storage.location)

@@ -162,7 +162,7 @@ class Storage:
                 for descriptor in {self.descriptor, self._cached}:
                     os.fdatasync(descriptor)
         except OSError as error:
-            raise self._told(error, 0, self.size) from error
+            raise self.told(error, 0, self.size) from error
 
     def settle(self) -> None:
         """Everything written is durable and no page of it stays in this device's or file's cache; raises as `flush`."""
@@ -178,7 +178,7 @@ class Storage:
                 # Needs CAP_SYS_ADMIN; dropping clean pages by advice does not, and nothing here is dirty any more.
                 pass
             except OSError as error:
-                raise self._told(error, 0, self.size) from error
+                raise self.told(error, 0, self.size) from error
         self._drop(0, 0)
 
     def is_gone(self) -> bool:
@@ -217,12 +217,13 @@ class Storage:
                 with self._used():
                     moved = os.pwrite(descriptor, part, at) if is_write else os.preadv(descriptor, [part], at)
             except OSError as error:
-                raise self._told(error, at, len(part)) from error
+                raise self.told(error, at, len(part)) from error
             if moved == 0:
                 raise Lost("target-lost", where=self.location, detail=f"it ends at {at}, not at {self.size}")
             done += moved
 
-    def _told(self, error: OSError, offset: int, length: int) -> MediumError | Lost:
+    def told(self, error: OSError, offset: int, length: int) -> MediumError | Lost:
+        """What an error of the kernel's means: a bad range, or a medium that is gone."""
         name = error_name(error)
         if error.errno in OF_THE_MEDIUM and not self.is_gone():
             return MediumError(name, Extent(self.stream, offset, length))

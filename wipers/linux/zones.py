@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from certificates.statements import Extent
+from wipers.linux.machine import Machine, attribute, sys_folder, whole_disk
 
 BLKREPORTZONE = 0xC0101282
 BLKRESETZONE = 0x40101283
@@ -53,6 +55,12 @@ class Zone:
         return Extent(0, self.start, self.capacity)
 
 
+def is_zoned(machine: Machine, device: int) -> bool:
+    """Whether the kernel says that the device has zones: it knows without asking the drive."""
+    folder = sys_folder(machine, device)
+    return folder is not None and attribute(whole_disk(folder) / "queue" / "zoned", "none") != "none"
+
+
 def zones_of(descriptor: int, size: int) -> tuple[Zone, ...]:
     """The zones of an open block device of so many bytes, in order; none where it is not zoned; raises OSError."""
     return tuple(_zones(descriptor, size))
@@ -64,23 +72,56 @@ def parse_report(report: bytes | bytearray) -> tuple[Zone, ...]:
     return tuple(_zone(report, HEAD.size + number * ZONE.size, flags) for number in range(count))
 
 
-def empty(descriptor: int, zone: Zone) -> None:
-    """The zone is empty, its write pointer at its begin; raises OSError."""
-    fcntl.ioctl(descriptor, BLKRESETZONE, RANGE.pack(zone.start // SECTOR, zone.length // SECTOR))
+class ZoneTable:
+    """The zones of an open device, each an extent of its own, emptied one by one before they are filled anew."""
+
+    def __init__(self, descriptor: int, zones: tuple[Zone, ...]) -> None:
+        """Take what `zones_of` found through this descriptor."""
+        self._descriptor = descriptor
+        self._zones = zones
+        self._sequential = {zone.start: zone for zone in zones if zone.is_sequential}
+        self._begun = [zone for zone in self._sequential.values() if zone.is_active]
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether any zone takes writes only in order."""
+        return bool(self._sequential)
+
+    @property
+    def extents(self) -> tuple[Extent, ...]:
+        """What can be written."""
+        return tuple(zone.extent for zone in self._zones)
+
+    def empty(self, extent: Extent) -> None:
+        """The zone that begins there is empty, its write pointer at its begin; one without a pointer stays as it is;
+        raises OSError.
+
+        A drive has few places for zones that are begun and not full. Those that somebody left so are emptied first:
+        they would stand in the way of the one that is to be filled.
+        """
+        while self._begun:
+            self._reset(self._begun[-1])
+            self._begun.pop()
+        zone = self._sequential.get(extent.offset)
+        if zone is not None:
+            self._reset(zone)
+
+    def _reset(self, zone: Zone) -> None:
+        fcntl.ioctl(self._descriptor, BLKRESETZONE, RANGE.pack(zone.start // SECTOR, zone.length // SECTOR))
 
 
-def layout_of(zones: tuple[Zone, ...]) -> tuple[Extent, ...]:
-    """What can be written of a zoned device: conventional neighbours as one extent, each sequential zone as its own."""
-    found: list[Extent] = []
-    joins = False
-    for zone in zones:
-        last = found[-1] if found else None
-        if joins and not zone.is_sequential and last is not None and last.offset + last.length == zone.start:
-            found[-1] = Extent(0, last.offset, last.length + zone.capacity)
-        else:
-            found.append(zone.extent)
-        joins = not zone.is_sequential
-    return tuple(found)
+def zones_at(location: str, size: int) -> tuple[Zone, ...]:
+    """The zones of the device at a node, looked at for a moment; none where it cannot be opened."""
+    try:
+        descriptor = os.open(location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return ()
+    try:
+        return zones_of(descriptor, size)
+    except OSError:
+        return ()
+    finally:
+        os.close(descriptor)
 
 
 def gaps_in(zones: tuple[Zone, ...]) -> int:

@@ -25,7 +25,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 @pytest.mark.parametrize("name", ["EIO", "ENODATA", "EREMOTEIO", "EILSEQ", "ETIMEDOUT", "EBADMSG", "ENOSPC"])
 def test_a_bad_range_is_a_finding_with_its_name_and_place(storage: Storage, name: str) -> None:
     """NVMe and SCSI say ENODATA where others say EIO; all mean that this range is lost, and only this."""
-    told = storage._told(OSError(getattr(errno, name), ""), 4096, 512)
+    told = storage.told(OSError(getattr(errno, name), ""), 4096, 512)
     assert isinstance(told, MediumError)
     assert (told.error, told.extent) == (name, Extent(3, 4096, 512))
 
@@ -33,7 +33,7 @@ def test_a_bad_range_is_a_finding_with_its_name_and_place(storage: Storage, name
 @pytest.mark.parametrize("name", ["ENODEV", "ENXIO", "ESTALE", "EBADF", "EINVAL", "ENOMEM"])
 def test_anything_else_ends_the_run(storage: Storage, name: str) -> None:
     """Going on would list every sector of a device that was unplugged as a bad one."""
-    told = storage._told(OSError(getattr(errno, name), ""), 4096, 512)
+    told = storage.told(OSError(getattr(errno, name), ""), 4096, 512)
     assert isinstance(told, Lost)
     assert told.facts["detail"] == name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from certificates.statements import Extent
-from wipers.linux.zones import HEAD, ZONE, gaps_in, layout_of, parse_report
+from wipers.linux.zones import HEAD, ZONE, ZoneTable, gaps_in, parse_report
 
 MIB = 1 << 20
 
@@ -26,17 +26,19 @@ def test_the_structures_have_the_kernels_sizes() -> None:
     assert struct.calcsize("=QQ") == 16
 
 
-def test_conventional_neighbours_are_one_extent_and_sequential_zones_their_own() -> None:
-    """A sequential zone is emptied and filled by itself; nothing may be written across its end."""
-    zones = parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 1, 0), (8, 4, 4, 2, 1), (12, 4, 4, 2, 14)))
-    assert layout_of(zones) == (Extent(0, 0, 8 * MIB), Extent(0, 8 * MIB, 4 * MIB), Extent(0, 12 * MIB, 4 * MIB))
-    assert [zone.is_sequential for zone in zones] == [False, False, True, True]
+def test_every_zone_is_an_extent_of_its_own() -> None:
+    """What fails in one says nothing of the next; nothing may be written across the end of a sequential one."""
+    zones = parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 2, 1), (8, 4, 4, 2, 14)))
+    table = ZoneTable(-1, zones)
+    assert table.extents == (Extent(0, 0, 4 * MIB), Extent(0, 4 * MIB, 4 * MIB), Extent(0, 8 * MIB, 4 * MIB))
+    assert [zone.is_sequential for zone in zones] == [False, True, True]
+    assert table.is_sequential
 
 
 def test_what_lies_behind_a_zones_capacity_is_no_block() -> None:
     """A ZNS namespace has fewer blocks than addresses; whoever wrote there would meet an error in every zone."""
     zones = parse_report(reported((0, 4, 3, 2, 1), (4, 4, 3, 2, 2)))
-    assert layout_of(zones) == (Extent(0, 0, 3 * MIB), Extent(0, 4 * MIB, 3 * MIB))
+    assert ZoneTable(-1, zones).extents == (Extent(0, 0, 3 * MIB), Extent(0, 4 * MIB, 3 * MIB))
     assert gaps_in(zones) == 2 * MIB
     assert [zone.is_active for zone in zones] == [False, True]
 
@@ -49,6 +51,5 @@ def test_without_the_capacity_flag_a_zone_is_as_long_as_it_is() -> None:
 
 
 def test_a_host_aware_zone_takes_writes_anywhere() -> None:
-    """Sequential is only preferred there: it needs no reset, and is one with its conventional neighbours."""
-    zones = parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 3, 1)))
-    assert layout_of(zones) == (Extent(0, 0, 8 * MIB),)
+    """Sequential is only preferred there: such a drive is written as any other."""
+    assert not ZoneTable(-1, parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 3, 1)))).is_sequential
