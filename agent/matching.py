@@ -129,7 +129,7 @@ class _Desk:
             tuple(pair for pair, may in held if may),
             tuple(pair for pair, may in held if not may),
             tuple(sorted(self.noticed, key=_place)),
-            len({seen.drive.id for seen in self.seen}) + len(self.doubled),
+            len({drive.id for read in self.reads for drive in read.survey.drives}),
         )
 
     def _notice(
@@ -174,7 +174,6 @@ class _Desk:
     def _drives(self) -> tuple[Seen, ...]:
         """Return the drives that are in one machine only, and can be told from their neighbours."""
         places: dict[str, list[Seen]] = defaultdict(list)
-        self.doubled: set[str] = set()
         for read in self.reads:
             for drive in read.survey.drives:
                 seen = Seen(drive, read)
@@ -187,7 +186,6 @@ class _Desk:
                     places[drive.id].append(seen)
         for name, found in places.items():
             if len(found) > 1:
-                self.doubled.add(name)
                 machines = ", ".join(sorted(seen.machine for seen in found))
                 self._notice("drive-in-two-surveys", drive=name, serial=found[0].serial, detail=machines)
         alone = (found[0] for found in places.values() if len(found) == 1)

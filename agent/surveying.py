@@ -64,7 +64,7 @@ TOLD = (
     "zoned",
 )
 """How the names of facts begin that a survey passes on: never what is stored on a drive, or who has it open."""
-UNREACHABLE = frozenset({"sector-size-foreign"})
+UNREACHABLE = frozenset({"drive-locked", "sector-size-foreign"})
 """Obstacles that no waiting removes: with one of them a drive reaches no level here."""
 NAMELESS = "device-nameless"
 """Obstacle of a drive that says nothing which tells it from its neighbour."""
@@ -75,7 +75,8 @@ SUFFIX = ".survey.json"
 def take_survey(host: Host, key: str | None, now: datetime, *, with_images: bool = False) -> Survey:
     """Return what the host is and has at that moment; `key` is its id, `with_images` adds loop devices over files."""
     kinds = ("device", "image") if with_images else ("device",)
-    return make_survey(host.describe(), (one for one in host.list_targets(with_contents=False) if one.kind in kinds), key, now)
+    found = (one for one in host.list_targets(with_contents=False) if one.kind in kinds)
+    return make_survey(host.describe(), found, key, now)
 
 
 def make_survey(machine: SurveyedMachine, targets: Iterable[Target], key: str | None, now: datetime) -> Survey:

@@ -12,6 +12,7 @@ from agent.cli.surveys import coded
 from agent.drafting import Draft
 from agent.files import check_absent, write_new
 from certificates.encoding import encode
+from certificates.render.words import term
 from certificates.statements import Matching, Noticed
 
 
@@ -46,9 +47,18 @@ def _noticed(screen: Screen, noticed: tuple[Noticed, ...], *, stops: bool) -> It
         yield f"{'▲' if stops else '○'} {screen.word('finding.' + finding)} ({len(these)})"
         for one in these:
             place = screen.word("matching.line", line=one.row) if one.row is not None else ""
-            detail = coded(screen, "doubt", one.detail) if one.detail else ""
+            detail = _detail(screen, one)
             parts = (one.card, place, one.serial, one.drive, one.machine, detail)
             yield "    " + "  ".join(part for part in parts if part)
+
+
+def _detail(screen: Screen, one: Noticed) -> str:
+    """Return what more there is to tell; what stands there as codes, in words."""
+    if one.finding == "in-use" and one.detail:
+        return ", ".join(coded(screen, "obstacle", code) for code in one.detail.split(", "))
+    if one.finding == "secrecy" and one.detail:
+        return term("secrecy", one.detail, screen.language)
+    return coded(screen, "doubt", one.detail) if one.detail else ""
 
 
 def _matched(screen: Screen, matching: Matching) -> Iterator[str]:

@@ -136,19 +136,29 @@ WORDS: dict[str, tuple[str, str]] = {
         "Not readable for this account: {facts}. Run it as root to have them in the survey.",
         "当前账户无权读取：{facts}。请以 root 运行以写入清点。",
     ),
+    "obstacle.array-not-whole": ("its array is not whole, or at work", "其阵列不完整或正在重建"),
     "obstacle.backing-file-gone": ("its backing file is out of sight", "看不到其后备文件"),
     "obstacle.device-nameless": (
         "nothing that it says tells it from another: no serial number or WWN of its own",
         "没有可与其他硬盘区分的标识：无自身的序列号或 WWN",
     ),
+    "obstacle.drive-locked": (
+        "locked by a password: unlock it first, or have it destroyed",
+        "已被口令锁定：请先解锁，或改为物理销毁",
+    ),
+    "obstacle.image-layered": ("its file is of a format with layers", "其文件为分层格式"),
     "obstacle.in-use": ("in use", "使用中"),
+    "obstacle.layer-unclear": ("what lies between it and the hardware cannot be told", "无法得知其与硬件之间的层次"),
     "obstacle.loop-not-whole-file": ("it shows only a part of its file", "仅映射文件的一部分"),
+    "obstacle.open-failed": ("it could not be opened", "无法打开"),
+    "obstacle.paths-differ": ("its paths lead to different units", "其多条路径指向不同的设备"),
     "obstacle.read-only": ("read-only", "只读"),
     "obstacle.sector-size-foreign": (
         "its sectors are of a size that the kernel does not take: format it to 512 or 4,096 bytes first",
         "扇区大小不受内核支持：请先格式化为 512 或 4096 字节扇区",
     ),
     "obstacle.system-disk": ("the running system is on it", "运行中的系统在其上"),
+    "why.drive-locked": ("a password keeps every command out", "口令阻止了所有命令"),
     "why.medium-opaque": (
         "what the bits lie on cannot be told: a virtual disk, a RAID volume, a bridge",
         "无法得知数据实际所在介质：虚拟盘、RAID 卷或转接桥",
@@ -213,7 +223,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Drives that no order can name, for nothing tells them from others: attach them otherwise, or leave them out",
         "销毁单无法指名的硬盘（无可区分的标识）：请换一种方式连接，或排除",
     ),
-    "finding.in-use": ("Drives in use when surveyed: free them before the run", "清点时正在使用的硬盘：执行前请释放"),
+    "finding.in-use": (
+        "Drives with something in the way when surveyed: clear it before the run",
+        "清点时有障碍的硬盘：执行前请排除",
+    ),
     "finding.level-unreachable": (
         "Drives that do not reach the level asked for: name a fallback under from_survey.otherwise, or ask for less",
         "达不到要求级别的硬盘：请在 from_survey.otherwise 中指定后备措施，或降低要求",
