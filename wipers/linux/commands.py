@@ -51,7 +51,6 @@ SUPPORTED_PAGES = _inquiry("INQUIRY page 00h", 0x00, 252, 4)
 UNIT_SERIAL = _inquiry("INQUIRY page 80h", 0x80, 252, 4)
 IDENTIFICATION = _inquiry("INQUIRY page 83h", 0x83, 252, 4)
 CHARACTERISTICS = _inquiry("INQUIRY page B1h", 0xB1, 64, 8)
-ZONED_CHARACTERISTICS = _inquiry("INQUIRY page B6h", 0xB6, 64, 8)
 READ_CAPACITY_10 = Command("READ CAPACITY(10)", bytes((0x25, *bytes(9))), 8, 8)
 READ_CAPACITY_16 = Command("READ CAPACITY(16)", struct.pack(">BBQIBB", 0x9E, 0x10, 0, 32, 0, 0), 32, 16)
 CACHING_PAGE = Command("MODE SENSE(6) page 08h", bytes((0x1A, 0, 0x08, 0, 64, 0)), 64, 4)
@@ -68,7 +67,6 @@ SCSI_READS: tuple[Command, ...] = (
     UNIT_SERIAL,
     IDENTIFICATION,
     CHARACTERISTICS,
-    ZONED_CHARACTERISTICS,
     READ_CAPACITY_10,
     READ_CAPACITY_16,
     CACHING_PAGE,

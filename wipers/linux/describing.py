@@ -44,17 +44,21 @@ class Attachment:
     """Whether it hangs on USB, where much of SCSI is left out and some of it hangs the bridge."""
 
 
+def unknown_drive(device: BlockDevice, *, is_usb: bool) -> Description:
+    """A drive that cannot be asked, or tells no native size; what a virtual disk lies on is already listed as out of
+    reach."""
+    is_a_drive = is_usb or device.media is not Media.OPAQUE
+    return Description(residuals=hidden.UNKNOWN.residuals) if is_a_drive else Description()
+
+
 def describe_scsi(channel: Channel, where: Attachment, device: BlockDevice) -> Description:
     """A disk behind the kernel's SCSI layer: ATA if it is one, SCSI otherwise."""
     inquiry = scsi.read_inquiry(channel)
-    if inquiry is None or not inquiry.is_disk:
-        return Description(residuals=_unknown_areas(where, device))
-    port = find_ata(channel, where, inquiry)
+    port = find_ata(channel, where, inquiry) if inquiry is not None and inquiry.is_disk else None
     if port is not None:
         return _describe_ata(port, where, device)
-    if where.is_usb:
-        return Description(residuals=_unknown_areas(where, device))
-    return _describe_disk(channel, where, device)
+    is_asked_more = inquiry is not None and inquiry.is_disk and not where.is_usb
+    return _describe_disk(channel, where, device) if is_asked_more else unknown_drive(device, is_usb=where.is_usb)
 
 
 def find_ata(channel: Channel, where: Attachment, inquiry: scsi.Inquiry) -> ata.Port | None:
@@ -67,17 +71,11 @@ def find_ata(channel: Channel, where: Attachment, inquiry: scsi.Inquiry) -> ata.
     return ata.find_port(channel)
 
 
-def _unknown_areas(where: Attachment, device: BlockDevice) -> tuple[Residual, ...]:
-    """A SCSI disk can be made smaller too, and no command tells its native size; what a virtual disk lies on is
-    already listed as out of reach."""
-    is_a_drive = where.is_usb or device.media is not Media.OPAQUE
-    return hidden.UNKNOWN.residuals if is_a_drive else ()
-
-
 def _describe_ata(port: ata.Port, where: Attachment, device: BlockDevice) -> Description:
     found = port.identity
     areas = hidden.of_ata(_ata_sizes(port, device))
-    security = found.security + (", frozen" if found.is_frozen else "")
+    more = ((found.is_frozen, "frozen"), (found.has_enhanced_erase, "enhanced erase"))
+    security = ", ".join((found.security, *(name for holds, name in more if holds)))
     facts = (
         *_ata_health(port),
         Fact("ata-security", security),
@@ -127,16 +125,34 @@ def _behind_bridge(found: ata.Identity, where: Attachment, device: BlockDevice) 
 
 
 def _describe_disk(channel: Channel, where: Attachment, device: BlockDevice) -> Description:
+    """A SCSI disk can be made smaller too, and no command tells its native size."""
     capacity, caching = scsi.read_capacity(channel), scsi.read_caching(channel)
     protection = capacity.protection if capacity is not None else None
     facts = (
         *_disk_health(channel),
         *_rotation(scsi.read_rotation(channel)),
         *((Fact("protection-information", f"type {protection}"),) if protection else ()),
-        *((Fact("write-protected", "yes"),) if caching is not None and caching[0] else ()),
+        *(_caching(*caching) if caching is not None else ()),
+        *_not_as_listed(channel, device),
     )
     foreign = foreign_sectors(where.location, capacity)
-    return Description(facts, _unknown_areas(where, device), () if foreign is None else (foreign,))
+    residuals = unknown_drive(device, is_usb=where.is_usb).residuals
+    return Description(facts, residuals, () if foreign is None else (foreign,))
+
+
+def _caching(is_protected: bool, is_cached: bool | None) -> tuple[Fact, ...]:
+    protected = (Fact("write-protected", "yes"),) if is_protected else ()
+    return protected if is_cached is None else (*protected, Fact("write-cache", "on" if is_cached else "off"))
+
+
+def _not_as_listed(channel: Channel, device: BlockDevice) -> tuple[Fact, ...]:
+    """The disk's own serial number and name where they are not those that the kernel noted when it found a disk there:
+    it was exchanged since, or a controller stands for it."""
+    own = (
+        ("drive-serial", scsi.read_unit_serial(channel), device.serial),
+        ("drive-wwn", scsi.read_wwn(channel), device.wwn),
+    )
+    return tuple(Fact(name, value) for name, value, noted in own if value and noted and value != noted)
 
 
 def _disk_health(channel: Channel) -> tuple[Fact, ...]:
@@ -170,15 +186,16 @@ def foreign_blocks(location: str, namespace: nvme.Namespace | None) -> Obstacle 
     return Obstacle("sector-size-foreign", (("how", f"nvme format {location}"), ("size", size), ("where", location)))
 
 
-def describe_nvme(channel: Channel) -> Description:
+def describe_nvme(channel: Channel, device: BlockDevice) -> Description:
     """A namespace's drive."""
     controller = nvme.read_controller(channel)
     if controller is None:
-        return Description()
+        return unknown_drive(device, is_usb=False)
     areas = _nvme_areas(channel, controller)
     erases = (*controller.sanitize, *(("crypto-format",) if controller.has_crypto_format else ()))
     facts = (
         *health.of_nvme(nvme.read_health(channel)).facts,
+        *_warning(controller.warning_celsius),
         Fact("sanitize", " ".join(erases) or "none"),
         Fact("controller", str(controller.id)),
         *((Fact("subsystem", controller.subsystem),) if _is_text(controller.subsystem) else ()),
@@ -210,6 +227,12 @@ def _boot_partitions(channel: Channel, controller: nvme.Controller) -> int | Non
     if (0, 0, 0) < controller.version < BOOT_PARTITIONS_KNOWN:
         return 0
     return nvme.read_boot_partitions(channel) if controller.version >= BOOT_PARTITIONS_LOGGED else None
+
+
+def _warning(celsius: int | None) -> tuple[Fact, ...]:
+    """From where the controller slows itself down."""
+    found = health.possible_temperature(celsius)
+    return () if found is None else (Fact("temperature-warning-celsius", str(found)),)
 
 
 def _rotation(rate: int | None) -> tuple[Fact, ...]:

@@ -23,6 +23,7 @@ from wipers.linux.describing import (
     find_ata,
     foreign_blocks,
     foreign_sectors,
+    unknown_drive,
 )
 from wipers.linux.devices import BlockDevice
 from wipers.linux.machine import (
@@ -55,7 +56,7 @@ def describe_drive(
     machine: Machine, device: BlockDevice, kernel: Kernel = THIS_KERNEL
 ) -> tuple[tuple[Fact, ...], tuple[Residual, ...], tuple[Obstacle, ...]]:
     """What `targets` and the survey say of the drive: facts, what an overwrite of it does not reach, and what stands in
-    the way. Reads only; silent, and empty where the drive answers nothing; never raises."""
+    the way. Reads only; silent; of a drive that answers nothing, only that it is unknown; never raises."""
     with _asked(machine, device.name, kernel) as channel:
         found = _described(machine, device, channel)
     return found.facts, found.residuals, found.obstacles
@@ -156,11 +157,13 @@ def _attachment(machine: Machine, name: str) -> Attachment:
 
 
 def _described(machine: Machine, device: BlockDevice, channel: Channel | None) -> Description:
-    if channel is None:
+    bus = _bus(machine, device.name)
+    if bus is None:
         return Description()
-    if _bus(machine, device.name) == "nvme":
-        return describe_nvme(channel)
-    return describe_scsi(channel, _attachment(machine, device.name), device)
+    where = _attachment(machine, device.name)
+    if channel is None:
+        return unknown_drive(device, is_usb=where.is_usb)
+    return describe_nvme(channel, device) if bus == "nvme" else describe_scsi(channel, where, device)
 
 
 def _celsius(machine: Machine, name: str, channel: Channel) -> int | None:

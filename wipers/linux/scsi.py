@@ -47,8 +47,6 @@ class Capacity:
     """Bytes of a logical block, without protection information."""
     protection: int | None
     """Type of protection information, 1 to 3; none where it is off or was not asked."""
-    reads_zeros: bool
-    """Whether unmapped blocks read as zeros (LBPRZ)."""
 
 
 def read_inquiry(channel: Channel) -> Inquiry | None:
@@ -109,7 +107,7 @@ def read_capacity(channel: Channel) -> Capacity | None:
     if not reply.is_good or len(reply.data) < 8:
         return None
     last, size = int.from_bytes(reply.data[:4], "big"), int.from_bytes(reply.data[4:8], "big")
-    return _capacity(last, size, None, reads_zeros=False) if last != 0xFFFFFFFF else None
+    return _capacity(last, size, None) if last != 0xFFFFFFFF else None
 
 
 def capacity_in(data: bytes) -> Capacity | None:
@@ -118,13 +116,13 @@ def capacity_in(data: bytes) -> Capacity | None:
         return None
     last, size = int.from_bytes(data[:8], "big"), int.from_bytes(data[8:12], "big")
     protection = (data[12] >> 1 & 7) + 1 if data[12] & 1 else None
-    return _capacity(last, size, protection, reads_zeros=bool(data[14] & 0x40))
+    return _capacity(last, size, protection)
 
 
-def _capacity(last: int, size: int, protection: int | None, *, reads_zeros: bool) -> Capacity | None:
+def _capacity(last: int, size: int, protection: int | None) -> Capacity | None:
     """More than 2^63 bytes, or a block of no size or of more than a megabyte, is no answer."""
     is_possible = 0 < size <= 1 << 20 and (last + 1) * size < 1 << 63
-    return Capacity(last + 1, size, protection, reads_zeros) if is_possible else None
+    return Capacity(last + 1, size, protection) if is_possible else None
 
 
 def read_caching(channel: Channel) -> tuple[bool, bool | None] | None:

@@ -105,7 +105,7 @@ def test_a_sata_drive_is_described(fake: FakeMachine) -> None:
         "health-reallocated-sectors": "8",
         "health-pending-sectors": "0",
         "health-uncorrectable-sectors": "1",
-        "ata-security": "disabled, frozen",
+        "ata-security": "disabled, frozen, enhanced erase",
         "sanitize": "overwrite",
         "rotation": "5400 rpm",
         "hidden-hpa": "none",
@@ -202,6 +202,26 @@ def test_a_sas_disk_is_described_and_asked_no_ata_command(fake: FakeMachine) -> 
     assert not any(cdb[0] in {0x85, 0xA1} for cdb in drive.asked)
 
 
+def test_a_disk_that_was_exchanged_behind_its_name_is_told(fake: FakeMachine) -> None:
+    """The kernel noted serial number and name when it found a disk there; the disk itself says others."""
+    noted = {"device__serial": "ZA1OLD", "device__wwid": "naa.5000c50015ea71ac"}
+    device = plug(fake, device__vendor="SEAGATE", device__model="ST8000NM0075", **noted)
+    drive = sas_drive().on(commands.UNIT_SERIAL, Said(page(0x80, b"ZA1NEW")))
+    designator = bytes((0x01, 0x03, 0, 8)) + bytes.fromhex("5000c50015ea71ac")
+    drive.on(commands.IDENTIFICATION, Said(page(0x83, designator)))
+    facts = told(fake, device, drive)
+    assert facts["drive-serial"] == "ZA1NEW"
+    assert "drive-wwn" not in facts
+
+
+def test_a_write_protected_disk_with_a_cache_says_so(fake: FakeMachine) -> None:
+    """Mode page 08h, behind no block descriptor."""
+    device = plug(fake, device__vendor="SEAGATE", device__model="ST8000NM0075")
+    drive = sas_drive().on(commands.CACHING_PAGE, Said(bytes((23, 0, 0x80, 0, 0x88, 0x12, 0x04)) + bytes(17)))
+    facts = told(fake, device, drive)
+    assert (facts["write-protected"], facts["write-cache"]) == ("yes", "on")
+
+
 def test_an_ata_drive_behind_a_sas_adapter_is_found_by_its_page(fake: FakeMachine) -> None:
     """VPD page 89h: the adapter's translation layer says what it translates for."""
     device = plug(fake, device__vendor="LSI", device__model="WD40EFRX", queue__rotational="1")
@@ -242,11 +262,11 @@ def test_a_driver_without_pass_through_leaves_everything_unknown(fake: FakeMachi
     assert describe_drive(fake.machine, device, NoSuchRequest()) == ((), UNKNOWN, ())
 
 
-def test_a_user_who_may_not_open_the_drive_learns_nothing(fake: FakeMachine) -> None:
+def test_a_drive_that_cannot_be_opened_is_an_unknown_one(fake: FakeMachine) -> None:
     """`targets` runs without root too."""
     drive = RecordedDrive()
     drive.open_error = OSError(errno.EACCES, os.strerror(errno.EACCES))
-    assert describe_drive(fake.machine, sata(fake), drive) == ((), (), ())
+    assert describe_drive(fake.machine, sata(fake), drive) == ((), UNKNOWN, ())
 
 
 def test_a_drive_that_lost_a_command_is_not_asked_again(fake: FakeMachine) -> None:
@@ -256,7 +276,7 @@ def test_a_drive_that_lost_a_command_is_not_asked_again(fake: FakeMachine) -> No
     describe_drive(fake.machine, device, silent)
     assert len(silent.asked) == 1
     sound = sata_drive()
-    assert describe_drive(fake.machine, device, sound) == ((), (), ())
+    assert describe_drive(fake.machine, device, sound) == ((), UNKNOWN, ())
     assert disk_temperature(fake.machine, fake.machine.sys / "block" / "sda", sound) is None
     assert sound.asked == []
     (fake.root / "sys" / "devices" / "sda" / "diskseq").write_text("4712\n")
@@ -275,7 +295,9 @@ def nvme_drive(**fields: int) -> RecordedDrive:
 
 def test_an_nvme_drive_is_described(fake: FakeMachine) -> None:
     """Its health, what it can do itself, and everything that lies in no namespace of this host."""
-    drive = nvme_drive(id=6, oacs=0x0A, total=1 << 40, free=1 << 30, rpmb=0x0003_0001, sanicap=0x03, fna=0x04)
+    drive = nvme_drive(
+        id=6, warning=343, oacs=0x0A, total=1 << 40, free=1 << 30, rpmb=0x0003_0001, sanicap=0x03, fna=0x04
+    )
     drive.on_nvme(commands.ALLOCATED_NAMESPACES, names(1, 2)).on_nvme(commands.ACTIVE_NAMESPACES, names(1))
     drive.on_nvme(commands.ALLOCATED_NAMESPACE, namespace(2048, shift=12), namespace=2)
     drive.on_nvme(commands.BOOT_PARTITION, bytes((0x15, 0, 0, 0, 1, 0, 0, 0)) + bytes(8))
@@ -286,6 +308,7 @@ def test_an_nvme_drive_is_described(fake: FakeMachine) -> None:
         "power-on-hours": "8760",
         "wear-percent-used": "3",
         "health-media-errors": "0",
+        "temperature-warning-celsius": "70",
         "sanitize": "crypto block crypto-format",
         "controller": "6",
         "subsystem": "nqn.1994-11.com.samsung:nvme:PM9A3",
@@ -310,6 +333,11 @@ def test_lists_that_a_controller_refuses_are_unknown(fake: FakeMachine, status: 
     facts, residuals, _ = describe_drive(fake.machine, plug_nvme(fake), drive)
     assert residuals == UNKNOWN
     assert {fact.value for fact in facts if fact.name == "namespaces-unattached"} == {"unknown"}
+
+
+def test_a_controller_that_does_not_answer_is_an_unknown_drive(fake: FakeMachine) -> None:
+    """Without its identity nothing is known of namespaces beside this one."""
+    assert describe_drive(fake.machine, plug_nvme(fake), RecordedDrive()) == ((), UNKNOWN, ())
 
 
 def test_a_simple_controller_has_nothing_beside_its_namespace(fake: FakeMachine) -> None:
