@@ -350,6 +350,12 @@ REASONS: dict[str, Row] = {
         "{where} 已不是计划的对象（{fact}：现为 {found}，应为 {expected}）",
         "请重新运行 expunge plan",
     ),
+    "image-layered": Row(
+        "{where} is a {format} image: its layers, snapshots and backing file may hold the data in other places",
+        "Flatten it to a raw image first, and order this file and each of its backing files as files",
+        "{where} 是 {format} 格式映像：其分层、快照和后备文件可能在别处保存数据",
+        "请先转换为 raw 映像，并将本文件及其各后备文件作为文件下达销毁令",
+    ),
     "in-use": Row(
         "{where} is in use: {by}",
         "Release it, then run 'expunge plan' again",
@@ -956,18 +962,6 @@ REASONS: dict[str, Row] = {
         "{name} 的签名无效",
         "请向登记机构重新索取；若仍无效，请告知审计人员",
     ),
-    "note-signer": Row(
-        "A signature line is not by a key that was given, or stands there twice ({name})",
-        "Compare the log's key in the keyring with the registry's",
-        "某签名行并非出自给定的密钥，或重复出现（{name}）",
-        "请核对密钥册中的日志密钥与登记机构的密钥",
-    ),
-    "registry-bind": Row(
-        "{address} is not a loopback address, and hosts cannot prove yet who they are",
-        "Bind to 127.0.0.1 or ::1, and carry documents from elsewhere with 'import'",
-        "{address} 不是环回地址，而主机目前尚无法证明身份",
-        "请绑定 127.0.0.1 或 ::1，其他来源的文件请用 import 导入",
-    ),
     "volume-internal": Row(
         "{where} is a hidden part of another volume ({what})",
         "Order that volume, or the drives below",
@@ -979,6 +973,18 @@ REASONS: dict[str, Row] = {
         "Order what it lies on",
         "{where}（{layer}）没有在销毁后仍存在的标识，销毁单无法指明它",
         "请对其下层下达销毁令",
+    ),
+    "note-signer": Row(
+        "A signature line is not by a key that was given, or stands there twice ({name})",
+        "Compare the log's key in the keyring with the registry's",
+        "某签名行并非出自给定的密钥，或重复出现（{name}）",
+        "请核对密钥册中的日志密钥与登记机构的密钥",
+    ),
+    "registry-bind": Row(
+        "{address} is not a loopback address, and hosts cannot prove yet who they are",
+        "Bind to 127.0.0.1 or ::1, and carry documents from elsewhere with 'import'",
+        "{address} 不是环回地址，而主机目前尚无法证明身份",
+        "请绑定 127.0.0.1 或 ::1，其他来源的文件请用 import 导入",
     ),
     "registry-carrier": Row(
         "The certificate does not answer its order: {detail}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from certificates.statements import Kind, Media
 from wipers import WIPERS
 from wipers.model import Obstacle, Target, Technique
 from wipers.techniques import TECHNIQUES, techniques_for
+
+SHOWN_APART = frozenset({"bus", "by-id", "contents", "physical-sector", "sequence", "zoned"})
+"""What is told of a target on lines of its own, or is of use to programs alone."""
 
 
 def reaches(technique: Technique, kind: Kind) -> dict[str, str | None]:
@@ -92,6 +95,13 @@ def sentence(error: Refused, language: str) -> str:
     return text.format_map({"carrier": ""} | {name: str(value) for name, value in error.facts.items()})
 
 
+def _sectors(target: Target, told: Mapping[str, str]) -> str:
+    """Return the logical sector, and the name of its pairing with the physical one where it has one."""
+    physical = int(told.get("physical-sector", 0))
+    name = {(512, 512): "512n", (512, 4096): "512e", (4096, 4096): "4Kn"}.get((target.sector_size, physical), "")
+    return f"{target.sector_size} B" + (f" ({name})" if name else "")
+
+
 def _levels(target: Target) -> list[str]:
     """Return the levels that some technique could reach on the target."""
     found = {ceiling(row.method[target.kind], target.media) for row in techniques_for(target.kind)}
@@ -129,12 +139,16 @@ def target_lines(screen: Screen, target: Target) -> list[str]:
     """Return one target as lines."""
     say, language = screen.word, screen.language
     facts = "  ".join(f"{fact.name} {fact.value}" for fact in target.facts if fact.value and fact.name != "size")
-    more = "  ".join(f"{fact.name} {fact.value}" for fact in target.description if fact.value)
+    told = {fact.name: fact.value for fact in target.description if fact.value}
+    known = {fact.name for fact in target.facts if fact.value} | SHOWN_APART
+    more = "  ".join(f"{name} {value}" for name, value in told.items() if name not in known)
     media = term("media", target.media.value, language)
     pairs = [
         (say("target.identity"), facts),
-        (say("target.size"), f"{size_text(target.size)}  {number(target.size)} B  {target.sector_size} B"),
-        (say("target.medium"), media),
+        (say("target.size"), f"{size_text(target.size)}  {number(target.size)} B  {_sectors(target, told)}"),
+        (say("target.medium"), "  ".join(filter(None, (media, told.get("bus"), told.get("zoned"))))),
+        (say("target.contents"), told.get("contents", "")),
+        (say("target.by_id"), told.get("by-id", "")),
         (say("target.more"), more),
         *((say("target.obstacle"), "▲ " + tell(one, language)) for one in target.obstacles),
         (say("target.free"), "" if target.obstacles else "● " + say("target.nothing")),

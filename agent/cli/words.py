@@ -113,6 +113,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "target.identity": ("Identity", "标识"),
     "target.size": ("Size, sector", "容量、扇区"),
     "target.medium": ("Medium", "介质"),
+    "target.by_id": ("Names", "固定名称"),
+    "target.contents": ("Holds", "内容"),
     "target.more": ("More", "其他"),
     "target.obstacle": ("Not now", "目前不可"),
     "target.free": ("In use", "占用"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 from certificates.errors import Refused
@@ -19,8 +20,9 @@ from certificates.statements import (
     Residual,
     Selector,
 )
+from wipers.linux import formats
 from wipers.linux.filesystems import FileSystem
-from wipers.linux.identity import check_same, check_unchanged, facts_of, image_facts, residual_of
+from wipers.linux.identity import check_free, check_same, check_unchanged, facts_of, image_facts, residual_of
 from wipers.linux.inplace import FileInPlace, FoundFile, find_file, open_in_place
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.model import Advice, KeyState, Lost, Target
@@ -47,7 +49,9 @@ def find_image(identity: ImageIdentity, path: str, machine: Machine) -> tuple[Ta
     if found is None:
         return ()
     target = _target(found)
-    return (target,) if target.facts == facts_of(identity) else ()
+    if target.facts != facts_of(identity):
+        return ()
+    return (replace(target, obstacles=(*target.obstacles, *formats.file_obstacles(path, path))),)
 
 
 @contextmanager
@@ -71,6 +75,7 @@ def hold(target: Target, machine: Machine, *, resuming: bool) -> Iterator[ImageW
     with open_in_place(found, machine, stream=0, resuming=resuming) as file:
         writer = ImageWriter(file, target.location)
         check_unchanged(target.location, target.facts, writer.facts())
+        check_free(formats.image_obstacles(writer.peek(0, min(formats.HEAD, writer.size)), target.location))
         yield writer
 
 

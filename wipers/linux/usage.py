@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from wipers.linux import formats
 from wipers.linux.devices import BlockDevice
 from wipers.linux.layers import obstacles_of_layers
 from wipers.linux.loops import Loop, loops
@@ -77,6 +78,8 @@ def _loop_obstacles(loop: Loop) -> Iterator[Obstacle]:
     if loop.offset or loop.device is not None:
         # Facts of an image are its file and a size: they do not say where a part begins, nor name another device.
         yield Obstacle("loop-not-whole-file", (("where", where),))
+    if loop.device is None and loop.is_reachable:
+        yield from formats.file_obstacles(loop.path, where)
 
 
 def layer_obstacles(machine: Machine, device: BlockDevice) -> tuple[Obstacle, ...]:

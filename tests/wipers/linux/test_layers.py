@@ -13,6 +13,7 @@ from tests.support.fake_machine import FakeMachine
 from wipers.linux import blocks, mapper
 from wipers.linux.contents import Content, contents_of
 from wipers.linux.devices import list_devices
+from wipers.linux.formats import LAYERED, layered
 from wipers.linux.mapper import Row
 from wipers.linux.partitions import Part, read_part
 from wipers.linux.superblocks import array_id
@@ -381,3 +382,10 @@ def test_what_lies_on_a_device_is_told_by_its_signature(fake: FakeMachine) -> No
     zfs[(128 << 10) + 3 * 1024 : (128 << 10) + 3 * 1024 + 8] = b"\x0c\xb1\xba\x00\x00\x00\x00\x00"
     node.write_bytes(zfs)
     assert contents_of(fake.machine, device) == (Content("zfs_member"),)
+
+
+@pytest.mark.parametrize(("name", "offset", "mark"), LAYERED)
+def test_every_layered_format_is_known_by_its_mark(name: str, offset: int, mark: bytes) -> None:
+    """And only where the mark has to stand."""
+    assert layered((bytes(offset) + mark).ljust(512, b".")) == name
+    assert layered((bytes(offset + 1) + mark).ljust(512, b".")) == ""
