@@ -212,13 +212,14 @@ def test_a_pause_does_not_make_a_device_slow() -> None:
 
 def test_a_device_that_fails_often_is_given_up() -> None:
     """It will not become better, and each attempt takes half a minute."""
-    run, *_ = watched_run(Care(max_errors=3))
+    run, *_ = watched_run(Care(max_errors=4))
     run.simulated.lies = Lies(bad_writes={(0, sector): "EIO" for sector in range(0, 128, 8)})
     with pytest.raises(Interrupted) as caught:
         run.go()
     assert caught.value.reason == "too-many-errors"
-    assert (caught.value.facts["errors"], caught.value.facts["limit"]) == ("4", "3")
-    assert len(run.simulated.asked) == 4
+    assert (caught.value.facts["errors"], caught.value.facts["limit"]) == ("5", "4")
+    assert len(run.simulated.asked) == 5
+    assert replay(run.journal.entries).steps[0].position == 5 * 4096
 
 
 def test_closing_in_on_bad_sectors_is_not_judged_by_its_speed() -> None:
@@ -300,18 +301,26 @@ def test_a_run_on_a_hanging_device_is_interrupted_with_its_own_reason(awake: thr
 
 def test_several_threads_rest_together() -> None:
     """A pause holds when the last chunk in the air has landed, not when the first has."""
-    gate, seen = Gate(), []
+    gate, seen, begun = Gate(), [], []
     in_the_air = threading.Semaphore(0)
+    left: list[int] = []
 
     def deed(chunk: Chunk) -> None:
-        time.sleep(0.001)
+        begun.append(chunk.position)
+        time.sleep(0.3 if chunk.position == 110 else 0.001)
         seen.append(chunk.position)
         if chunk.position == 100:
             gate.is_closed = True
             in_the_air.release()
 
     told: list[str] = []
-    guard = Guard(Care(), gate=gate, temperature=lambda: None, told=lambda state, _: told.append(state))
+
+    def tell(state: str, _: str | None) -> None:
+        told.append(state)
+        if state == "paused":
+            left.append(len(begun) - len(seen))
+
+    guard = Guard(Care(), gate=gate, temperature=lambda: None, told=tell)
     loop = Loop(Pace(chunk_size=10, threads=4), Unstopped(), guard=guard)
 
     def open_later() -> None:
@@ -326,4 +335,5 @@ def test_several_threads_rest_together() -> None:
     threading.Thread(target=open_later).start()
     assert loop.run(chunks([Extent(0, 0, 5000)], 0, 10), 0, lambda: deed) == 5000
     assert told == ["paused", "0 while paused", "working"]
+    assert left == [0]
     assert sorted(seen) == list(range(0, 5000, 10))
