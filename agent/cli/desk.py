@@ -32,8 +32,12 @@ def site_of(screen: Screen) -> Site:
     if screen.opener is not None:
         return screen.opener(screen.site)
     from agent.live import open_site
+    from certificates.errors import Refused
 
-    return open_site(named_site(screen))
+    try:
+        return open_site(named_site(screen))
+    except PermissionError as error:
+        raise Refused("file-unreadable", where=error.filename, detail=error.strerror) from error
 
 
 def signer_of(screen: Screen, path: str | Path) -> KeySigner:
