@@ -300,6 +300,10 @@ class Writer(Reader, Protocol):
         """Degrees Celsius of the device now; none where it does not say."""
         ...
 
+    def status(self) -> bytes:
+        """What the drive answers about itself, a JSON line a command, for the evidence; empty where it says nothing."""
+        ...
+
     def prepare(self, extent: Extent) -> None:
         """Make ready an extent of the layout (reset a zone) before its first byte is written; only where `advice` says
         sequential, nothing elsewhere; raises MediumError, Lost."""

@@ -101,7 +101,9 @@ class _Run:
         for number, step in enumerate(self.plan.steps):
             if not self.progress.is_done(number):
                 self._do(number, step)
-        self._write(Concluded(self._same_facts()))
+        facts = self._same_facts()
+        self._keep_status("after")
+        self._write(Concluded(facts))
 
     def rest(self, error: Exception) -> errors.Refused | errors.Interrupted:
         """Journal why the run rests, and return what the operator is told."""
@@ -146,8 +148,15 @@ class _Run:
             identified = Identified(found, state.keyslots, state.header_copies)
         if _is_sampled_medium(self.plan):
             identified = replace(identified, partitions=partitions_on(self.writer, self.plan.size))
+        self._keep_status("before")
         self._write(identified)
         self.progress = replace(self.progress, identified=identified)
+
+    def _keep_status(self, when: str) -> None:
+        """File what the drive answers about itself; the drive alone attests it."""
+        status = self.writer.status()
+        if status:
+            self.ports.keep(f"drive-{when}.jsonl", status)
 
     def _last_change(self) -> int:
         """Return the number of the last step begun that changes the medium; -1 for none."""

@@ -99,6 +99,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{count} speed profiles fit their records; {speeds}",
         "{count} 份速度曲线与记录相符；{speeds}",
     ),
+    "drive-told": (
+        "{count} answers of the drive about itself, in {files} files, are in form; that they are true is its word alone",
+        "{files} 个文件中的 {count} 条硬盘自述格式正确；内容真实性仅由硬盘自身证明",
+    ),
     "receipt-holds": (
         "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
         "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",

@@ -17,6 +17,7 @@ from certificates.audit.documents import (
     check_validation,
 )
 from certificates.audit.dossier import Blocked, Broken, Dossier
+from certificates.audit.drives import check_drives
 from certificates.audit.findings import Audit, Basis, Finding, Report, Verdict, fails, holds, unknown, worst
 from certificates.audit.profiles import check_profiles
 from certificates.audit.records import Reread, check_claim, check_journal, check_medium
@@ -42,6 +43,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("evidence", check_claim),
     ("samples", check_samples),
     ("profile", check_profiles),
+    ("drive", check_drives),
     ("receipt", check_registered),
     ("validation", check_validation),
 )

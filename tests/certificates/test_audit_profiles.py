@@ -50,7 +50,11 @@ def profile(step: int = 0, **changes: Any) -> SpeedProfile:
 
 def papers(*profiles: SpeedProfile, name: str = "profile-{step}.json", **changes: Any) -> Papers:
     """The story with these files in its bundle, bound by its certificate."""
-    files = {name.format(step=one.step): encode(one) for one in profiles}
+    return with_evidence({name.format(step=one.step): encode(one) for one in profiles}, **changes)
+
+
+def with_evidence(files: dict[str, bytes], **changes: Any) -> Papers:
+    """The story with evidence files of these names, bound by its certificate."""
 
     def certified(told: Certificate) -> Certificate:
         listed = tuple(EvidenceFile(name, digest(data), len(data)) for name, data in sorted(files.items()))

@@ -131,11 +131,12 @@ them along (next section): AFSSI-5020, NSA 130-1, CSEC ITSG-06, RCMP TSSIT OPS-I
 
 ## Schemes of one's own
 
-An order may bring its own passes. They are read from a TOML file when it is drafted (`scheme = "own.toml"` at a carrier,
-beside or below the draft) and stand in the order itself: approvers sign the bytes, and an auditor holds every pass in
-the evidence against them. The file may change or vanish afterwards. The certificate says that the scheme rests on the
-order's word. `expunge techniques --scheme FILE.toml` shows what it would write. [examples/schemes](examples/schemes) has
-one with every kind of pass, and six that only vendors describe, each with what is disputed about it.
+An order may bring its own passes. They are read from a TOML file when it is drafted (`scheme = "own.toml"` at a
+carrier, beside or below the draft) and stand in the order itself: approvers sign the bytes, and an auditor holds every
+pass in the evidence against them. The file may change or vanish afterwards. The certificate says that the scheme rests
+on the order's word. `expunge techniques --scheme FILE.toml` shows what it would write. In
+[examples/schemes](examples/schemes) are one with every kind of pass, and six that only vendors describe, each with what
+is disputed about it.
 
 ## Policies
 

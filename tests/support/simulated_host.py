@@ -210,6 +210,9 @@ class SimulatedWriter:
     def temperature(self) -> int | None:
         return self._machine.temperature()
 
+    def status(self) -> bytes:
+        return self._machine.status
+
     def prepare(self, extent: Extent) -> None:
         with self._effect():
             self._fail_at(self._machine.lies.bad_resets, extent.stream, extent.offset, SECTOR)
@@ -267,6 +270,8 @@ class Simulated:
     """Where the next write of a zone must begin, by where the zone begins."""
     temperature: Callable[[], int | None] = lambda: None
     """Degrees Celsius now."""
+    status: bytes = b""
+    """What it answers about itself."""
     asked: list[Place] = field(default_factory=list)
     """First sector of each write that was tried, in order."""
     storage: Storage = field(init=False)

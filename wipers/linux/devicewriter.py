@@ -12,7 +12,7 @@ from wipers.linux.advice import advice_of
 from wipers.linux.candidates import facts_of_candidate
 from wipers.linux.devices import device_numbered
 from wipers.linux.direct import Storage, device_geometry, error_name
-from wipers.linux.drive import temperature
+from wipers.linux.drive import raw_status, temperature
 from wipers.linux.loops import Loop, loop_behind, settle_below
 from wipers.linux.machine import Machine, attribute
 from wipers.linux.sequence import sequence_of
@@ -102,6 +102,10 @@ class DeviceWriter:
 
     def temperature(self) -> int | None:
         return temperature(self._storage.descriptor, self._machine)
+
+    def status(self) -> bytes:
+        device = device_numbered(self._machine, self._device)
+        return raw_status(self._machine, device) if device is not None else b""
 
     def prepare(self, extent: Extent) -> None:
         """The zone that begins there is empty; nothing for a disk without zones, which takes writes in any order."""

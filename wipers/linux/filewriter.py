@@ -233,6 +233,10 @@ class FilesWriter:
     def temperature(self) -> int | None:
         return None
 
+    def status(self) -> bytes:
+        """Nothing: a file is no drive."""
+        return b""
+
     def prepare(self, extent: Extent) -> None:
         """Nothing: every extent takes writes in any order."""
 

@@ -144,6 +144,10 @@ class ImageWriter:
     def temperature(self) -> int | None:
         return None
 
+    def status(self) -> bytes:
+        """Nothing: a file is no drive."""
+        return b""
+
     def prepare(self, extent: Extent) -> None:
         """Nothing: every extent takes writes in any order."""
 

@@ -155,6 +155,9 @@ class LuksWriter:
     def temperature(self) -> int | None:
         return self._container.temperature()
 
+    def status(self) -> bytes:
+        return self._container.status()
+
     def prepare(self, extent: Extent) -> None:
         self._container.prepare(extent)
 
