@@ -3,6 +3,7 @@
 #
 #   prepare_venv dev|runtime    the virtual environment, with expunge itself installed in place
 #   prepare_system              the programs the integration tests and the demo run, by Debian package name
+#   prepare_lab                 what builds and boots the virtual machine of tests/lab
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:/usr/sbin:/sbin"  # losetup, cryptsetup and mkfs are there, and an ordinary user's PATH is not
@@ -43,11 +44,29 @@ install_packages() {
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
-prepare_system() {
+lab_programs() {
+    cat <<-'PROGRAMS'
+		qemu-system-x86_64:qemu-system-x86
+		mmdebstrap:mmdebstrap
+		mke2fs:e2fsprogs
+	PROGRAMS
+}
+
+prepare_system() { prepare_programs system_programs; }
+
+prepare_lab() {
+    prepare_programs lab_programs
+    # The guest's kernel is a package that is only downloaded, so apt has to have heard of it.
+    if is_root && command -v apt-cache >/dev/null && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
+        apt-get update -qq || say "apt knows no packages; what needs them will say so"
+    fi
+}
+
+prepare_programs() {
     local program package missing=()
     while IFS=: read -r program package; do
         command -v "$program" >/dev/null || missing+=("$package")
-    done < <(system_programs)
+    done < <("$1")
     [ ${#missing[@]} -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     if is_root && command -v apt-get >/dev/null; then

@@ -1,6 +1,7 @@
 """The device lab: one virtual machine with a kernel of its own, in which tests may break every kind of drive.
 
-    image.py      builds what the machine boots from, once, into `.lab/`
+    base.py       builds the guest's Debian, in the folder boot/ the scripts it starts with
+    image.py      keeps that, the Python packages and the sources as images in `.lab/`
     machine.py    boots it, hands it a job, takes what it says, ends it by its own process id
     drives.py     the drives that QEMU plugs in
     reports.py    what the guest's pytest tells the host's, line by line

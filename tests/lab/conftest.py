@@ -6,10 +6,19 @@ import os
 
 import pytest
 
-from tests.lab.image import Unavailable, check_available
-from tests.lab.reports import IN_THE_GUEST, Outcomes, run_in_the_guest
+from tests.lab.base import Unavailable
+from tests.lab.image import check_available
+from tests.lab.reports import IN_THE_GUEST, Outcomes, listed, run_in_the_guest
 
 collect_ignore = [] if os.environ.get(IN_THE_GUEST) else ["guest"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-k` finds a test of the guest by what it is for as well: `-k flakey`."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "outcomes" in item.fixturenames:
+            item.extra_keyword_matches.add(listed()[str(item.callspec.params["test"])])
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.campaigns import power_cuts
-from tests.lab.image import Unavailable, check_available
+from tests.lab.base import Unavailable
+from tests.lab.image import check_available
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 KILLS = 3
