@@ -13,7 +13,9 @@ from tests import campaigns
 def main(arguments: list[str]) -> int:
     """The chosen campaigns have run; 0 only when every trial held."""
     parser = argparse.ArgumentParser(prog="scripts/campaign", description="Runs campaigns at their full counts.")
-    parser.add_argument("name", nargs="?", choices=campaigns.names(), help="one campaign; all when left out")
+    parser.add_argument(
+        "name", nargs="?", type=_with_underscores, choices=campaigns.names(), help="one campaign; all when left out"
+    )
     parser.add_argument("--seed", type=int, help="what the trials are drawn from; lists the campaigns when left out")
     chosen = parser.parse_args(arguments)
     names = [chosen.name] if chosen.name else campaigns.names()
@@ -22,6 +24,11 @@ def main(arguments: list[str]) -> int:
         return 0
     outcomes = [_run(name, chosen.seed) for name in names]
     return 0 if outcomes and all(outcomes) else 1
+
+
+def _with_underscores(name: str) -> str:
+    """A campaign's name as its module bears it, however it was typed."""
+    return name.replace("-", "_")
 
 
 def _run(name: str, seed: int) -> bool:

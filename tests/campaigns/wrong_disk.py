@@ -16,7 +16,7 @@ from tests.support.machines.orders import Attempt, attempt
 from tests.support.machines.surprises import surprised
 
 FULL = 100_000
-SLICE = 300
+SLICE = 150
 NEEDS_ROOT = False
 SHARE = 1_000
 """Hosts that one process takes at a time."""

@@ -478,7 +478,7 @@ def _loop_on_a_device(host: Host, below: str) -> None:
     number = sum(name.startswith("loop") for name in host.rig.numbers)
     name, size = f"loop{number}", host.rig.medium(below).size
     host.rig.loop(name, f"/dev/{below}", size, inode=5)
-    host.rig.kernel.files.pop(f"/dev/{below}")
+    del host.rig.kernel.files[f"/dev/{below}"]
     backing = host.rig.medium(name).backing
     assert backing is not None
     backing.block_device = host.rig.devno(below)

@@ -1,7 +1,7 @@
 """A kernel in memory, put in at the system call: code under test runs unchanged, and every open of a device is seen.
 
-Paths below `ROOT`, and files named one by one, are answered from here; every other path goes to the real kernel. What
-a device's node opens is an anonymous file of the device's size, so that reads and writes are real ones.
+Paths below `ROOT` and below /dev, and files named one by one, are answered from here; every other path goes to the real
+kernel. What a device's node opens is an anonymous file of the device's size, so that reads and writes are real ones.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.guard import HARMLESS_DEVICES
 from wipers.linux.machine import Machine
 from wipers.linux.mapper import Row
 
@@ -234,6 +235,8 @@ class Kernel:
         if isinstance(path, int):
             return None
         text = path if isinstance(path, str) else os.fsdecode(os.fspath(path))  # type: ignore[call-overload]
+        if text.startswith("/dev/") and text not in HARMLESS_DEVICES:
+            return ROOT + text
         return text if text.startswith(ROOT) or text in self.files else None
 
     def tick(self) -> None:
@@ -252,12 +255,26 @@ class Kernel:
     def resolved(self, path: str, *, follows: bool = True) -> tuple[str, Entry | None]:
         """The path without links, and what lies there; none where nothing does."""
         self.tick()
-        key = (path, follows)
-        known = self._known.get(key)
+        known = self._known.get((path, follows))
         if known is None:
             file = self.files.get(path)
-            known = self._known[key] = (path, file) if file else self._walked(path, follows)
+            known = (path, file) if file else self._looked_up(path, follows=follows)
+            self._known[path, follows] = known
         return known
+
+    def _looked_up(self, path: str, *, follows: bool) -> tuple[str, Entry | None]:
+        """By the folder above, which most look-ups share; else by a walk from the root."""
+        above, _, name = path.rpartition("/")
+        if name in {"", ".", ".."} or not above.startswith(ROOT):
+            return self._walked(path, follows)
+        known = self._known.get((above, True))
+        if known is None:
+            known = self._known[above, True] = self._looked_up(above, follows=True)
+        place, folder = known
+        entry = folder.get(name) if isinstance(folder, dict) else None
+        if isinstance(entry, Link) and follows:
+            return self._walked(path, follows)
+        return f"{place}/{name}", entry
 
     def _walked(self, path: str, follows: bool) -> tuple[str, Entry | None]:
         waiting = [part for part in path.removeprefix(ROOT).split("/")[::-1] if part not in {"", "."}]

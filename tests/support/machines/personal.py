@@ -143,7 +143,7 @@ def efi_on_another_disk(rig: Rig) -> None:
     rig.mount(rig.part("sdb", 1), "/boot/efi", "vfat")
 
 
-@layout(sda=SYSTEM, sdb=SYSTEM, sdc=FREE)
+@layout(sda=SYSTEM, sdb=used("swap /dev/sdb1"), sdc=FREE)
 def hibernation_swap_elsewhere(rig: Rig) -> None:
     """The image of a sleeping machine goes to its swap partition, here on a disk of its own."""
     for name in ("sda", "sdb", "sdc"):

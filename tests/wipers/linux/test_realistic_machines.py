@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.campaigns import wrong_disk
 from tests.support.machines.all import LAYOUTS
 from tests.support.machines.kernel import numbered
 from tests.support.machines.layouts import Layout, Verdict
@@ -45,6 +46,13 @@ def test_each_drive_of_a_real_layout_gets_its_verdict(layout: Layout, name: str)
             return
         seen = attempt(rig, drive_named(rig, name))
         check(verdict, seen, rig, name)
+
+
+def test_a_slice_of_drawn_hosts_holds() -> None:
+    """Nobody lays out by hand what chance does; the campaign `wrong_disk` draws 100,000 of these."""
+    told = wrong_disk.run(seed=20261122, trials=250)
+    for word in ("free", "refused", "ambiguous", "not-found", "mounted-between-refused"):
+        assert word in told
 
 
 def check(verdict: Verdict, seen: Attempt, rig: Rig, name: str) -> None:
