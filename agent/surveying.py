@@ -15,7 +15,7 @@ from agent.reading import read_document
 from agent.version import VERSION
 from certificates.claims import ceiling
 from certificates.encoding import digest
-from certificates.envelope import MIB, unseal
+from certificates.envelope import LARGEST, unseal
 from certificates.errors import Failure, Refused, Untrusted
 from certificates.keyring import Chain, resolver
 from certificates.statements import (
@@ -75,8 +75,8 @@ SUFFIX = ".survey.json"
 def take_survey(host: Host, key: str | None, now: datetime, *, with_images: bool = False) -> Survey:
     """Return what the host is and has at that moment; `key` is its id, `with_images` adds loop devices over files."""
     kinds = ("device", "image") if with_images else ("device",)
-    found = (one for one in host.list_targets(with_contents=False) if one.kind in kinds)
-    return make_survey(host.describe(), found, key, now)
+    listed = (one for one in host.list_targets(with_contents=False) if one.kind in kinds)
+    return make_survey(host.describe(), filter(_can_be_named, listed), key, now)
 
 
 def make_survey(machine: SurveyedMachine, targets: Iterable[Target], key: str | None, now: datetime) -> Survey:
@@ -91,6 +91,11 @@ def make_survey(machine: SurveyedMachine, targets: Iterable[Target], key: str | 
         _nameless(drive, number) if alike[drive.id] > 1 else drive for number, drive in enumerate(units.values(), 1)
     )
     return Survey(now, key, machine, drives, VERSION)
+
+
+def _can_be_named(target: Target) -> bool:
+    """Tell whether an order could name it: not a loop device whose file is out of sight."""
+    return target.kind != "image" or all(fact.value for fact in target.facts)
 
 
 def _nameless(drive: SurveyedDrive, number: int) -> SurveyedDrive:
@@ -146,7 +151,8 @@ def _why_not_more(target: Target, highest: Level | None) -> Iterator[str]:
 
 
 def _text(value: str) -> str:
-    return unicodedata.normalize("NFC", value)
+    """Return a text as documents hold it: printable, in NFC."""
+    return unicodedata.normalize("NFC", "".join(letter for letter in value if letter.isprintable()))[:2000]
 
 
 Doubt = Literal["unsigned", "no-keyring", "unknown-host", "key-not-valid"]
@@ -170,7 +176,7 @@ class Read:
 def read_survey(path: Path, chain: Chain | None, now: datetime) -> Read:
     """Return the survey in a file; raises Refused for another document and for a signature that does not hold."""
     try:
-        data = read_file(path, MIB)
+        data = read_file(path, LARGEST[Survey])
         document = read_document(path.name, data)
         if not isinstance(document.statement, Survey):
             raise Untrusted("document-wrong-kind", found=document.kind, expected="survey")

@@ -53,7 +53,7 @@ nobody signs."""
 
 MOST_SIGNATURES = 256
 """Signatures read at most: no document names more people, and each costs a look through the keyring."""
-LARGEST: dict[type, int] = {Certificate: 4 * MIB, Keyring: 4 * MIB}
+LARGEST: dict[type, int] = {Certificate: 4 * MIB, Keyring: 4 * MIB, Survey: 4 * MIB}
 """Bytes read at most, where more than the 1 MiB of all others."""
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from agent.reading import read_document
-from agent.surveying import NAMELESS, drive_id, find_surveys, make_survey, read_survey
+from agent.surveying import NAMELESS, drive_id, find_surveys, make_survey, read_survey, take_survey
 from certificates.encoding import decode, digest, encode
 from certificates.envelope import seal, unseal
 from certificates.errors import Refused, Untrusted
@@ -19,8 +19,10 @@ from certificates.keyring import Chain, check_chain, resolver
 from certificates.schemas import schema
 from certificates.statements import DeviceIdentity, ImageIdentity, Level, Media, Residual, Survey
 from tests.support import world
+from tests.support.simulated_host import SimulatedHost
 from tests.support.surveyed import drive, machine, survey, write_survey
 from wipers.linux.identity import image_facts
+from wipers.model import Target
 
 KEY = world.host().key_id
 
@@ -98,6 +100,19 @@ def test_a_loop_device_is_known_by_its_file() -> None:
     loop = replace(drive("S1"), kind="image", facts=facts)
     found = survey("a", loop).drives[0].identity
     assert found == ImageIdentity(file_system, 12, 1024, attached=True)
+
+
+def test_a_loop_device_whose_file_is_out_of_sight_does_not_spoil_the_survey() -> None:
+    """No order could name it, and the drives beside it are there."""
+    gone = replace(drive("S1"), kind="image", facts=image_facts("", 0, 1024, is_attached=True))
+
+    class Machine(SimulatedHost):
+        def list_targets(self, *, with_contents: bool = True) -> tuple[Target, ...]:
+            return (gone, drive("S2"))
+
+    made = take_survey(Machine({}, None), None, world.NOW, with_images=True)
+    assert decode(encode(made), Survey) == made
+    assert len(made.drives) == 1
 
 
 def test_an_empty_world_wide_name_is_none() -> None:
