@@ -19,6 +19,7 @@ from certificates.envelope import unwrap
 from certificates.statements import Certificate, KeystreamPattern, Outcome, OverwriteRecord
 from certificates.trust import parse_trust
 from tests.lab import image
+from tests.lab.base import Unavailable
 from tests.lab.machine import Guest, booted, disk
 from tests.support.bench import MIB, full_of_needles
 from tests.support.kills import Watch
@@ -195,7 +196,10 @@ def run(seed: int, trials: int) -> str:
     """One line of results."""
     if not trials:
         return "nothing asked"
-    image.check_available()
+    try:
+        image.check_available()
+    except Unavailable as error:
+        raise AssertionError(f"not run: {error}") from error
     image.FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="cuts-", dir=image.FOLDER) as folder:
         return Campaign(Random(seed), Path(folder)).go(trials)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from certificates.statements import Extent, Fact, FullReadBack, OverwriteRecord
+from certificates.statements import Extent, Fact, FullReadBack, OverwriteRecord, volume_of
 from tests.support.bench import MIB, Bench, RealRun, carrier_of, full_of_needles, identity_of
 from tests.support.ext4_image import run
 from wipers.linux.direct import page_aligned
@@ -169,7 +169,9 @@ def size_of(device: Path) -> int:
 
 def ordered(bench: Bench, device: Path, technique: str | None = None) -> RealRun:
     """An approved order for the device, planned on this machine."""
-    return RealRun(bench.host, carrier_of(identity_of(bench.listed(device)), technique))
+    target = bench.listed(device)
+    identity = volume_of(target.facts) if target.kind == "volume" else identity_of(target)
+    return RealRun(bench.host, carrier_of(identity, technique))
 
 
 def drive(bench: Bench, serial: str) -> Target:
