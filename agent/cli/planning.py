@@ -11,7 +11,7 @@ from agent.cli.exits import describe
 from agent.cli.fillings import writes
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, roles, rows, size_text
-from agent.expecting import USUAL, seconds_of_step, size_of_step
+from agent.expecting import USUAL, seconds_of_step, seconds_together, size_of_step
 from agent.files import read_file
 from agent.reading import Document, expect
 from agent.site import Site
@@ -43,7 +43,8 @@ def show_plan(screen: Screen, order: Path, carriers: tuple[str, ...]) -> int:
     plans = tuple(one.plan for one in planned if one.plan is not None)
     digest = digest_of(plans) if len(plans) == len(planned) else None
     missing = orders.missing_on(document, site.documents.chain())
-    lines = [*_head(screen, site, document, missing), *_carriers(screen, planned), "", *_foot(screen, order, digest)]
+    lines = [*_head(screen, site, document, missing), *_carriers(screen, planned), ""]
+    lines += [*_together(screen, plans), *_foot(screen, order, digest)]
     screen.show("\n".join(lines), _tree(document, planned, digest, missing))
     return 0 if digest is not None else 3
 
@@ -152,6 +153,13 @@ def duration(seconds: int) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def _together(screen: Screen, plans: tuple[Plan, ...]) -> list[str]:
+    """Return how long all carriers take at once, where there are several."""
+    if len(plans) < 2:
+        return []
+    return [screen.word("plan.together", count=len(plans), time=duration(seconds_together(plans)))]
+
+
 def _foot(screen: Screen, order: Path, digest: str | None) -> list[str]:
     if digest is None:
         return [screen.word("plan.incomplete")]
@@ -169,6 +177,7 @@ def _tree(
         "persons": [{"id": one.id, "role": one.role.value} for one in persons],
         "missing": missing,
         "plan": digest,
+        "seconds_expected": seconds_together(one.plan for one in planned if one.plan is not None),
         "carriers": [_carrier_tree(one) for one in planned],
     }
 

@@ -294,6 +294,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan.digest": ("Plan", "计划"),
     "plan.not-shown": ("Not shown by this", "不能说明"),
     "plan.about": ("about {time} at {speed}", "约 {time}（按 {speed}）"),
+    "plan.together": ("{count} carriers at once: about {time}", "{count} 个载体同时进行：约 {time}"),
     "plan.incomplete": (
         "There is no plan for every carrier. Nothing has been touched.",
         "并非所有载体都有计划。未触及任何数据。",
