@@ -230,3 +230,11 @@ def test_one_idea_has_one_chinese_word() -> None:
     assert [
         f"{named(path)}: {word}" for path, text in texts.items() for word in SECOND_WORDS if word.encode() in text
     ] == []
+
+
+def test_every_test_that_stands_against_a_burn_exists() -> None:
+    """A promise with the name of a test is worth what the test is."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "burns.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path, _ in named}
+    assert [name for path, name in named if f"def {name}(" not in sources[path]] == []
