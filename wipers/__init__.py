@@ -1,6 +1,6 @@
 """Destruction: find a target, plan, perform, read back.
 
-Imports: certificates.statements, .claims, .errors, .sampling, encoding.digest.
+Imports: certificates.statements, .claims, .errors, .sampling, .anchors, encoding.digest.
 Touches: storage, only through a Host; the real one is wipers/linux.
 """
 
