@@ -77,7 +77,7 @@ class Pace:
     """Most bytes of one read or write: a multiple of the sector size, and the size of a huge page."""
     threads: int = 4
     """Chunks in the air at once."""
-    checkpoint_size: int = 1 << 30
+    checkpoint_size: int = 1 << 32
     """Bytes after which progress is made durable and journaled."""
     checkpoint_seconds: float = 5.0
     """Seconds after which the same is done."""

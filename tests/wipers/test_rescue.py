@@ -53,6 +53,13 @@ def test_a_skipped_range_is_taken_from_its_far_end_until_something_fails() -> No
     assert approach == list(range(120, 39, -8))
 
 
+def test_a_chunk_that_failed_is_halved_from_its_far_end() -> None:
+    """It is not tried whole once more: that is known, and costs half a minute."""
+    simulated = Simulated(lies=Lies(bad_writes={(0, 3): "EIO"}))
+    revisited(simulated, Failure(Extent(0, 0, CHUNK), "EIO"))
+    assert [sector for _, sector in simulated.asked] == [4, 0, 2, 3, 3, 2, 0]
+
+
 def test_a_sector_that_takes_the_second_attempt_is_overwritten() -> None:
     """Some come back at a retry, and a retry costs nothing beside a shredder."""
     simulated = Simulated(lies=Lies(fails_once={(0, 3)}, bad_writes={(0, 5): "EIO"}))
