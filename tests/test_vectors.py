@@ -15,7 +15,7 @@ from certificates.encoding import decode, parse_time
 from certificates.envelope import unseal, unwrap
 from certificates.errors import Refused
 from certificates.keyring import check_chain, resolver
-from certificates.statements import HoldState
+from certificates.statements import HoldState, Keyring, Survey
 from certificates.trust import parse_trust
 from tests.support import world
 from tests.support.generate import MAKERS, compare, write
@@ -86,6 +86,13 @@ def test_a_golden_bundle_verifies_for_ever(name: str, verdict: Verdict) -> None:
     """An audit takes no instant, so neither clock nor expired keys can change it; nor can rotations since."""
     report = audit(_golden(name), parse_trust(_golden("trust.json")), name)
     assert report.verdict is verdict, [finding.tell() for finding in report.findings]
+
+
+def test_the_golden_survey_holds_for_ever() -> None:
+    """An order that was drafted from it can be traced to the host's word."""
+    ring = decode(unwrap(_golden("keyring-1.dsse.json")).payload, Keyring)
+    told = decode(unwrap(_golden("survey.dsse.json")).payload, Survey)
+    unseal(_golden("survey.dsse.json"), Survey, resolver(ring, told.made_at))
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -13,14 +13,20 @@ from certificates.statements import (
     DeviceIdentity,
     Drew,
     Extent,
+    Fact,
     Failure,
     FilesSelector,
     KeystreamPattern,
+    Level,
+    Media,
     Pattern,
     Person,
     PersonKey,
     RepeatedPattern,
     Selector,
+    Survey,
+    SurveyedDrive,
+    SurveyedMachine,
 )
 from tests.support import world
 from tests.support.scheme_table import SCHEMES
@@ -42,6 +48,7 @@ def golden() -> dict[str, bytes]:
     return names | {
         "nonce.dsse.json": by_sample.entries[bundle.EVIDENCE + "nonce.dsse.json"],
         "selector.json": encode(selector()),
+        "survey.dsse.json": world.seal(survey(), world.host()),
         "trust.json": world.trust_file(papers.trust),
         "full.expunge": papers.packed,
         "sampled.expunge": by_sample.packed,
@@ -52,6 +59,25 @@ def golden() -> dict[str, bytes]:
         "character.expunge": tell(character_story()).packed,
         "not-proven.expunge": tell(not_proven()).packed,
     }
+
+
+def survey() -> Survey:
+    """A machine with a drive, as its host saw them."""
+    drive = SurveyedDrive(
+        id="drive-1",
+        identity=DeviceIdentity("ATA", "ST1000NM0008-2F2100", "WD-WX11A123", "5000c500a1b2c3d4", 1_000_204_886_016),
+        media=Media.MAGNETIC,
+        sector_size=512,
+        reaches=Level.CLEAR,
+        why_not_more=("overwriting-alone",),
+        not_reached=("remapped-sectors",),
+        obstacles=("in-use",),
+        facts=(Fact("bus", "sata"),),
+    )
+    machine = SurveyedMachine(
+        "arch-07", "6.1.0", serial="CN-0F7GT2-74261", asset_tag="AT-55120", unread=("chassis-serial",)
+    )
+    return Survey(world.NOW, world.host().key_id, machine, (drive,), "0.1.0")
 
 
 def sampled_story() -> Story:
