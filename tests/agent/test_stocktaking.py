@@ -144,6 +144,21 @@ def test_nothing_to_order_is_no_order(tmp_path: Path) -> None:
     assert (taken.drafts, taken.refusal and taken.refusal.reason) == ((), "matching-incomplete")
 
 
+def test_a_draft_that_leaves_everything_out_is_no_order(tmp_path: Path) -> None:
+    """Without a gap, and without anything to approve."""
+    only = read("filer-3", drive("S64MNE0R512345"), uuid="1")
+    taken = take(
+        tmp_path,
+        (
+            "[[from_survey.leave_out]]",
+            '[[from_survey.leave_out]]\ncard = "ZC-1"\nreason = "sold"\n[[from_survey.leave_out]]',
+        ),
+        cards=listed([card("ZC-1", "S64MNE0R512345")]),
+        reads=(only,),
+    )
+    assert (taken.drafts, taken.refusal and taken.refusal.reason) == ((), "matching-empty")
+
+
 def test_an_order_may_name_carriers_of_its_own(tmp_path: Path) -> None:
     """A drive that no survey could see, or one with another level; its card may come from the list."""
     own = """

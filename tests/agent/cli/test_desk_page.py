@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.screen import Language
 from agent.headings import HEADINGS
 from tests.support import agent_site, world
 from tests.support.house_rules import ROOT
@@ -15,7 +16,7 @@ from tests.support.screens import desk, invoke
 from tests.support.surveyed import drive, survey, write_survey
 from tests.test_docs import blocks, commands, fault_of
 
-PAGE = ROOT / "docs" / "desk.md"
+PAGES: dict[Language, Path] = {"en": ROOT / "docs" / "desk.md", "zh": ROOT / "docs" / "desk.zh.md"}
 KEY = world.signer("arch-07").key_id
 
 
@@ -36,13 +37,16 @@ def plain(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def test_the_commands_of_the_page_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_the_commands_of_the_page_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: Language
+) -> None:
     """Whoever copies them, file by file, ends with a signed order."""
     desk(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "surveys").mkdir()
     host = agent_site.agent(tmp_path / "site")
-    lines = [words for block in blocks(PAGE) if block.kind == "bash" for words in commands(block)]
+    lines = [words for block in blocks(PAGES[language]) if block.kind == "bash" for words in commands(block)]
     assert len(lines) == 4
     for words in lines:
         assert fault_of(words) is None
@@ -54,21 +58,25 @@ def test_the_commands_of_the_page_run_as_they_stand(tmp_path: Path, monkeypatch:
             put(tmp_path / "surveys", "WFN0ABCE")
 
 
-def test_the_list_that_is_shown_is_the_one_that_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_the_list_that_is_shown_is_the_one_that_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: Language
+) -> None:
     """A clerk who compares them must find what the page says."""
     desk(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "surveys").mkdir()
     put(tmp_path / "surveys", "WFNOABCE")
-    (block,) = (block for block in blocks(PAGE) if block.kind == "text")
-    (words,) = (words for one in blocks(PAGE) for words in commands(one) if words[1:3] == ["order", "draft"])
-    result = invoke(*words[1:])
+    (block,) = (block for block in blocks(PAGES[language]) if block.kind == "text")
+    (words,) = (words for one in blocks(PAGES[language]) for words in commands(one) if words[1:3] == ["order", "draft"])
+    result = invoke(*words[1:], language=language)
     assert result.exit_code == 3
     assert plain(result.stdout) == plain(block.text)
 
 
-def test_every_heading_is_on_the_page() -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_every_heading_is_on_the_page(language: Language) -> None:
     """A column that is known and not told is never used."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = PAGES[language].read_text(encoding="utf-8")
     for headings in HEADINGS.values():
         assert f"| {headings[0]} | {headings[1]} |" in text
