@@ -148,6 +148,7 @@ NOT_SOURCE = {
     "build",
     "dist",
     "demo-out",
+    ".lab",
     "__pycache__",
     ".mypy_cache",
     ".pytest_cache",
