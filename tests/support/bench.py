@@ -27,6 +27,8 @@ from certificates.statements import (
     LuksSelector,
     PathSelector,
     Selector,
+    VolumeIdentity,
+    volume_of,
 )
 from tests.support.ext4_image import run
 from tests.support.runs import HOST, ORDER, JournalInMemory, warrant
@@ -147,8 +149,10 @@ class RealRun:
         return claim(self.evidence, self.carrier.level)
 
 
-def identity_of(target: Target) -> ImageIdentity | DeviceIdentity:
+def identity_of(target: Target) -> ImageIdentity | DeviceIdentity | VolumeIdentity:
     """What a clerk copies from `targets` into an order."""
+    if target.kind == "volume":
+        return volume_of(target.facts)
     facts = {fact.name: fact.value for fact in target.facts}
     if target.kind == "device":
         return DeviceIdentity(
