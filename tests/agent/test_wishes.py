@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from agent import wishes
@@ -16,7 +17,7 @@ from agent.wishes import Wishes, going
 from certificates.errors import Interrupted, Refused
 from tests.support import world
 from tests.support.agent_site import Agent, agent, approved, carrier, order
-from tests.support.screens import invoke, tree
+from tests.support.screens import SCHEMAS, invoke, tree
 
 TWO = order(carrier("C-1"), carrier("C-2"), witnesses=())
 
@@ -118,6 +119,7 @@ def test_a_name_that_fits_no_run_or_several_is_refused(desk: Agent) -> None:
 def test_the_commands_say_which_runs_are_meant(desk: Agent) -> None:
     """In both languages, and for programs."""
     paused = tree("pause", site=desk.site)
+    jsonschema.validate(paused, json.loads((SCHEMAS / "pause.schema.json").read_text(encoding="utf-8")))
     assert paused == [{"sequence": 1, "carrier": "C-1"}, {"sequence": 2, "carrier": "C-2"}]
     shown = tree("status", site=desk.site)["runs"]
     assert [(one["state"], one["going"]) for one in shown] == [("paused", False)] * 2
