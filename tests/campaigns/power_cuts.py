@@ -200,6 +200,5 @@ def run(seed: int, trials: int) -> str:
         image.check_available()
     except Unavailable as error:
         raise AssertionError(f"not run: {error}") from error
-    image.FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="cuts-", dir=image.FOLDER) as folder:
-        return Campaign(Random(seed), Path(folder)).go(trials)
+    with image.scratch() as folder:
+        return Campaign(Random(seed), folder).go(trials)

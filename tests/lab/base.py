@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 BOOT = Path(__file__).resolve().parent / "boot"
@@ -70,16 +71,16 @@ def make_image(content: Path, image: Path, spare: int = 8 << 20) -> None:
 
 def build(folder: Path) -> None:
     """Kernel, initrd and root image stand in the folder."""
-    work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    work = Path(tempfile.mkdtemp(prefix="base-", dir=folder))
     try:
         kernel, root = work / "kernel", work / "root"
         _unpack_kernel(kernel)
         source = f"deb {_mirror()} {SUITE} main"
         included = f"--include={','.join(PACKAGES)}"
         quick = ("--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/*/[a-z]*/man/*")
-        run("mmdebstrap", "--quiet", "--variant=minbase", *quick, included, SUITE, root, source)
+        # Its mounts and its children end with it, whoever kills it: a /proc left behind would stand in a later build.
+        alone = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+        run(*alone, "mmdebstrap", "--quiet", "--variant=minbase", *quick, included, SUITE, root, source)
         (release,) = (kernel / "lib" / "modules").iterdir()
         _install_modules(release, root)
         shutil.copy(BOOT / "init", root / "sbin" / "lab-init")

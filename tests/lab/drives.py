@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,13 +38,11 @@ ZONE_SIZE, ZONE_CAPACITY = MIB, 768 << 10
 @contextmanager
 def plugged_in() -> Iterator[tuple[str, ...]]:
     """QEMU's words for all of them; their image files are gone afterwards."""
-    image.FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="drives-", dir=image.FOLDER) as folder:
+    with image.scratch() as folder:
         for name in NAMES:
-            (Path(folder) / name).write_bytes(b"")
-            with (Path(folder) / name).open("r+b") as file:
-                file.truncate(SIZE)
-        yield tuple(_words(Path(folder)))
+            (folder / name).touch()
+            os.truncate(folder / name, SIZE)
+        yield tuple(_words(folder))
 
 
 def _words(folder: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".lab"
 PYTHON = (3, 11)
 """The guest's interpreter, which has to load what this machine's .venv holds."""
-PROGRAMS = ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "chroot", "apt-get", "nice")
+PROGRAMS = ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "chroot", "unshare", "apt-get", "nice")
 LEFT_OUT = ("mypy*", "*__mypyc*", "ruff*", "pip", "grimp", "pip-*", "setuptools*")
 """Packages that no test in the guest imports."""
 
@@ -41,6 +42,7 @@ def built() -> Path:
     check_available()
     FOLDER.mkdir(exist_ok=True)
     with _locked():
+        _clear()
         if _outdated("base", base.stamp()):
             base.build(FOLDER)
             _stamp("base", base.stamp())
@@ -48,6 +50,15 @@ def built() -> Path:
             _build_site()
             _stamp("site", _site_stamp())
     return FOLDER
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what belongs to one boot or a few, gone afterwards; named after this process, in case it is killed."""
+    runs = FOLDER / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=runs, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def make_project_image(image: Path) -> None:
@@ -73,6 +84,14 @@ def _build_site() -> None:
     shutil.copytree(packages, staged, ignore=shutil.ignore_patterns(*LEFT_OUT))
     base.make_image(staged, FOLDER / "site.img")
     shutil.rmtree(staged)
+
+
+def _clear() -> None:
+    """What builds and boots that were killed have left is gone; each is named after a process, or is a build's."""
+    for left in (*FOLDER.glob("base-*"), *FOLDER.glob("runs/*")):
+        owner = left.name.partition("-")[0]
+        if not (owner.isdigit() and Path("/proc", owner).exists()):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

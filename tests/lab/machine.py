@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,8 +47,8 @@ class Guest:
 
     def said(self, lines: int = 40) -> str:
         """The end of what stands on its console."""
-        path = self.folder / "console"
-        text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+        told = [path for name in ("console", "qemu.log") if (path := self.folder / name).exists()]
+        text = b"".join(path.read_bytes() for path in told).decode("utf-8", "replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def wait(self, seconds: float) -> int | None:
@@ -84,10 +83,7 @@ def booted(
     A plain one knows NVMe and virtio disks, has no udev, and is up 5 s sooner.
     """
     base = image.built()
-    runs = base / "runs"
-    runs.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
-    try:
+    with image.scratch() as folder:
         (folder / "share").mkdir()
         (folder / "share" / "job").write_text(job, encoding="utf-8")
         if project is None:
@@ -96,21 +92,15 @@ def booted(
         command = _command(base, folder, project, drives, " lab.plain" if plain else "")
         with (folder / "qemu.log").open("wb") as log:
             # TMPDIR: what the guest writes to its root lies there, in a file that has no name any more.
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "TMPDIR": str(folder)},
-            )
+            surroundings = {**os.environ, "TMPDIR": str(folder)}
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=surroundings)
         guest = Guest(folder, process)
         try:
             yield guest
         finally:
             guest.kill()
+            (folder / "console").touch()
             shutil.copy(folder / "console", base / "last-console.txt")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def disk(path: Path, name: str, device: str = "virtio-blk-pci", options: str = "", extra: str = "") -> tuple[str, ...]:
