@@ -73,6 +73,7 @@ def judged(host: Host, case: Case, seen: Attempt) -> str:
     units = {host.rig.medium(name).unit for name in ruling.nodes}
     opened = {opening.unit for opening in seen.openings}
     assert opened <= units, f"opened {seen.openings} for writing, though {ruling.outcome}: {ruling.why}"
+    assert all(opening.is_exclusive for opening in seen.openings), "somebody could mount it meanwhile"
     assert set(seen.written) <= units, f"wrote to {seen.written}"
     if ruling.outcome == "free":
         assert seen.refusal is None, f"a refusal too many of {case.identity}: {seen.words}"
@@ -80,6 +81,7 @@ def judged(host: Host, case: Case, seen: Attempt) -> str:
         assert {opening.location.rpartition("/")[2] for opening in seen.openings} <= ruling.nodes, seen.openings
     else:
         assert seen.refusal is not None, f"not refused, though {ruling.outcome}: {ruling.why}"
+        assert not seen.is_late, f"refused only when it was to be opened: {seen.words}"
     if ruling.outcome in {"ambiguous", "not-found"}:
         assert seen.refusal is not None
         assert seen.refusal.reason == f"carrier-{ruling.outcome}", seen.words
@@ -97,7 +99,7 @@ def one_host(seed: str) -> Counter[str]:
             for case in every[:MOST_ORDERS]:
                 counted[judged(host, case, attempt(host.rig, case.identity))] += 1
             free = [case for case in every if case.ruling.outcome == "free"]
-            if free and host.may(0.2):
+            if free and host.may(0.3):
                 counted[surprised(host, free[0].identity, free[0].ruling)] += 1
     finally:
         host.rig.kernel.close()

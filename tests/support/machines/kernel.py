@@ -114,6 +114,7 @@ class Opening:
     location: str
     unit: str
     is_for_writing: bool
+    is_exclusive: bool
     was_claimed: bool
 
 
@@ -320,8 +321,9 @@ class Kernel:
         if flags & os.O_EXCL and is_claimed:
             raise OSError(errno.EBUSY, "device or resource busy", location)
         descriptor = REAL_OPEN(f"/proc/self/fd/{self._memory(medium)}", flags & os.O_ACCMODE | os.O_CLOEXEC)
-        self._open[descriptor] = _Opened(medium, number, bool(flags & os.O_EXCL))
-        self.openings.append(Opening(location, medium.unit, is_for_writing, is_claimed))
+        is_exclusive = bool(flags & os.O_EXCL)
+        self._open[descriptor] = _Opened(medium, number, is_exclusive)
+        self.openings.append(Opening(location, medium.unit, is_for_writing, is_exclusive, is_claimed))
         return descriptor
 
     def give_file(self, file: File) -> int:

@@ -31,7 +31,8 @@ def on_drive(host: Host, identity: Identity) -> Ruling:
         return Ruling("ambiguous", "two units bear them")
     maps = [thing for thing in host.things.values() if thing.kind == "map" and nodes[0].name in thing.below]
     for thing in (*nodes, *maps):
-        if why := against(host, thing):
+        # The daemon that watches the paths of a map reads them all the time.
+        if why := against(host, thing, may_be_read=bool(maps) and thing in nodes):
             return Ruling("refused", why)
     return Ruling("free", nodes=frozenset(thing.name for thing in maps or nodes))
 
@@ -60,7 +61,7 @@ def on_volume(host: Host, thing: Thing) -> Ruling:
             return Ruling("refused", why)
     if any(name in host.shared for one in (thing, *under) for name in one.below):
         return Ruling("refused", "another mapping may have the same blocks")
-    written = {name for name, flags in host.opened if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_EXCL}
+    written = {name for name, flags in host.opened if _writes(flags)}
     if written & {one.name for one in under}:
         return Ruling("refused", "somebody writes to what it lies on")
     if why := against(host, thing):
@@ -74,14 +75,14 @@ def _against_file(host: Host, loop: Thing) -> str:
     return "its file is open for writing" if host.rig.medium(loop.name).unit in host.filed else ""
 
 
-def against(host: Host, thing: Thing) -> str:
+def against(host: Host, thing: Thing, *, may_be_read: bool = False) -> str:
     """Why the thing must not be opened for writing; empty where nothing is against it."""
     if thing.is_read_only:
         return "read-only"
     if not host.is_sure and not host.sees_all and not _lies_in_files(host, thing):
         return "it may carry the system"
     concerned = {thing.name, *above(host, thing.name)}
-    opened = {name for name, _ in host.opened}
+    opened = {name for name, flags in host.opened if _writes(flags) or not may_be_read}
     if concerned & carrying_the_system(host):
         return "it carries the system"
     for name in concerned:
@@ -90,6 +91,10 @@ def against(host: Host, thing: Thing) -> str:
         if name != thing.name and host.things[name].kind in {"layer", "loop"}:
             return f"{name} lies on it"
     return ""
+
+
+def _writes(flags: int) -> bool:
+    return flags & os.O_ACCMODE != os.O_RDONLY or bool(flags & os.O_EXCL)
 
 
 def _lies_in_files(host: Host, thing: Thing) -> bool:

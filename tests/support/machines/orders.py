@@ -32,6 +32,8 @@ class Attempt:
     """Devices that were opened for writing."""
     written: tuple[str, ...] = ()
     """Units whose first bytes are changed."""
+    is_late: bool = False
+    """Whether the refusal came when the device was to be opened: then others could have been written before."""
 
 
 def order_for(identity: DeviceIdentity | ImageIdentity | VolumeIdentity) -> Carrier:
@@ -58,16 +60,18 @@ def attempt(rig: Rig, identity: DeviceIdentity | ImageIdentity | VolumeIdentity)
     before = len(rig.kernel.openings)
     found = host.find(carrier, None)
     words = "; ".join(_words(target) for target in found)
+    is_late = False
     try:
         chosen = min(found, key=lambda target: target.location, default=None)
         plan(ORDER, carrier, found, WIPERS[identity.kind])
         assert chosen is not None
+        is_late = True
         with host.open(chosen, carrier, None, False) as writer:
             page = memoryview(bytearray(MARK * 512))
             writer.write(0, 0, page)
     except Refused as refusal:
         told = f"{words}; {refusal.reason} {refusal.facts}"
-        return Attempt(refusal, told, _for_writing(rig, before), written(rig))
+        return Attempt(refusal, told, _for_writing(rig, before), written(rig), is_late)
     return Attempt(None, words, _for_writing(rig, before), written(rig))
 
 

@@ -11,100 +11,92 @@ from certificates.statements import DeviceIdentity, ImageIdentity, VolumeIdentit
 from tests.support.machines.hosts import Host
 from tests.support.machines.oracle import Ruling
 from tests.support.machines.orders import MARK, ORDER, order_for, written
+from tests.support.machines.rig import Rig
 from wipers import WIPERS
 from wipers.linux.host import LinuxHost
-from wipers.model import Lost, Target
+from wipers.model import Lost
 from wipers.planning import plan
 
-MOST_CALLS = 4000
-"""System calls of a find and an open on a middling host; a surprise falls somewhere among them."""
+MOST_CALLS = 2000
+"""System calls of opening a device on a middling host; a surprise falls somewhere among them."""
+OFTEN = ("cloned", "cloned", "mounted", "pulled", "replaced", "replaced", "taken")
 
 
 def surprised(host: Host, identity: DeviceIdentity | ImageIdentity | VolumeIdentity, ruling: Ruling) -> str:
     """How it ended; raises AssertionError where another unit was written, or a used one opened."""
     name = min(ruling.nodes)
-    unit = host.rig.medium(name).unit
-    kind = host.chance.choice(sorted(_SURPRISES) if isinstance(identity, DeviceIdentity) else ["mounted"])
+    kind = host.chance.choice(OFTEN) if isinstance(identity, DeviceIdentity) else "mounted"
     if kind in {"replaced", "cloned"} and not name.startswith("sd"):
         kind = "mounted"
-    happen = _SURPRISES[kind]
-    when = host.chance.choice(("between", "during"))
-    before = len(host.rig.kernel.openings)
-    program = LinuxHost(Path(host.rig.kernel.machine.runs), host.rig.kernel.machine)
+    calls = None if host.may(0.5) else host.chance.randrange(1, MOST_CALLS)
+    ended = overtaken(host.rig, name, identity, kind, calls)
+    return f"{kind}-{'between' if calls is None else 'during'}-{ended}"
+
+
+def overtaken(
+    rig: Rig, name: str, identity: DeviceIdentity | ImageIdentity | VolumeIdentity, kind: str, calls: int | None
+) -> str:
+    """The carrier is found and planned for; then the surprise comes, at once or so many system calls later."""
+    unit, before = rig.medium(name).unit, len(rig.kernel.openings)
+    program = LinuxHost(Path(rig.kernel.machine.runs), rig.kernel.machine)
     carrier = order_for(identity)
     ended = "opened"
     try:
         found = program.find(carrier, None)
         plan(ORDER, carrier, found, WIPERS[identity.kind])
+        rig.kernel.later(calls or 0, lambda: SURPRISES[kind](rig, name))
+        if calls is None:
+            rig.kernel.tick()
         chosen = min(found, key=lambda target: target.location)
-        if when == "between":
-            happen(host, name)
-        else:
-            host.rig.kernel.later(host.chance.randrange(1, MOST_CALLS), lambda: happen(host, name))
-        _write(program, chosen, identity)
-    except Refused:
-        ended = "refused"
-    host.rig.kernel.surprises.clear()
-    touched = written(host.rig)
-    assert {*touched} <= {unit}, f"{kind} {when}: wrote to {touched}, not to {unit}"
-    for opening in host.rig.kernel.openings[before:]:
-        assert not (opening.is_for_writing and opening.was_claimed), f"{kind} {when}: opened {opening} for writing"
-    assert when == "during" or ended == "refused", f"{kind} between find and open was not noticed"
-    return f"{kind}-{when}-{ended}"
-
-
-def _write(program: LinuxHost, chosen: Target, identity: DeviceIdentity | ImageIdentity | VolumeIdentity) -> None:
-    try:
-        with program.open(chosen, order_for(identity), None, False) as writer:
+        with program.open(chosen, carrier, None, False) as writer:
             writer.write(0, 0, memoryview(bytearray(MARK * 512)))
-    except Lost as error:
-        raise Refused("open-failed", where=chosen.location, error=str(error.reason)) from error
+    except (Refused, Lost):
+        ended = "refused"
+    rig.kernel.surprises.clear()
+    touched = written(rig)
+    assert {*touched} <= {unit}, f"{kind} after {calls} calls: wrote to {touched}, not to {unit}"
+    for opening in rig.kernel.openings[before:]:
+        is_safe = opening.is_exclusive and not opening.was_claimed
+        assert is_safe or not opening.is_for_writing, f"{kind} after {calls} calls: opened {opening} for writing"
+    assert calls is not None or ended == "refused", f"{kind} between find and open was not noticed"
+    return ended
 
 
-def _mounted(host: Host, name: str) -> None:
+def _mounted(rig: Rig, name: str) -> None:
     """Somebody mounts it, unless it is held already: then the kernel would not let him."""
-    kernel = host.rig.kernel
-    if name in host.rig.numbers and not kernel.is_claimed(host.rig.devno(name)):
-        host.rig.mount(name, "/mnt", "xfs")
+    if name in rig.numbers and not rig.kernel.is_claimed(rig.devno(name)):
+        rig.mount(name, "/mnt", "xfs")
 
 
-def _replaced(host: Host, name: str) -> None:
+def _replaced(rig: Rig, name: str) -> None:
     """It is pulled out, and another disk takes its name and number."""
-    number, size = host.rig.numbers[name], host.rig.medium(name).size
-    host.rig.unplug(name)
-    host.rig.usb(name, "ANOTHER", size, port=40, number=number)
+    number, size = rig.numbers[name], rig.medium(name).size
+    rig.unplug(name)
+    rig.usb(name, "ANOTHER", size, port=40, number=number)
 
 
-def _cloned(host: Host, name: str) -> None:
+def _cloned(rig: Rig, name: str) -> None:
     """It is pulled out, and another disk takes its name and number that calls itself just as it did."""
-    rig = host.rig
     number, size, letter = rig.numbers[name], rig.medium(name).size, ord(name[-1]) - 96
     vendor, model, serial, wwn, _ = rig.identities[name]
     rig.unplug(name)
     place = f"pci0000:00/0000:00:17.0/ata{letter}/host{letter}/target{letter}:0:0/{letter}:0:0:0"
-    words: dict[str, Any] = {
-        "vendor": vendor,
-        "model": model,
-        "serial": serial,
-        "wwid": wwn,
-        "unit": "a clone",
-        "number": number,
-    }
-    rig.scsi(name, place, size, **words)
+    words: dict[str, Any] = {"vendor": vendor, "model": model, "serial": serial, "wwid": wwn, "number": number}
+    rig.scsi(name, place, size, unit="a clone", **words)
 
 
-def _pulled(host: Host, name: str) -> None:
+def _pulled(rig: Rig, name: str) -> None:
     """It leaves the machine."""
-    host.rig.unplug(name)
+    rig.unplug(name)
 
 
-def _taken(host: Host, name: str) -> None:
+def _taken(rig: Rig, name: str) -> None:
     """A mapping is laid over it, unless it is held already."""
-    if name in host.rig.numbers and not host.rig.kernel.is_claimed(host.rig.devno(name)):
-        host.rig.dm("dm-200", "late", "CRYPT-LUKS2-late", name)
+    if name in rig.numbers and not rig.kernel.is_claimed(rig.devno(name)):
+        rig.dm("dm-200", "late", "CRYPT-LUKS2-late", name)
 
 
-_SURPRISES: dict[str, Callable[[Host, str], None]] = {
+SURPRISES: dict[str, Callable[[Rig, str], None]] = {
     "mounted": _mounted,
     "replaced": _replaced,
     "cloned": _cloned,

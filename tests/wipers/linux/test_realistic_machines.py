@@ -13,6 +13,7 @@ from tests.support.machines.kernel import numbered
 from tests.support.machines.layouts import Layout, Verdict
 from tests.support.machines.orders import Attempt, attempt, drive_named
 from tests.support.machines.rig import Rig
+from tests.support.machines.surprises import SURPRISES, overtaken
 from wipers.linux import blocks
 
 CASES = [(layout, name) for layout in LAYOUTS for name in layout.verdicts]
@@ -48,9 +49,20 @@ def test_each_drive_of_a_real_layout_gets_its_verdict(layout: Layout, name: str)
         check(verdict, seen, rig, name)
 
 
+@pytest.mark.parametrize("kind", sorted(SURPRISES))
+def test_a_disk_that_changes_hands_at_any_moment_is_not_written(kind: str) -> None:
+    """Between find and open, and after every few system calls of the open: the kernel's own lock is what holds."""
+    layout = next(layout for layout in LAYOUTS if layout.name == "a_stick_as_the_only_root")
+    ended = ""
+    for calls in (None, *range(1, 700, 23)):
+        with shown(layout) as rig:
+            ended = overtaken(rig, "sda", drive_named(rig, "sda"), kind, calls)
+    assert ended == "opened"
+
+
 def test_a_slice_of_drawn_hosts_holds() -> None:
     """Nobody lays out by hand what chance does; the campaign `wrong_disk` draws 100,000 of these."""
-    told = wrong_disk.run(seed=20261122, trials=250)
+    told = wrong_disk.run(seed=1, trials=250)
     for word in ("free", "refused", "ambiguous", "not-found", "mounted-between-refused"):
         assert word in told
 
@@ -60,11 +72,12 @@ def check(verdict: Verdict, seen: Attempt, rig: Rig, name: str) -> None:
         assert seen.refusal is None, seen.refusal
         node = verdict.saying or name
         unit = rig.kernel.media[numbered(rig.numbers[node])].unit
-        assert [opening.unit for opening in seen.openings] == [unit]
+        assert [(opening.unit, opening.is_exclusive) for opening in seen.openings] == [(unit, True)]
         assert not verdict.saying or seen.openings[0].location.endswith(f"/{node}")
         return
     assert seen.openings == ()
     assert seen.refusal is not None
+    assert not seen.is_late
     if verdict.outcome == "ambiguous":
         assert seen.refusal.reason == "carrier-ambiguous"
     else:
