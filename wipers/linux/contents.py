@@ -104,7 +104,8 @@ def _found(descriptor: int, size: int) -> Iterator[Content]:
         at = one.offset if one.offset >= 0 else len(tail) + one.offset
         if at >= 0 and place[at : at + len(one.magic)] == one.magic:
             yield Content(one.kind, _label(head, one.label, one.encoding))
-    if any(head[at + 128 * KIB + n * KIB :][:8] in UBERBLOCK for at in ZFS_LABELS for n in range(128)):
+    begins = (at + 128 * KIB + number * KIB for at in ZFS_LABELS for number in range(128))
+    if any(head[at : at + 8] in UBERBLOCK for at in begins):
         yield Content("zfs_member")
     if _is_at_its_end_a_member(tail, size):
         yield Content("linux_raid_member")
@@ -114,7 +115,7 @@ def _is_at_its_end_a_member(tail: bytes, size: int) -> bool:
     """Superblocks of version 1.0 and 0.90 lie near the end of a member (md(4))."""
     begin = size - len(tail)
     places = ((size - 8 * KIB) // (4 * KIB) * (4 * KIB), size // (64 * KIB) * (64 * KIB) - 64 * KIB)
-    return any(tail[place - begin :][:4] == b"\xfc\x4e\x2b\xa9" for place in places if place >= begin)
+    return any(tail[place - begin : place - begin + 4] == b"\xfc\x4e\x2b\xa9" for place in places if place >= begin)
 
 
 def _ext_kind(head: bytes) -> str:

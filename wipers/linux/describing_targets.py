@@ -94,7 +94,25 @@ def _drive_of(machine: Machine, device: BlockDevice) -> BlockDevice | None:
 
 def _more_residual(machine: Machine, device: BlockDevice) -> tuple[Residual, ...]:
     own = volume_residual(machine, device) if is_volume(device) else ()
-    return (*own, *controller_residual(machine, device))
+    return (*own, *_of_card(machine, device), *controller_residual(machine, device))
+
+
+def _of_card(machine: Machine, device: BlockDevice) -> tuple[Residual, ...]:
+    """Areas of an eMMC that are disks of their own: to boot from, replay-protected, general purpose (JESD84-B51, 6.2)."""
+    folder = sys_folder(machine, device.number)
+    if device.bus != "mmc" or folder is None:
+        return ()
+    names = [name.removeprefix(folder.name) for name in entries(folder) if name.startswith(folder.name)]
+    found = []
+    if any(name.startswith("boot") for name in names):
+        found.append(Residual("boot-partitions"))
+    if any(name.startswith("gp") for name in names):
+        found.append(Residual("rest-of-disk"))
+    if attribute(folder / "device" / "raw_rpmb_size_mult", "0").strip("0x") or any(
+        name.startswith("rpmb") for name in names
+    ):
+        found.append(Residual("rpmb"))
+    return tuple(found)
 
 
 def _description(machine: Machine, one: Candidate) -> tuple[Fact, ...]:

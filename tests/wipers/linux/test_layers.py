@@ -330,6 +330,16 @@ def test_members_behind_a_controller_are_listed_as_not_reached(fake: FakeMachine
     assert "controller-members" in [one.code for one in target.residual]
 
 
+def test_what_a_card_keeps_beside_its_disk_is_not_reached(fake: FakeMachine) -> None:
+    """The loader of a board lies in areas that are disks of their own, and no order can name those."""
+    folder = fake.disk("mmcblk0", "179:0", GIB, "mmc", device__name="SEM32G", device__serial="0x1234abcd")
+    (folder / "mmcblk0boot0").mkdir()
+    (folder / "device" / "raw_rpmb_size_mult").write_text("0x20\n")
+    target = shown(fake, "mmcblk0")
+    assert {fact.name: fact.value for fact in target.facts}["model"] == "SEM32G"
+    assert {"boot-partitions", "rpmb"} <= {one.code for one in target.residual}
+
+
 def test_an_answer_of_the_device_mapper_is_read_without_its_keys() -> None:
     """The layout is that of dm-ioctl.h: targets one behind the other, each saying where the next begins."""
     rows = [("linear", 0, 8, b"8:16 2048"), ("crypt", 8, 16, b"aes-xts-plain64 00ff00ff 0 8:32 4096 1 allow_discards")]
