@@ -54,7 +54,7 @@ def built() -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what belongs to one boot or a few, gone afterwards; named after this process, in case it is killed."""
+    """A folder for one boot or a few, gone afterwards; named after this process, in case that is killed."""
     runs = FOLDER / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=runs, ignore_cleanup_errors=True) as folder:
