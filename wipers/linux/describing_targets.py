@@ -14,6 +14,7 @@ from wipers.linux.drive import describe_drive, why_unaddressable
 from wipers.linux.identity import device_facts, residual_of
 from wipers.linux.layers import below, members_of, node_name
 from wipers.linux.machine import Machine, attribute, devno, entries, number, sys_folder
+from wipers.linux.passthrough import THIS_KERNEL, Kernel
 from wipers.linux.volumes import controller_residual, is_volume, kind_of_part, volume_residual
 from wipers.linux.zones import gaps_in, zones_at
 from wipers.model import Target
@@ -58,13 +59,13 @@ def in_full(machine: Machine, one: Candidate, target: Target) -> Target:
     return replace(found, description=(*found.description, *more))
 
 
-def unaddressable(machine: Machine) -> Iterator[Target]:
+def unaddressable(machine: Machine, kernel: Kernel = THIS_KERNEL) -> Iterator[Target]:
     """Drives that have a medium and that this kernel cannot address, each with the way out."""
     for name in entries(machine.sys / "block"):
         folder = (machine.sys / "block" / name).resolve()
         if number(folder / "size") or number(folder / "hidden") or not (folder / "device").exists():
             continue
-        obstacle = why_unaddressable(machine, name)
+        obstacle = why_unaddressable(machine, name, kernel)
         if obstacle is None:
             continue
         device = device_in(machine, folder, may_be_empty=True)
@@ -98,7 +99,7 @@ def _more_residual(machine: Machine, device: BlockDevice) -> tuple[Residual, ...
 
 
 def _of_card(machine: Machine, device: BlockDevice) -> tuple[Residual, ...]:
-    """Areas of an eMMC that are disks of their own: to boot from, replay-protected, general purpose (JESD84-B51, 6.2)."""
+    """Areas of an eMMC that are disks of their own: to boot from, replay-protected, for any purpose (JESD84-B51)."""
     folder = sys_folder(machine, device.number)
     if device.bus != "mmc" or folder is None:
         return ()

@@ -32,6 +32,7 @@ from tests.wipers.linux.recorded import (
     smart,
 )
 from wipers.linux import commands
+from wipers.linux.describing_targets import unaddressable
 from wipers.linux.devices import BlockDevice, list_devices
 from wipers.linux.drive import (
     controllers_of,
@@ -371,6 +372,15 @@ def test_a_disk_of_foreign_sectors_is_named_with_the_way_out(fake: FakeMachine, 
     facts = dict(found.facts)
     assert (found.reason, facts["size"]) == ("sector-size-foreign", str(size))
     assert facts["how"] == f"sg_format --format --size=512 {fake.machine.dev / 'sda'}"
+
+
+def test_a_disk_of_foreign_sectors_is_listed_with_the_way_out(fake: FakeMachine) -> None:
+    """Whoever looks for a drive that is in the machine has to find it."""
+    fake.disk("sda", NUMBER, 0, "scsi", device__vendor="SEAGATE", device__model="ST8000NM0075", device__serial="S1")
+    drive = sas_drive().on(commands.READ_CAPACITY_16, Said(capacity(SIZE, 520)))
+    (found,) = unaddressable(fake.machine, drive)
+    assert {fact.name: fact.value for fact in found.facts}["serial"] == "S1"
+    assert [one.reason for one in found.obstacles] == ["sector-size-foreign"]
 
 
 def test_a_namespace_with_metadata_between_its_blocks_is_named_too(fake: FakeMachine) -> None:
