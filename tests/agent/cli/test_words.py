@@ -38,7 +38,7 @@ def strings() -> set[str]:
     return {
         str(node.value)
         for module in SPOKEN
-        if module.name != "agent.cli.words"
+        if not module.name.startswith("agent.cli.words")
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

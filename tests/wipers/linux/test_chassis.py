@@ -83,8 +83,6 @@ def test_a_serial_number_is_no_placeholder(text: str) -> None:
 
 def test_what_only_root_may_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Absent and unread are different: the one is a fact, the other a reason to run it again as root."""
-    from wipers.linux import chassis
-
     closed = frozenset({"product_serial", "chassis_serial"})
     read = Path.read_bytes
 
@@ -93,7 +91,7 @@ def test_what_only_root_may_read_is_named(tmp_path: Path, monkeypatch: pytest.Mo
             raise PermissionError(13, os.strerror(13))
         return read(path)
 
-    monkeypatch.setattr(chassis.Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
     found = describe(shown(tmp_path, DELL))
     assert found.unread == ("serial", "chassis-serial")
     assert found.serial is None
