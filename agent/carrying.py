@@ -17,7 +17,7 @@ from agent.version import TOOL_ID, VERSION
 from certificates import bundle
 from certificates.encoding import decode, digest, encode
 from certificates.envelope import add_signatures, seal, unwrap
-from certificates.errors import Failure, Unproven, Unregistered
+from certificates.errors import Failure, Refused, Unproven, Unregistered
 from certificates.signers import Signer
 from certificates.statements import (
     Certificate,
@@ -102,6 +102,7 @@ class Hands:
 def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tuple[RunFolder, JournalFile]:
     """Return the folder and the journal of a run whose Start is sealed and whose order is spent, all durable."""
     warrant, plan = prepared.warrant, prepared.plan
+    hold_state = _hold_state(site, warrant)
     sequence, previous = site.journals.next()
     folder = site.folder(sequence)
     folder.make()
@@ -111,8 +112,8 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
     folder.write(PLAN, encode(plan))
     folder.remember_place(plan.kind, prepared.target.location)
     _file_selector(folder, warrant)
-    if warrant.hold_state is not None:
-        folder.write(bundle.HOLD_STATE, (site.state / "holds" / "state.dsse.json").read_bytes())
+    if hold_state is not None:
+        folder.write(bundle.HOLD_STATE, hold_state)
     journal = site.journals.open(
         Opened(warrant.host, sequence, previous, TOOL_ID, digest(start), warrant.order_digest, warrant.carrier.id)
     )
@@ -120,6 +121,16 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
     site.ledger.supersede(warrant.order.supersedes, site.clock())
     journal.write(Counted(warrant.counted))
     return folder, journal
+
+
+def _hold_state(site: Site, warrant: Warrant) -> bytes | None:
+    """Return the hold state that approvals were counted with; raises Refused where another was imported since."""
+    if warrant.hold_state is None:
+        return None
+    envelope = (site.state / "holds" / "state.dsse.json").read_bytes()
+    if unwrap(envelope).digest != warrant.hold_state:
+        raise Refused("hold-state-changed")
+    return envelope
 
 
 def repair_ledger(site: Site) -> None:

@@ -101,8 +101,13 @@ class Site:
         """
         if self.registry is None:
             return None
+        # One after the other: of two answers the older one, taken in last, would look like a replay.
+        with locked(self.state / "refresh.lock"):
+            return self._refresh(self.registry)
+
+    def _refresh(self, registry: Registry) -> str | None:
         try:
-            answer = self.registry.fetch_hold_state()
+            answer = registry.fetch_hold_state()
         except Unregistered as error:
             return str(error)
         now = self.clock()
@@ -112,7 +117,9 @@ class Site:
             seen = self.documents.seen
             self.documents.remember(replace(seen, at=later(seen.at, min(answer.at, now))))
         if self.config.policy.has_register:
-            self.documents.take_hold_state(answer.body, self.documents.chain())
+            with self.locked():
+                # A run that begins binds the hold state that its approvals were counted with.
+                self.documents.take_hold_state(answer.body, self.documents.chain())
         return None
 
     def locked(self) -> AbstractContextManager[None]:

@@ -17,7 +17,6 @@ from agent import workflow
 from agent.authorize import Circumstances, authorize
 from agent.bays import Bay, BayState, Job, is_pluggable, may_be
 from agent.carrying import Hands, Prepared, Result, Watch
-from agent.journal import Journal
 from agent.resuming import resume
 from agent.site import Site
 from agent.together import PATIENCE
@@ -312,18 +311,11 @@ def open_jobs(site: Site, orders: Iterable[Chosen], executor: Signer) -> tuple[J
     """Return the carriers of orders that may be destroyed now, or once a passing reason is gone; and those begun and
     interrupted. Raises Failure where the site itself cannot be read."""
     around = site.circumstances()
-    begun = {(one.opened.order, one.opened.carrier): one for one in site.journals.begun()}
-    found = (job for chosen in orders for job in _jobs_of(site, chosen, executor, around, begun))
+    found = (job for chosen in orders for job in _jobs_of(site, chosen, executor, around))
     return tuple({job.key: job for job in found}.values())
 
 
-def _jobs_of(
-    site: Site,
-    chosen: Chosen,
-    executor: Signer,
-    around: Circumstances,
-    begun: dict[tuple[str | None, str | None], Journal],
-) -> Iterable[Job]:
+def _jobs_of(site: Site, chosen: Chosen, executor: Signer, around: Circumstances) -> Iterable[Job]:
     try:
         wrapped = unwrap(chosen.envelope)
         order = decode(wrapped.payload, Order)
@@ -331,18 +323,24 @@ def _jobs_of(
         return
     for carrier in order.carriers:
         if is_pluggable(carrier) and around.host in carrier.hosts:
-            reason = _why_not(chosen, carrier, executor, around)
-            journal = begun.get((wrapped.digest, carrier.id))
-            if reason is None or reason in PASSING:
+            spent = around.ledger.find_spent(wrapped.digest, carrier.id)
+            if spent is not None:
+                if spent.sequence is not None and _is_interrupted(site, spent.sequence):
+                    yield Job(chosen, order.id, wrapped.digest, carrier, spent.sequence)
+            elif _is_open(chosen, carrier, executor, around):
                 yield Job(chosen, order.id, wrapped.digest, carrier)
-            elif reason == "order-spent" and journal and not is_going(site.folder(journal.opened.sequence)):
-                yield Job(chosen, order.id, wrapped.digest, carrier, journal.opened.sequence)
 
 
-def _why_not(chosen: Chosen, carrier: Carrier, executor: Signer, around: Circumstances) -> str | None:
-    """Return the reason code against destroying the carrier now; none when nothing speaks against it."""
+def _is_interrupted(site: Site, sequence: int) -> bool:
+    """Tell whether a run waits to be resumed: it has no certificate, and no process carries it out."""
+    folder = site.folder(sequence)
+    return folder.fixed() is None and not is_going(folder) and site.journals.read(sequence).is_begun
+
+
+def _is_open(chosen: Chosen, carrier: Carrier, executor: Signer, around: Circumstances) -> bool:
+    """Tell whether nothing speaks against destroying the carrier now, or nothing that does not pass."""
     try:
         authorize(chosen.envelope, chosen.selectors, (carrier.id,), executor.key_id, around)
     except Refused as error:
-        return error.reason
-    return None
+        return error.reason in PASSING
+    return True

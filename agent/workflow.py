@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent import handover
 from agent.authorize import Review, authorize, review
@@ -69,7 +69,8 @@ def run(
         writers = [door.enter_context(_open(site, one)) for door, one in zip(doors, prepared, strict=True)]
         with site.locked():
             # While a person typed, another process may have spent the order, and a hold may have come.
-            _authorize(site, chosen, executor)
+            warrants = _authorize(site, chosen, executor)
+            prepared = tuple(replace(one, warrant=warrant) for one, warrant in zip(prepared, warrants, strict=True))
             begun = [_begin(site, one, door, executor, chosen) for door, one in zip(doors, prepared, strict=True)]
         all_doors.pop_all()
     parts = zip(begun, doors, writers, strict=True)

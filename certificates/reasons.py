@@ -320,6 +320,12 @@ REASONS: dict[str, Row] = {
         "保全未指明范围",
         "请用 --asset、--serial、--order 或 --everything 指明范围",
     ),
+    "hold-state-changed": Row(
+        "Another hold state was taken in while this run was about to begin",
+        "Run the command again",
+        "本次执行即将开始时导入了另一份保全状态",
+        "请重新运行该命令",
+    ),
     "hold-state-missing": Row(
         "There is no hold state",
         "Run 'expunge fetch', or import one",

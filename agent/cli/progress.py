@@ -114,7 +114,7 @@ class Lines:
         self._screen, self._clock = screen, clock
         self.board = Board(clock)
         self._told_at = clock()
-        self._last: dict[int, str] = {}
+        self._last: dict[int, tuple[int, bool, str]] = {}
         self._lock = threading.Lock()
 
     def of(self, sequence: int, carrier: str, plan: Plan) -> Observer:
@@ -141,10 +141,10 @@ class Lines:
     def _say(self, gauge: Gauge) -> None:
         with self._lock:
             # Threads of one step all see its end; it is told once.
-            line = gauge_line(self._screen, gauge)
-            if self._last.get(gauge.sequence) != line:
-                self._last[gauge.sequence] = line
-                self._screen.tell(line)
+            news = (gauge.step, gauge.done >= gauge.total, gauge.state)
+            if self._last.get(gauge.sequence) != news:
+                self._last[gauge.sequence] = news
+                self._screen.tell(gauge_line(self._screen, gauge))
 
 
 def end_text(screen: Screen, result: Result) -> str:

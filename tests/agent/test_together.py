@@ -14,12 +14,16 @@ import pytest
 from agent import wishes, workflow
 from agent.carrying import Hands, Result
 from agent.gauge import Board
+from agent.registry import Answer
 from agent.resuming import resume
 from agent.together import Part, carry_all
 from agent.workflow import Chosen
-from certificates.audit import Sign, audit_all
+from certificates import bundle
+from certificates.audit import Sign, audit, audit_all
+from certificates.encoding import decode
+from certificates.envelope import unwrap
 from certificates.errors import Interrupted, Unproven
-from certificates.statements import ImageIdentity, Media, Outcome
+from certificates.statements import ImageIdentity, Media, Outcome, Start
 from certificates.trust import Trust, TrustedLog
 from tests.support import world
 from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
@@ -82,8 +86,6 @@ def test_all_are_proven_registered_and_told_in_the_order_of_the_order(tmp_path: 
     log = desk.ring.logs[0]
     trust = Trust((desk.site.config.keyring_root,), (TrustedLog(log.origin, log.key.spki),))
     bundles = [one.bundle.read_bytes() for one in results if one.bundle]
-    from certificates.audit import audit
-
     reports = tuple(audit(data, trust, "bundle") for data in bundles)
     journals = [(path.name, path.read_bytes()) for path in desk.site.journals.names()]
     together = audit_all(reports, journals, is_complete=True)
@@ -287,3 +289,33 @@ def test_one_carrier_is_cancelled_and_the_others_go_on(tmp_path: Path) -> None:
     told = [one.failure.reason if isinstance(one.failure, Interrupted) else None for one in results]
     assert told == ["cancelled", "cancelled", None]
     assert [one.failure for one in desk.resume()] == [None, None]
+
+
+def test_runs_that_fetch_holds_at_once_all_begin_with_the_state_they_were_counted_with(tmp_path: Path) -> None:
+    """Each fetch is a newer state; one taken in out of turn would look like a replay, or stand in the wrong bundle."""
+    desk = agent(tmp_path, *NAMES)
+    results: list[Result] = []
+    numbers = iter(range(50, 70))
+
+    def slower_the_older() -> Answer:
+        number = next(numbers)
+        sealed = world.seal(world.hold_state(sequence=number), world.registry())
+        time.sleep(0.04 * (56 - number))
+        return Answer(200, sealed, desk.clock())
+
+    desk.line._answer = lambda name, true: slower_the_older() if name == "hold-state" else true()  # type: ignore[method-assign]
+
+    def one(name: str) -> None:
+        made = order(carrier(name), witnesses=(), id=f"2026-{name}")
+        results.extend(run(desk, approved(made)))
+
+    team = [threading.Thread(target=one, args=(name,)) for name in NAMES]
+    for member in team:
+        member.start()
+    for member in team:
+        member.join()
+    assert [result.failure for result in results] == [None] * len(NAMES)
+    for sequence in range(1, len(NAMES) + 1):
+        folder = desk.site.folder(sequence)
+        start = decode(unwrap(folder.require(bundle.START)).payload, Start)
+        assert unwrap(folder.require(bundle.HOLD_STATE)).digest == start.hold_state
