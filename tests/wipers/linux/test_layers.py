@@ -70,7 +70,7 @@ def test_a_partition_is_named_by_its_table_and_its_drive(fake: FakeMachine) -> N
     assert "rest-of-disk" in [one.code for one in target.residual]
 
 
-def test_a_logical_volume_is_named_by_the_managers_id(fake: FakeMachine) -> None:
+def test_a_logical_volume_is_named_by_the_id_that_lvm_gives_it(fake: FakeMachine) -> None:
     """Names of volumes change at will; the ids of group and volume do not."""
     fake.mapping("dm-0", "253:0", "sdb", LV, LINEAR)
     target = shown(fake, "dm-0")
