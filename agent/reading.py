@@ -10,9 +10,11 @@ from certificates import bundle
 from certificates.encoding import decode
 from certificates.envelope import KINDS, kind_of, unwrap
 from certificates.errors import Failure, Untrusted
-from certificates.statements import Selector, Survey
+from certificates.statements import Matching, Selector, Survey
 
 MOST = bundle.MAX_SIZE
+BARE: dict[bytes, type] = {b'{"drives":': Survey, b'{"cards":': Matching}
+"""How documents begin that nobody signed -> what they are."""
 BY_NAME = {name.rpartition(".")[0]: kind for kind, name in KINDS.items()}
 
 
@@ -42,8 +44,9 @@ def read_document(name: str, data: bytes) -> Document:
         return Document("receipt", None, data.decode("utf-8", "replace"), ())
     if data.startswith(b'{"at":'):
         return Document("journal", None, _journal(name, data), ())
-    if data.startswith(b'{"drives":'):
-        return Document("survey", None, decode(data, Survey), ())
+    for mark, bare in BARE.items():
+        if data.startswith(mark):
+            return Document(bare.__name__.lower(), None, decode(data, bare), ())
     try:
         return Document("selector", None, decode(data, Selector), ())
     except Untrusted as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.cli import orders
 from agent.cli.desk import chain_at_hand, now
+from agent.cli.matching import matching_sheet
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, order_sheet, outline, roles, rows, table, wire_tree
 from agent.cli.surveys import survey_sheet
@@ -19,7 +20,7 @@ from certificates.envelope import unseal
 from certificates.errors import Failure
 from certificates.keyring import HOST, REGISTRY, Chain, resolver
 from certificates.render.words import term
-from certificates.statements import Certificate, Keyring, Order, PersonRole, Selector, Survey
+from certificates.statements import Certificate, Keyring, Matching, Order, PersonRole, Selector, Survey
 
 TIMES = ("issued_at", "started_at", "set_at", "lifted_at", "as_of", "decided_at", "made_at")
 """When a statement was made, whichever it has."""
@@ -49,6 +50,8 @@ def content(screen: Screen, document: Document) -> list[str]:
             return _selector(screen, selector)
         case Survey() as survey:
             return survey_sheet(screen, survey)
+        case Matching() as matching:
+            return matching_sheet(screen, matching)
         case Journal() as journal:
             return _journal(screen, journal)
         case dict() as entries:

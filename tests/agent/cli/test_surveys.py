@@ -151,6 +151,16 @@ def test_surveys_and_cards_become_an_order_and_a_list_beside_it(at: Table) -> No
         assert part in page
 
 
+def test_show_takes_the_list_of_matches(at: Table) -> None:
+    """In the reader's language, whoever drafted it in which."""
+    at.draft()
+    path = at.folder / "order.matching.json"
+    assert tree("show", path)["kind"] == "matching"
+    page = invoke("show", path).stdout
+    assert (at.folder / "order.matching.txt").read_text(encoding="utf-8") in page
+    assert "卡片与硬盘对照" in invoke("show", path, language="zh").stdout
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_draft_with_gaps_is_refused_and_lists_them(at: Table, language: Language) -> None:
     """Nothing is written, and the clerk has the whole list."""
