@@ -336,6 +336,9 @@ _LAYERS: dict[str, Callable[[Host, tuple[str, ...], dict[str, Any]], None]] = {
 
 
 def _draw_system(host: Host) -> None:
+    if host.may(0.3):
+        # The first root of every system, which the real one is mounted over.
+        host.rig.mount("0:2", "/", "rootfs", source="rootfs")
     style = host.chance.choice(
         ("plain", "plain", "plain", "plain", "btrfs", "memory", "memory", "live", "nfs", "zfs", "hidden", "container")
     )
@@ -451,10 +454,14 @@ def _draw_use(host: Host) -> None:
             _mount(host, name, f"/data/{name}")
     if host.leaves and host.may(0.05):
         _loop_on_a_device(host, host.leaves.pop())
+    if host.may(0.06) and (leaf := host.take()):
+        # Unmounted lazily while files were open, or exported to others: in no list, and the kernel holds it.
+        host.rig.medium(leaf).is_claimed = True
+        host.mounted.append(leaf)
     for _ in range(host.chance.choice((0, 0, 0, 0, 1, 2))):
         _open_something(host)
     if host.may(0.1):
-        host.rig.closed(f"proc/{_process(host)}/fd")
+        host.rig.closed(f"proc/{_process(host, FAR[0])}/{host.chance.choice(('fd', 'mountinfo', 'ns'))}")
 
 
 def _loop(host: Host, path: str, on: str) -> str:

@@ -38,6 +38,7 @@ FREE = Verdict("free")
 SYSTEM = Verdict("refused", "system-disk")
 AMBIGUOUS = Verdict("ambiguous")
 NOT_OFFERED = Verdict("not-offered")
+ELSEWHERE = Verdict("refused", "blocks-elsewhere")
 NAMELESS = Verdict("refused", "device-nameless")
 
 LAYOUTS: list[Layout] = []

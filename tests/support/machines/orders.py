@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certificates.errors import Refused
-from certificates.statements import Carrier, DeviceIdentity, FullVerification, ImageIdentity, Level, VolumeIdentity
+from certificates.statements import (
+    Carrier,
+    DeviceIdentity,
+    FullVerification,
+    ImageIdentity,
+    Layer,
+    Level,
+    VolumeIdentity,
+)
 from tests.support.machines.kernel import Opening
 from tests.support.machines.rig import Rig
 from wipers import WIPERS
@@ -51,6 +59,28 @@ def drive_named(rig: Rig, name: str) -> DeviceIdentity | ImageIdentity:
     if target.kind == "image":
         return ImageIdentity(facts["filesystem"], int(facts["inode"]), int(facts["size"]), attached=True)
     return DeviceIdentity(facts["vendor"], facts["model"], facts["serial"], facts["wwn"] or None, int(facts["size"]))
+
+
+def volume_named(rig: Rig, name: str) -> VolumeIdentity:
+    """What an order says of a partition, an array or a mapping: what it lies on is what the rig was built of."""
+    layer, uuid, start = _made_of(rig, name)
+    lies_on = dict.fromkeys(drive_named(rig, one) for one in _bottoms(rig, name))
+    return VolumeIdentity(layer, uuid, start, rig.medium(name).size, tuple(lies_on))
+
+
+def _made_of(rig: Rig, name: str) -> tuple[Layer, str, int]:
+    if name in rig.table:
+        return "partition", *rig.table[name]
+    if name.startswith("md"):
+        return "md", rig.told(f"{rig.paths[name]}/md/uuid"), 0
+    mark = rig.told(f"{rig.paths[name]}/dm/uuid")
+    if mark.startswith("CRYPT-"):
+        return "dm-crypt", "-".join(mark.split("-")[:3]), 0
+    return "lvm" if mark.startswith("LVM-") else "device-mapper", mark, 0
+
+
+def _bottoms(rig: Rig, name: str) -> list[str]:
+    return [bottom for one in rig.below[name] for bottom in (_bottoms(rig, one) if one in rig.below else [one])]
 
 
 def attempt(rig: Rig, identity: DeviceIdentity | ImageIdentity | VolumeIdentity) -> Attempt:

@@ -12,7 +12,7 @@ MIB = 1 << 20
 VMD = "pci0000:00/0000:00:0e.0/pci10000:e0"
 
 
-@layout(sda=SYSTEM, sdb=FREE)
+@layout(sda=SYSTEM, sda2=SYSTEM, sda3=SYSTEM, sdb=FREE, sdb1=FREE, sdb2=FREE)
 def sata_desktop(rig: Rig) -> None:
     """Root and EFI on one SSD, an unused disk beside it."""
     rig.sata("sda", "S5Y1NG0R512345")
@@ -31,7 +31,7 @@ def sata_desktop(rig: Rig) -> None:
     rig.parts("sdb", 1000 * GIB, 0)
 
 
-@layout(nvme0n1=SYSTEM, sda=FREE)
+@layout(nvme0n1=SYSTEM, dm__0=SYSTEM, dm__1=SYSTEM, dm__2=SYSTEM, sda=FREE, sda1=FREE)
 def luks_laptop(rig: Rig) -> None:
     """NVMe with LVM in LUKS, and a stick whose serial only the USB device tells."""
     rig.nvme("nvme0n1", "S64ANS0T412345")

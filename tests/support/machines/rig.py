@@ -39,6 +39,8 @@ class Rig:
         """Folder in sysfs by kernel name."""
         self.identities: dict[str, tuple[str, str, str, str, int]] = {}
         """Vendor, model, serial, WWN and size of each drive, as it tells them itself."""
+        self.below: dict[str, tuple[str, ...]] = {}
+        """What each partition, array and mapping lies on directly, by kernel name."""
         self.table: dict[str, tuple[str, int]] = {}
         """GUID and first byte of each partition, by kernel name."""
         self._mounts: dict[str, list[str]] = {}
@@ -141,6 +143,7 @@ class Rig:
         )
         _enter(whole, part, start, size, guid)
         self.table[own] = (guid, start)
+        self.below[own] = (disk,)
         return own
 
     def parts(self, disk: str, *sizes: int) -> tuple[str, ...]:
@@ -170,6 +173,7 @@ class Rig:
             self.kernel.link(f"{self.paths[name]}/holders/{above}", self.paths[above])
             self.kernel.link(f"{self.paths[above]}/slaves/{name}", self.paths[name])
             self.medium(name).is_claimed = True
+        self.below[above] = (*self.below.get(above, ()), *below)
         return above
 
     def dm(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.support.machines.layouts import AMBIGUOUS, FREE, NOT_OFFERED, SYSTEM, free_through, layout, used
+from tests.support.machines.layouts import AMBIGUOUS, ELSEWHERE, FREE, NOT_OFFERED, SYSTEM, free_through, layout, used
 from tests.support.machines.rig import GIB, Rig
 
 MIB = 1 << 20
@@ -20,7 +20,9 @@ def root_on(rig: Rig, name: str, serial: str = "ROOT0001") -> None:
     rig.mount(second, "/")
 
 
-@layout(sda=SYSTEM, sdb=SYSTEM, sdc=used("mounted at /srv"), sdd=FREE)
+@layout(
+    sda=SYSTEM, sdb=SYSTEM, md0=SYSTEM, md1=SYSTEM, sdc=used("mounted at /srv"), sdc1=used("mounted at /srv"), sdd=FREE
+)
 def md_mirror_as_root(rig: Rig) -> None:
     """Two arrays over the same two disks, a data disk, a disk for the taking."""
     for name in ("sda", "sdb", "sdc", "sdd"):
@@ -284,7 +286,7 @@ def nvme_over_tcp(rig: Rig) -> None:
     rig.kernel.link("sys/devices/virtual/nvme-fabrics/ctl/nvme0", "sys/devices/virtual/nvme-fabrics/ctl/nvme/nvme0")
 
 
-@layout(sda=SYSTEM, sdb=used("vg-pool_tdata"), sdc=used("vg-thin1"), sdd=FREE)
+@layout(sda=SYSTEM, sdb=used("vg-pool_tdata"), sdc=used("vg-thin1"), dm__2=ELSEWHERE, dm__3=ELSEWHERE, sdd=FREE)
 def lvm_thin(rig: Rig) -> None:
     """A thin pool over two disks: every thin volume's blocks are anywhere on them."""
     root_on(rig, "sda")
@@ -305,7 +307,7 @@ def lvm_thin(rig: Rig) -> None:
     rig.dm("dm-3", "vg-thin1", f"{mark}{'1' * 32}", "dm-2", size=50 * GIB, table="thin 253:2 1")
 
 
-@layout(sda=SYSTEM, sdb=used("vg-home-cow"), sdc=FREE)
+@layout(sda=SYSTEM, sdb=used("vg-home-cow"), dm__0=used("vg-before"), dm__1=ELSEWHERE, dm__3=ELSEWHERE, sdc=FREE)
 def lvm_snapshot(rig: Rig) -> None:
     """A classic snapshot: origin, its real blocks, and the exceptions, all on one disk."""
     root_on(rig, "sda")
@@ -318,7 +320,7 @@ def lvm_snapshot(rig: Rig) -> None:
     rig.dm("dm-3", "vg-before", f"{mark}{'c' * 32}", "dm-0", "dm-2", size=100 * GIB, table="snapshot 253:0 253:2 P 8")
 
 
-@layout(sda=SYSTEM, sdb=used("mounted at /vm"), nvme0n1=used("vg-fast_cpool_cdata"), sdc=FREE)
+@layout(sda=SYSTEM, sdb=used("mounted at /vm"), dm__3=ELSEWHERE, nvme0n1=used("vg-fast_cpool_cdata"), sdc=FREE)
 def lvm_cache(rig: Rig) -> None:
     """A disk with an NVMe drive as its cache by dm-cache: what was written lies on either."""
     root_on(rig, "sda")
@@ -342,7 +344,7 @@ def lvm_cache(rig: Rig) -> None:
     rig.mount("dm-3", "/vm", "xfs", source="/dev/mapper/vg-vm")
 
 
-@layout(sda=SYSTEM, sdb=used("CRYPT"), sdc=FREE)
+@layout(sda=SYSTEM, sdb=used("CRYPT"), dm__1=ELSEWHERE, sdc=FREE)
 def luks_with_integrity(rig: Rig) -> None:
     """dm-crypt over dm-integrity, whose id is CRYPT-INTEGRITY or, from cryptsetup 2.8 on, CRYPT-SUBDEV
     (coreos-installer's pull request 1681)."""
@@ -359,7 +361,7 @@ def luks_with_integrity(rig: Rig) -> None:
     rig.dm("dm-1", "safe", "CRYPT-LUKS2-ef0561fda2cf4f8eb9fd729f4cd3e0c7-safe", "dm-0")
 
 
-@layout(sda=SYSTEM, sdb=used("drbd0"), sdc=FREE)
+@layout(sda=SYSTEM, sdb=used("drbd0"), dm__0=used("drbd0"), sdc=FREE)
 def drbd_on_lvm(rig: Rig) -> None:
     """A replicated device over a volume: mounted there or on the other machine alone, the volume is in use."""
     root_on(rig, "sda")
@@ -436,3 +438,33 @@ def an_image_on_a_data_disk(rig: Rig) -> None:
         rig.sata(name, f"IMG-{name}")
     rig.loop("loop0", "/srv/image", 4 * GIB, on="sdb")
     rig.mount("loop0", "/mnt")
+
+
+@layout(
+    sda=SYSTEM,
+    sda2=SYSTEM,
+    sda3=FREE,
+    sdb=used("vg-old"),
+    dm__0=FREE,
+    dm__1=used("mounted at /srv"),
+    md5=FREE,
+    sdc=used("md5"),
+    sdd=used("md5"),
+    dm__2=FREE,
+    sde=used("c-old"),
+)
+def volumes_for_the_taking(rig: Rig) -> None:
+    """What an order can name besides drives: a part beside the root, a volume beside a mounted one, an array, a
+    mapping."""
+    rig.sata("sda", "VOL-A")
+    rig.parts("sda", 512 * MIB, 100 * GIB, 0)
+    rig.mount("sda1", "/boot/efi", "vfat")
+    rig.mount("sda2", "/")
+    for name in ("sdb", "sdc", "sdd", "sde"):
+        rig.sata(name, f"VOL-{name}")
+    mark = "LVM-" + "v" * 32
+    rig.dm("dm-0", "vg-old", f"{mark}{'o' * 32}", "sdb", size=10 * GIB, table="linear 8:16 2048")
+    rig.dm("dm-1", "vg-srv", f"{mark}{'s' * 32}", "sdb", size=10 * GIB, table=f"linear 8:16 {2048 + 20 * GIB // 512}")
+    rig.mount("dm-1", "/srv", source="/dev/mapper/vg-srv")
+    rig.md("md5", "raid1", "sdc", "sdd")
+    rig.dm("dm-2", "c-old", "CRYPT-LUKS2-aaaabbbbccccddddeeeeffff00001111-c-old", "sde")

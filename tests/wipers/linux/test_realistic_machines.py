@@ -11,7 +11,7 @@ from tests.campaigns import wrong_disk
 from tests.support.machines.all import LAYOUTS
 from tests.support.machines.kernel import numbered
 from tests.support.machines.layouts import Layout, Verdict
-from tests.support.machines.orders import Attempt, attempt, drive_named
+from tests.support.machines.orders import Attempt, attempt, drive_named, volume_named
 from tests.support.machines.rig import Rig
 from tests.support.machines.surprises import SURPRISES, overtaken
 from wipers.linux import blocks
@@ -45,7 +45,8 @@ def test_each_drive_of_a_real_layout_gets_its_verdict(layout: Layout, name: str)
             locations = [target.location for target in blocks.list_targets(rig.kernel.machine)]
             assert not [location for location in locations if location.endswith(f"/{name}")]
             return
-        seen = attempt(rig, drive_named(rig, name))
+        is_volume = name in rig.below and name not in rig.identities
+        seen = attempt(rig, volume_named(rig, name) if is_volume else drive_named(rig, name))
         check(verdict, seen, rig, name)
 
 
