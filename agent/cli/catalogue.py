@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from agent.cli.drives import OF_DRIVES, drive_rows
 from agent.cli.fillings import final_state, passes
-from agent.cli.screen import Screen
+from agent.cli.screen import Language, Screen
 from agent.cli.sheets import rows, size_text
 from certificates.claims import ceiling
 from certificates.errors import Refused
 from certificates.render.words import number, term
-from certificates.statements import Kind, Media
+from certificates.statements import Kind, Media, Residual
 from wipers import WIPERS
 from wipers.model import Obstacle, Target, Technique
 from wipers.techniques import TECHNIQUES, techniques_for
@@ -102,6 +103,11 @@ def _sectors(target: Target, told: Mapping[str, str]) -> str:
     return f"{target.sector_size} B" + (f" ({name})" if name else "")
 
 
+def _unreached(one: Residual, language: Language) -> str:
+    """Return what stays unreached, with how much of it where that is known."""
+    return term("residual", one.code, language) + ("" if one.count is None else f" ({number(one.count)})")
+
+
 def _levels(target: Target) -> list[str]:
     """Return the levels that some technique could reach on the target."""
     found = {ceiling(row.method[target.kind], target.media) for row in techniques_for(target.kind)}
@@ -140,7 +146,7 @@ def target_lines(screen: Screen, target: Target) -> list[str]:
     say, language = screen.word, screen.language
     facts = "  ".join(f"{fact.name} {fact.value}" for fact in target.facts if fact.value and fact.name != "size")
     told = {fact.name: fact.value for fact in target.description if fact.value}
-    known = {fact.name for fact in target.facts if fact.value} | SHOWN_APART
+    known = {fact.name for fact in target.facts if fact.value} | SHOWN_APART | OF_DRIVES
     more = "  ".join(f"{name} {value}" for name, value in told.items() if name not in known)
     media = term("media", target.media.value, language)
     pairs = [
@@ -149,11 +155,12 @@ def target_lines(screen: Screen, target: Target) -> list[str]:
         (say("target.medium"), "  ".join(filter(None, (media, told.get("bus"), told.get("zoned"))))),
         (say("target.contents"), told.get("contents", "")),
         (say("target.by_id"), told.get("by-id", "")),
+        *drive_rows(screen, told),
         (say("target.more"), more),
         *((say("target.obstacle"), "▲ " + tell(one, language)) for one in target.obstacles),
         (say("target.free"), "" if target.obstacles else "● " + say("target.nothing")),
         (say("target.reaches"), ", ".join(term("level", level, language) for level in _levels(target))),
         (say("target.why"), say("target.ceiling")),
-        *((say("target.residual"), term("residual", one.code, language)) for one in target.residual),
+        *((say("target.residual"), _unreached(one, language)) for one in target.residual),
     ]
     return [f"{target.location}  {WIPERS[target.kind].summary}", *rows(pairs, indent=2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.cli.screen import Language
+from agent.cli.words_of_drives import WORDS as OF_DRIVES
 from agent.cli.words_of_surveys import OF_SURVEYS
 from agent.cli.words_of_verify import WORDS as OF_VERIFY
 
@@ -199,6 +200,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "bay": ("Bay", "槽位"),
     "bay.node": ("Node", "设备"),
     "bay.serial": ("On it", "实物标识"),
+    "bay.size": ("Size", "容量"),
     "bay.rate": ("Rate, left", "速率、剩余"),
     "bay.foreign": ("named by no open order; not touched", "无有效销毁单指名，不予触及"),
     "bay.looking": ("is looked at", "正在检查"),
@@ -243,6 +245,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.unsigned": ("awaits signatures", "待签名"),
     "state.unregistered": ("not registered; submit", "未登记，待提交"),
     "state.registered": ("registered", "已登记"),
+    **OF_DRIVES,
     **OF_VERIFY,
     **OF_SURVEYS,
 }

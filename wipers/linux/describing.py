@@ -74,7 +74,7 @@ def find_ata(channel: Channel, where: Attachment, inquiry: scsi.Inquiry) -> ata.
 def _describe_ata(port: ata.Port, where: Attachment, device: BlockDevice) -> Description:
     found = port.identity
     areas = hidden.of_ata(_ata_sizes(port, device))
-    more = ((found.is_frozen, "frozen"), (found.has_enhanced_erase, "enhanced erase"))
+    more = ((found.is_frozen, "frozen"), (found.has_enhanced_erase, "enhanced-erase"))
     security = ", ".join((found.security, *(name for holds, name in more if holds)))
     facts = (
         *_ata_health(port),
@@ -121,7 +121,7 @@ def _behind_bridge(found: ata.Identity, where: Attachment, device: BlockDevice) 
     own = (("drive-model", found.model, device.model), ("drive-serial", found.serial, device.serial))
     facts = tuple(Fact(name, value) for name, value, reported in own if value and value != reported)
     is_swapped = ata.is_swapped_serial(device.serial, found.serial)
-    return (*facts, Fact("bridge-serial", "bytes swapped")) if is_swapped else facts
+    return (*facts, Fact("bridge-serial", "bytes-swapped")) if is_swapped else facts
 
 
 def _describe_disk(channel: Channel, where: Attachment, device: BlockDevice) -> Description:

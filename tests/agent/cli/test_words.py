@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from agent.bays import BayState
+from agent.cli.drives import OF_DRIVES
 from agent.cli.words import WORDS, say
 from agent.standing import State
 from agent.surveying import NAMELESS, UNREACHABLE, Doubt
@@ -18,7 +19,19 @@ from wipers.techniques import TECHNIQUES
 
 SPOKEN = [module for module in modules("agent") if module.name.startswith("agent.cli")]
 
-MADE = ("step.", "state.", "bay.", "technique.basis.", "finding.", "matched.", "doubt.", "obstacle.", "why.")
+MADE = (
+    "drive.fact.",
+    "drive.is.",
+    "step.",
+    "state.",
+    "bay.",
+    "technique.basis.",
+    "finding.",
+    "matched.",
+    "doubt.",
+    "obstacle.",
+    "why.",
+)
 """How the keys begin that are put together from a code."""
 
 
@@ -56,6 +69,7 @@ def test_words_made_of_a_kind_are_in_the_table() -> None:
     made |= {f"finding.{code}" for code in get_args(Finding)} | {f"matched.{code}" for code in get_args(Match)}
     made |= {f"doubt.{code}" for code in get_args(Doubt)} | {f"obstacle.{NAMELESS}"}
     made |= {f"{group}.{code}" for group in ("obstacle", "why") for code in UNREACHABLE}
+    made |= {f"drive.fact.{name}" for name in OF_DRIVES}
     made |= {f"bay.{state.value}" for state in BayState if state not in (BayState.REFUSED, BayState.ENDED)}
     assert made | {f"state.{state.value}" for state in State} <= WORDS.keys()
 

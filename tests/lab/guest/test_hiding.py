@@ -58,7 +58,7 @@ def test_a_drive_that_hides_nothing_is_known_to() -> None:
         assert (told["health"], told["temperature-celsius"], told["ata-security"]) == (
             "passed",
             "37",
-            "disabled, enhanced erase",
+            "disabled, enhanced-erase",
         )
         assert (told["hidden-hpa"], told["hidden-dco"]) == ("none", "none")
         assert (residuals, obstacles) == ((), ())

@@ -106,7 +106,7 @@ def test_a_sata_drive_is_described(fake: FakeMachine) -> None:
         "health-reallocated-sectors": "8",
         "health-pending-sectors": "0",
         "health-uncorrectable-sectors": "1",
-        "ata-security": "disabled, frozen, enhanced erase",
+        "ata-security": "disabled, frozen, enhanced-erase",
         "sanitize": "overwrite",
         "rotation": "5400 rpm",
         "hidden-hpa": "none",
@@ -167,7 +167,7 @@ def test_a_bridges_own_words_are_told_beside_the_drives(fake: FakeMachine) -> No
     drive.on(commands.IDENTIFY, Said(identify(FEATURES, serial="WD-WCC7K1234")))
     facts = told(fake, device, drive)
     assert (facts["drive-model"], facts["drive-serial"]) == ("WDC WD40EFRX", "WD-WCC7K1234")
-    assert facts["bridge-serial"] == "bytes swapped"
+    assert facts["bridge-serial"] == "bytes-swapped"
 
 
 def test_a_memory_stick_is_asked_no_ata_command(fake: FakeMachine) -> None:
