@@ -50,6 +50,12 @@ REASONS: dict[str, Row] = {
         "{where} 的后备文件已删除、被替换或不可见",
         "请重新挂接镜像后再运行 expunge plan",
     ),
+    "beside-system": Row(
+        "{where} lies on the system's disk, and its type does not say that it holds data",
+        "Where it does, give it a type for data (sfdisk --part-type), or have its files ordered",
+        "{where} 位于系统所在磁盘，且其分区类型未表明存放数据",
+        "如确为数据分区，请用 sfdisk --part-type 设置数据类型，或对其中的文件下达销毁令",
+    ),
     "binding-broken": Row(
         "The {document} does not bind what is in the bundle ({field})",
         "Treat the bundle as false; ask for the original",

@@ -36,6 +36,14 @@ FIRST_NAMESPACE = "pid:[4026531836]"
 """The kernel's own namespace of processes (PROC_PID_INIT_INO, linux/proc_ns.h)."""
 
 
+def is_beside_the_system(machine: Machine, device: BlockDevice, system: SystemDisks) -> bool:
+    """Whether it is a partition of the system's disk that does not say that it holds data: it may be booted from."""
+    folder = sys_folder(machine, device.number)
+    if folder is None or device.layer != "partition" or whole_disk(folder).name not in system.names:
+        return False
+    return device.kernel_name not in system.devices and kind_of_part(machine, device) not in ORDINARY
+
+
 def carries_the_system(
     machine: Machine, device: BlockDevice, system: SystemDisks, own_loop: Loop | None, *, is_held: bool
 ) -> bool:
@@ -51,12 +59,9 @@ def carries_the_system(
 
 
 def _volume_carries(machine: Machine, device: BlockDevice, system: SystemDisks, *, is_held: bool) -> bool:
-    """A volume beside the system's own is none of its own: but on the system's disk only a partition for data."""
+    """A volume beside the system's own is none of its own."""
     folder = sys_folder(machine, device.number)
     if folder is None or device.kernel_name in system.devices:
-        return True
-    is_beside = device.layer == "partition" and whole_disk(folder).name in system.names
-    if is_beside and kind_of_part(machine, device) not in ORDINARY:
         return True
     if system.is_sure or device.layer == "zram":
         return False

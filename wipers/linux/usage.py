@@ -15,7 +15,7 @@ from wipers.linux.mounts import Mount, Swap, all_mounts, swaps
 from wipers.linux.openers import FileNumber, Opener, Openers, openers
 from wipers.linux.paths import paths_obstacles
 from wipers.linux.reach import Reach, reach_of
-from wipers.linux.standing import carries_the_system
+from wipers.linux.standing import carries_the_system, is_beside_the_system
 from wipers.linux.system import SystemDisks, devices_of_btrfs, system_disks
 from wipers.linux.volumes import is_volume, volume_obstacles
 from wipers.model import Obstacle
@@ -53,6 +53,8 @@ def device_obstacles(
     found: list[Obstacle] = []
     if carries_the_system(machine, device, activity.system, own_loop, is_held=is_held):
         found.append(Obstacle("system-disk", (("where", where),)))
+    if is_beside_the_system(machine, device, activity.system):
+        found.append(Obstacle("beside-system", (("where", where),)))
     if device.is_read_only:
         found.append(Obstacle("read-only", (("where", where),)))
     lies_on = _loops_of(machine, device, reach, activity)

@@ -173,7 +173,7 @@ def test_on_the_systems_disk_only_a_partition_for_data_may_go(fake: FakeMachine,
     part(fake, "sda", 2, "8:2", 2048 + SECTORS, 8192, kind, "11111111-89ab-cdef-0123-456789abcdef")
     fake.mount("8:1", "/usr")
     assert codes(fake, "sda1")[0] == "system-disk"
-    assert codes(fake, "sda2") == (["system-disk"] if is_refused else [])
+    assert codes(fake, "sda2") == (["beside-system"] if is_refused else [])
 
 
 def test_what_the_system_will_mount_at_its_next_start_is_its_own(fake: FakeMachine, tmp_path: Path) -> None:
