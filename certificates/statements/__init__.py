@@ -102,6 +102,17 @@ from certificates.statements.orders import (
     Retention,
     Unit,
 )
+from certificates.statements.passes import (
+    Area,
+    ConstantPattern,
+    Failure,
+    KeystreamPattern,
+    OverwriteRecord,
+    Pattern,
+    ReleaseRecord,
+    RepeatedPattern,
+    StepRecord,
+)
 from certificates.statements.profiles import MOST_BINS, SpeedProfile
 from certificates.statements.records import (
     Applied,
@@ -117,28 +128,19 @@ from certificates.statements.records import (
 )
 from certificates.statements.runs import (
     AnchorBlocks,
-    Area,
     Check,
     Claim,
-    ConstantPattern,
     Evidence,
-    Failure,
     FullReadBack,
     KeyGone,
-    KeystreamPattern,
     Kind,
     Method,
-    OverwriteRecord,
-    Pattern,
     Reason,
-    ReleaseRecord,
-    RepeatedPattern,
     Residual,
     ResidualCode,
     SampledReadBack,
     SamplingSeed,
     Start,
-    StepRecord,
 )
 from certificates.statements.schemes import (
     ComplementOf,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from certificates.statements.basics import Byte, Digest, Extent, Fact, Id, Items, PersonRole, Secret32, Text, Time
-from certificates.statements.runs import Check, Failure, StepRecord
+from certificates.statements.passes import Failure, StepRecord
+from certificates.statements.runs import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ class Revisited:
 class Reproved:
     """A resumed run read a part of what this journal says is on the medium; if any of it differs, the step begins anew.
 
-    Positions of the sampled blocks follow from the digest of the last entry before they were read; they are counted along
-    the layout without the ranges that failed.
+    Positions of the sampled blocks follow from the digest of the last entry before they were read; they are counted
+    along the layout without the ranges that failed.
     """
 
     step: int

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from certificates.statements.basics import Items
-from certificates.statements.runs import Area
+from certificates.statements.passes import Area
 
 MOST_BINS = 256
 """Most parts into which a profile divides an area."""
