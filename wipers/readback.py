@@ -74,16 +74,17 @@ def read_back_all(
     def make_deed() -> Deed:
         comparison = _Comparison(reader, pattern, loop.pace.chunk_size, patience)
 
-        def compare(chunk: Chunk) -> None:
+        def compare(chunk: Chunk) -> int:
             failures, differences = comparison.of(chunk.extent)
             unread.add(failures)
             differing.add(differences)
             if failures or differences:
                 noticed()
+            return chunk.extent.length - sum(one.extent.length for one in failures)
 
         return compare
 
-    position = loop.run(chunks(layout, 0, loop.pace.chunk_size), 0, make_deed)
+    position = loop.run(chunks(layout, 0, loop.most), 0, make_deed)
     mismatched = tuple(one.extent for one in differing.ranges())
     return FullFindings(position, mismatched, differing.size, unread.ranges(), unread.size)
 

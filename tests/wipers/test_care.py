@@ -222,6 +222,16 @@ def test_a_device_that_fails_often_is_given_up() -> None:
     assert replay(run.journal.entries).steps[0].position == 5 * 4096
 
 
+def test_a_device_that_cannot_be_read_is_given_up_as_well() -> None:
+    """Reading a dying disk back takes as long as writing it."""
+    run, *_ = watched_run(Care(max_errors=4))
+    run.simulated.lies = Lies(bad_reads={(0, sector): "EIO" for sector in range(0, 128, 8)})
+    with pytest.raises(Interrupted) as caught:
+        run.go()
+    assert caught.value.reason == "too-many-errors"
+    assert len(run.evidence.records) == 1
+
+
 def test_closing_in_on_bad_sectors_is_not_judged_by_its_speed() -> None:
     """It is slow by its nature, and bounded by patience of its own."""
     guard = Guard(Care(min_rate=1000, max_errors=0), gate=OpenGate(), temperature=lambda: None, clock=Clock(step=100))
