@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BACKSPACE, ENTER = ("\x7f", "\b"), ("\r", "\n")
-HEADINGS = ("bay", "bay.node", "carrier", "bay.serial", "target.size", "status.state", "status.done", "bay.rate")
+HEADINGS = ("bay", "bay.node", "carrier", "bay.serial", "bay.size", "status.state", "status.done", "bay.rate")
 
 
 class Picture:

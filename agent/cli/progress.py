@@ -184,7 +184,8 @@ class Bars:
             for gauge in gauges:
                 task = self._task(gauge)
                 self._bars.update(task, completed=gauge.position, description=step_text(self._screen, gauge))
-                self._bars.update(task, speed=speed_text(gauge.rate), left=self._left(gauge))
+                speed = speed_text(gauge.rate) if gauge.state != ENDED else ""
+                self._bars.update(task, speed=speed, left=self._left(gauge))
             if len(gauges) > 1:
                 self._draw_all(total_of(gauges))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,13 @@ from certificates import bundle
 from certificates.audit import Sign, audit, audit_all
 from certificates.encoding import decode
 from certificates.envelope import unwrap
-from certificates.errors import Interrupted, Unproven
+from certificates.errors import Interrupted, Refused, Unproven
 from certificates.statements import ImageIdentity, Media, Outcome, Start
 from certificates.trust import Trust, TrustedLog
 from tests.support import world
 from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
-from tests.support.simulated_host import Lies, Simulated
+from tests.support.simulated_host import Lies, Plug, PowerCut, Simulated
+from wipers.care import Care
 from wipers.model import Plan
 
 NAMES = ("C-1", "C-2", "C-3", "C-4", "C-5", "C-6")
@@ -214,8 +217,6 @@ def test_a_device_is_given_back_as_soon_as_it_ended(tmp_path: Path) -> None:
             return getattr(desk.machine, name)
 
         def open(self, target: Any, carrier: Any, selector: Any, resuming: bool) -> Any:
-            from contextlib import contextmanager
-
             @contextmanager
             def opened() -> Any:
                 with open_as_before(target, carrier, selector, resuming) as writer:
@@ -319,3 +320,41 @@ def test_runs_that_fetch_holds_at_once_all_begin_with_the_state_they_were_counte
         folder = desk.site.folder(sequence)
         start = decode(unwrap(folder.require(bundle.START)).payload, Start)
         assert unwrap(folder.require(bundle.HOLD_STATE)).digest == start.hold_state
+
+
+@pytest.mark.parametrize("effect", range(1, 9))
+def test_wherever_the_plug_is_pulled_no_carrier_has_a_certificate_before_it_is_gone(
+    tmp_path: Path, effect: int
+) -> None:
+    """Invariant (a) for several at a time: each by itself, and one resume completes all."""
+    plug = Plug(cut_at=effect)
+    desk = agent(tmp_path, "C-1", "C-2", plug=plug)
+    made = order(carrier("C-1"), carrier("C-2"), witnesses=())
+    with suppress(PowerCut):
+        run(desk, approved(made))
+    disks = {name: desk.machine.carriers[name][0] for name in ("C-1", "C-2")}
+    for sequence, name in ((1, "C-1"), (2, "C-2")):
+        is_fixed = desk.site.folder(sequence).fixed() is not None
+        disks[name].storage.lose_power(random.Random(effect))
+        assert not is_fixed or disks[name].secrets_left() == 0
+    plug.cut_at = None
+    with suppress(Refused):
+        assert [one.failure for one in desk.resume()] in ([None], [None, None])
+    assert [disk.secrets_left() for disk in disks.values()] == [0, 0]
+    assert len(desk.site.ledger.read().entries) == 2
+
+
+def test_the_sites_rules_of_care_hold_for_each_device_by_itself(tmp_path: Path) -> None:
+    """A drive that fails too often is given up; the one beside it is proven."""
+    desk = agent(tmp_path, "C-1", "C-2")
+    desk.site = replace(desk.site, config=replace(desk.site.config, care=Care(max_errors=0)))
+    large = Simulated("image", (16 << 20,), media=Media.OPAQUE, serial="C-1", more=FACTS)
+    large.lies = Lies(bad_writes={(0, 7): "EIO"}, seconds=0.1)
+    desk.machine.carriers["C-1"] = (large,)
+    identity = ImageIdentity(FACTS[0].value, 12, 16 << 20, attached=True)
+    made = order(carrier("C-1", identity=identity), carrier("C-2"), witnesses=())
+    results = run(desk, approved(made))
+    assert [one.failure.reason if isinstance(one.failure, Interrupted) else None for one in results] == [
+        "too-many-errors",
+        None,
+    ]
