@@ -46,7 +46,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "drive.is.disabled": ("disabled", "未启用"),
     "drive.is.enabled": ("enabled", "已启用"),
     "drive.is.locked": ("locked", "已锁定"),
-    "drive.is.frozen": ("frozen until power-on", "已冻结至重新通电"),
+    "drive.is.frozen": ("frozen until power-on", "安全命令停用至重新通电"),
     "drive.is.enhanced-erase": ("knows enhanced erase", "支持增强擦除"),
     "drive.is.standby": ("standby", "待机"),
     "drive.is.on": ("on", "开启"),
