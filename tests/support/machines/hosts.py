@@ -454,10 +454,10 @@ def _draw_use(host: Host) -> None:
             _mount(host, name, f"/data/{name}")
     if host.leaves and host.may(0.05):
         _loop_on_a_device(host, host.leaves.pop())
-    if host.may(0.06) and (leaf := host.take()):
+    if host.may(0.06) and (held := host.take()):
         # Unmounted lazily while files were open, or exported to others: in no list, and the kernel holds it.
-        host.rig.medium(leaf).is_claimed = True
-        host.mounted.append(leaf)
+        host.rig.medium(held).is_claimed = True
+        host.mounted.append(held)
     for _ in range(host.chance.choice((0, 0, 0, 0, 1, 2))):
         _open_something(host)
     if host.may(0.1):

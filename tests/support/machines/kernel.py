@@ -116,6 +116,8 @@ class Opening:
     is_for_writing: bool
     is_exclusive: bool
     was_claimed: bool
+    call: int
+    """Which system call it was."""
 
 
 @dataclass(slots=True)
@@ -323,7 +325,7 @@ class Kernel:
         descriptor = REAL_OPEN(f"/proc/self/fd/{self._memory(medium)}", flags & os.O_ACCMODE | os.O_CLOEXEC)
         is_exclusive = bool(flags & os.O_EXCL)
         self._open[descriptor] = _Opened(medium, number, is_exclusive)
-        self.openings.append(Opening(location, medium.unit, is_for_writing, is_exclusive, is_claimed))
+        self.openings.append(Opening(location, medium.unit, is_for_writing, is_exclusive, is_claimed, self.calls))
         return descriptor
 
     def give_file(self, file: File) -> int:

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from tests.support.machines.layouts import AMBIGUOUS, FREE, NAMELESS, NOT_OFFERED, SYSTEM, layout, used
-from tests.support.machines.rig import GIB, Rig
+from tests.support.machines.rig import EFI_SYSTEM, GIB, Rig
 
 MIB = 1 << 20
 VMD = "pci0000:00/0000:00:0e.0/pci10000:e0"
@@ -132,6 +132,15 @@ def bcache_without_a_mount(rig: Rig) -> None:
     rig.block("bcache1", "252:128", "virtual/block/bcache1", 8000 * GIB - 8192, bcache__state="dirty")
     rig.stack("bcache1", "sdb", "nvme0n1p2")
     rig.sata("sdc", "UNUSED2")
+
+
+@layout(sda=SYSTEM, sda1=used("system"), sda2=SYSTEM, sda3=FREE)
+def efi_partition_not_mounted(rig: Rig) -> None:
+    """A system need not mount what it starts from: on its disk, a part that boots is none for the taking."""
+    rig.sata("sda", "ESP-A")
+    rig.part("sda", 1, 512 * MIB, kind=EFI_SYSTEM)
+    rig.mount(rig.part("sda", 2, 100 * GIB, start=GIB), "/")
+    rig.part("sda", 3, start=101 * GIB)
 
 
 @layout(sda=SYSTEM, sdb=SYSTEM, sdc=FREE)

@@ -19,6 +19,9 @@ from wipers.linux.mapper import Row
 
 SECTOR = 512
 GIB = 1 << 30
+LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+EFI_SYSTEM = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+"""Types of partitions (UAPI discoverable partitions; UEFI 2.10, table 5.7)."""
 ALIGNED = 1 << 20
 """Where partitioning programs put the first byte of a partition."""
 
@@ -109,8 +112,8 @@ class Rig:
             self.kernel.link(f"sys/class/{bus}/{folder.rpartition('/')[2]}", f"sys/devices/{folder}")
         self._told(f"sys/devices/{folder}", attributes)
 
-    def part(self, disk: str, part: int, size: int = 0, *, start: int = 0, name: str = "", kind: str = "") -> str:
-        """A partition; without a size it takes the rest of the disk."""
+    def part(self, disk: str, part: int, size: int = 0, *, start: int = 0, kind: str = LINUX) -> str:
+        """A partition of that type; without a size it takes the rest of the disk."""
         own = partition_name(disk, part)
         whole = self.medium(disk)
         start = start or ALIGNED
@@ -141,7 +144,7 @@ class Rig:
         self.kernel.media[numbered(number)] = Medium(
             f"{whole.unit} part {part}", size, whole.sector, whole.is_read_only, whole=numbered(self.numbers[disk])
         )
-        _enter(whole, part, start, size, guid)
+        _enter(whole, part, start, size, guid, kind)
         self.table[own] = (guid, start)
         self.below[own] = (disk,)
         return own
@@ -450,13 +453,12 @@ def _uevent(number: str, *lines: str) -> str:
     return "\n".join((f"MAJOR={major}", f"MINOR={minor}", *lines))
 
 
-def _enter(disk: Medium, part: int, start: int, size: int, guid: str) -> None:
+def _enter(disk: Medium, part: int, start: int, size: int, guid: str, kind: str) -> None:
     """The partition is entered in the disk's GPT (UEFI 2.10, 5.3)."""
     sector = disk.sector
     table = bytearray(disk.content.get(2 * sector, bytes(128 * 128)))
     first, last = start // sector, (start + size) // sector - 1
-    linux = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4").bytes_le
-    entry = struct.pack("<16s16sQQQ72s", linux, uuid.UUID(guid).bytes_le, first, last, 0, b"")
+    entry = struct.pack("<16s16sQQQ72s", uuid.UUID(kind).bytes_le, uuid.UUID(guid).bytes_le, first, last, 0, b"")
     table[(part - 1) * 128 : part * 128] = entry
     own = uuid.uuid5(uuid.NAMESPACE_OID, f"table {disk.unit}").bytes_le
     end = disk.size // sector

@@ -19,7 +19,9 @@ from wipers.planning import plan
 
 MOST_CALLS = 2000
 """System calls of opening a device on a middling host; a surprise falls somewhere among them."""
-OFTEN = ("cloned", "cloned", "mounted", "pulled", "replaced", "replaced", "taken")
+OFTEN = ("cloned", "cloned", "mounted", "opened", "pulled", "replaced", "replaced", "taken")
+SHOWS_ITSELF = frozenset({"mounted", "opened", "pulled", "taken"})
+"""What can be seen without opening the device; that it is another one shows on the open descriptor alone."""
 
 
 def surprised(host: Host, identity: DeviceIdentity | ImageIdentity | VolumeIdentity, ruling: Ruling) -> str:
@@ -40,11 +42,16 @@ def overtaken(
     unit, before = rig.medium(name).unit, len(rig.kernel.openings)
     program = LinuxHost(Path(rig.kernel.machine.runs), rig.kernel.machine)
     carrier = order_for(identity)
-    ended = "opened"
+    ended, happened = "opened", [rig.kernel.calls + (1 << 30)]
+
+    def happen() -> None:
+        happened[0] = rig.kernel.calls
+        SURPRISES[kind](rig, name)
+
     try:
         found = program.find(carrier, None)
         plan(ORDER, carrier, found, WIPERS[identity.kind])
-        rig.kernel.later(calls or 0, lambda: SURPRISES[kind](rig, name))
+        rig.kernel.later(calls or 0, happen)
         if calls is None:
             rig.kernel.tick()
         chosen = min(found, key=lambda target: target.location)
@@ -55,10 +62,14 @@ def overtaken(
     rig.kernel.surprises.clear()
     touched = written(rig)
     assert {*touched} <= {unit}, f"{kind} after {calls} calls: wrote to {touched}, not to {unit}"
-    for opening in rig.kernel.openings[before:]:
-        is_safe = opening.is_exclusive and not opening.was_claimed
-        assert is_safe or not opening.is_for_writing, f"{kind} after {calls} calls: opened {opening} for writing"
-    assert calls is not None or ended == "refused", f"{kind} between find and open was not noticed"
+    openings = [opening for opening in rig.kernel.openings[before:] if opening.is_for_writing]
+    for opening in openings:
+        assert opening.is_exclusive, f"{kind} after {calls} calls: {opening}"
+        assert not opening.was_claimed, f"{kind} after {calls} calls: {opening}"
+        assert happened[0] > opening.call or ended == "refused", f"{kind} after {calls} calls: was not noticed"
+    if calls is None:
+        assert ended == "refused", f"{kind} between find and open was not noticed"
+        assert kind not in SHOWS_ITSELF or not openings, f"{kind}, and opened for writing all the same"
     return ended
 
 
@@ -96,10 +107,16 @@ def _taken(rig: Rig, name: str) -> None:
         rig.dm("dm-200", "late", "CRYPT-LUKS2-late", name)
 
 
+def _opened(rig: Rig, name: str) -> None:
+    """A program opens it, as it may whoever holds it."""
+    rig.opens(rig.process(9999, "fdisk"), name)
+
+
 SURPRISES: dict[str, Callable[[Rig, str], None]] = {
     "mounted": _mounted,
     "replaced": _replaced,
     "cloned": _cloned,
+    "opened": _opened,
     "pulled": _pulled,
     "taken": _taken,
 }
