@@ -28,7 +28,7 @@ from tests.support.real_site import Charge, RealSite, ended
 MOST_KILLS = 4
 LONGEST = 120.0
 """Seconds after which a run is taken for stuck."""
-UNMARKED = frozenset({"advanced", "resumed"})
+UNMARKED = frozenset({"advanced", "reproved", "resumed", "revisited"})
 """Events whose number depends on how a run was cut."""
 
 
