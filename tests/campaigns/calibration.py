@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from math import comb
 
 from certificates.sampling import bad_blocks, miss, spread_size, strata_of, stratified_positions
 
@@ -172,14 +174,17 @@ def exactly_scattered(case: Case) -> Decimal:
 
 
 def exactly_even(case: Case) -> Decimal:
-    """Sections differ by a block at most, and get one bad block more or less by chance: the mean over both."""
-    size, sections = spread_size(case.blocks, case.confidence_ppm, case.fraction_ppm), case.sections
-    few, more = divmod(case.bad, len(sections))
-    share = Decimal(more) / len(sections)
-    total = Decimal(1)
-    for section in sections:
-        read = -(-size * len(section) // case.blocks)
-        total *= (1 - share) * miss(len(section), few, read) + share * miss(len(section), few + 1, read)
+    """Sections differ by a block at most; some, drawn at random, have one bad block more than the others."""
+    size, few = spread_size(case.blocks, case.confidence_ppm, case.fraction_ppm), case.bad // len(case.sections)
+    lengths = Counter(len(section) for section in case.sections)
+    each = [(number, length, -(-size * length // case.blocks)) for length, number in sorted(lengths.items())]
+    missed = [(number, miss(length, few, read), miss(length, few + 1, read)) for number, length, read in each]
+    (short, few_short, more_short), (long, few_long, more_long) = [*missed, (0, Decimal(1), Decimal(1))][:2]
+    more, total = case.bad % len(case.sections), Decimal(0)
+    for in_long in range(max(more - short, 0), min(long, more) + 1):
+        ways = Decimal(comb(long, in_long) * comb(short, more - in_long)) / comb(short + long, more)
+        of_long = more_long**in_long * few_long ** (long - in_long)
+        total += ways * of_long * more_short ** (more - in_long) * few_short ** (short - more + in_long)
     return 1 - total
 
 
