@@ -20,6 +20,7 @@ from certificates.statements import (
     Certificate,
     Claim,
     Interrupted,
+    Noted,
     Recorded,
     RefusedRun,
     Reproved,
@@ -129,15 +130,18 @@ def _state(site: Site, folder: RunFolder, journal: Journal, certificate: Certifi
 
 def _progress(journal: Journal) -> tuple[State, str]:
     """Return whether a begun run was stopped, and how far it came."""
-    state, reason, step, position = State.BEGUN, "", None, 0
+    state, reason, step, position, note = State.BEGUN, "", None, 0, ""
     for event in journal.events:
         match event:
             case Interrupted():
                 state, reason = State.INTERRUPTED, event.reason
             case Resumed():
-                state, reason = State.BEGUN, ""
+                state, reason, note = State.BEGUN, "", ""
             case Began():
                 step, position = event.step, 0
+            case Noted():
+                # Of a run that rests: why, until it says that it went on.
+                note = event.note if event.note.startswith("rested") else ""
             case Advanced():
                 step, position = event.step, event.position
             case Reproved() if event.mismatched:
@@ -145,4 +149,4 @@ def _progress(journal: Journal) -> tuple[State, str]:
             case Recorded():
                 step, position = event.record.step, 0
     where = f"step {step + 1}, byte {position:,}" if step is not None else ""
-    return state, ", ".join(part for part in (reason, where) if part)
+    return state, ", ".join(part for part in (reason, note, where) if part)

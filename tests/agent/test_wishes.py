@@ -15,6 +15,7 @@ from agent.resuming import resume
 from agent.standing import State, standings
 from agent.wishes import Wishes, going
 from certificates.errors import Interrupted, Refused
+from certificates.statements import Noted
 from tests.support import world
 from tests.support.agent_site import Agent, agent, approved, carrier, order
 from tests.support.screens import SCHEMAS, invoke, tree
@@ -137,6 +138,15 @@ def test_status_tells_how_far_a_run_is(desk: Agent) -> None:
     first, second = tree("status", site=desk.site)["runs"]
     assert first["size"] == second["size"] == 2 * 65536
     assert first["position"] == 0
+
+
+def test_status_tells_why_a_run_rests_until_it_goes_on(desk: Agent) -> None:
+    """From the journal, so that another process can tell."""
+    journal = desk.site.journals.take_up(1)
+    journal.write(Noted("rested at 61 degrees Celsius, the limit being 60"))
+    assert "rested at 61 degrees" in tree("status", site=desk.site)["runs"][0]["detail"]
+    journal.write(Noted("went on"))
+    assert "rested" not in tree("status", site=desk.site)["runs"][0]["detail"]
 
 
 def test_who_asked_is_kept(desk: Agent) -> None:
