@@ -19,6 +19,8 @@ from wipers.ranges import KEPT, Patience, coalesce, halves
 
 TRIES = 2
 """How often a single sector is tried here before it is taken for bad: some come back at the second."""
+ATTEMPTS = 1 << 14
+"""Failed attempts at most: megabytes of bad sectors in a row; where each takes long, an hour of them comes first."""
 _CHECKPOINT_SECONDS = 300.0
 """Seconds between two checkpoints: each journals all that is left, and redoing five minutes is cheap beside that."""
 
@@ -27,13 +29,20 @@ Told = Callable[[tuple[Failure, ...], int], None]
 
 
 def revisit(
-    writer: Writer, pattern: Pattern, failures: tuple[Failure, ...], unlisted: int, *, told: Told, loop: Loop
+    writer: Writer,
+    pattern: Pattern,
+    failures: tuple[Failure, ...],
+    unlisted: int,
+    *,
+    told: Told,
+    loop: Loop,
+    attempts: int = ATTEMPTS,
 ) -> bool:
     """What can be written of the failed ranges is, flushed, and `told` what is left; tell whether this came to its end.
 
     `unlisted` bytes failed in ranges that nobody kept: they stay failures. Raises Lost, and MediumError of a flush.
     """
-    patience = Patience(clock=loop.pace.clock)
+    patience = Patience(attempts, clock=loop.pace.clock)
     left = _Left(failures, loop.pace.chunk_size, patience)
 
     def make_deed() -> Deed:
