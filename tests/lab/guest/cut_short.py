@@ -38,7 +38,8 @@ def main() -> None:
     tell_marks(process)
     show("left")
     shutil.copy(SITE / "trust.json", SHARE / "left")
-    (SHARE / "ended").write_text(str(process.returncode), encoding="ascii")
+    (SHARE / "ending").write_text(str(process.returncode), encoding="ascii")
+    (SHARE / "ending").rename(SHARE / "ended")
 
 
 def tell_marks(process: subprocess.Popen[bytes]) -> None:
