@@ -72,7 +72,7 @@ def overwrite(
     milestones = Milestones(loop.pace, start, reach, writer.flush)
     waiting = chunks(layout, start, loop.most, detour)
     position = loop.run(waiting, start, make_deed, milestones, whole_extents=is_sequential)
-    loop.watched(lambda: milestones.end(position))
+    loop.end(milestones, position)
     return position
 
 

@@ -176,10 +176,14 @@ class Loop:
         if line.broken is None:
             return line.mark
         if isinstance(line.broken, GivenUp) and milestones is not None and not line.is_abandoned:
-            milestones.end(line.mark)
+            self.end(milestones, line.mark)
         raise line.broken
 
-    def watched(self, act: Callable[[], None]) -> None:
+    def end(self, milestones: Milestones, mark: int) -> None:
+        """What is left of the milestones is reached; raises Lost if that hangs, and then it is told to nobody."""
+        self.watched(lambda: milestones.end(mark), milestones.abandon)
+
+    def watched(self, act: Callable[[], None], abandon: Callable[[], None] = lambda: None) -> None:
         """Do something that may hang in the device, without keeping a stop from being honoured; raises Lost then."""
         if self._is_inline:
             act()
@@ -201,6 +205,7 @@ class Loop:
             if self.stop.is_set():
                 ending = self.pace.clock() if ending is None else ending
                 if self.pace.clock() - ending > self.pace.grace_seconds:
+                    abandon()
                     raise Lost("target-hangs", seconds=f"{self.pace.grace_seconds:g}")
         if errors:
             raise errors[0]
@@ -295,7 +300,7 @@ class Loop:
     def _rest(self, line: Line, guard: Guard, milestones: Milestones | None) -> None:
         """What is done is durable and journaled, and nothing is done until the reason is gone or the run is stopped."""
         if milestones is not None:
-            self.watched(lambda: milestones.end(line.mark))
+            self.end(milestones, line.mark)
         if self._meter is not None:
             self._meter.rest()
         while (reason := guard.why_rest()) is not None and not self.stop.is_set():

@@ -56,7 +56,7 @@ def revisit(
     milestones = Milestones(pace, 0, reach, writer.flush)
     end = loop.run(left.pieces(), 0, make_deed, milestones)
     # One more than the end: the last piece is settled only now, whatever checkpoint came with it.
-    loop.watched(lambda: milestones.end(end + 1))
+    loop.end(milestones, end + 1)
     return left.is_done
 
 

@@ -296,6 +296,25 @@ def test_what_a_hanging_thread_does_later_is_not_told(awake: threading.Event) ->
     assert told == []
 
 
+def test_a_last_flush_that_hangs_is_left_behind_and_told_to_nobody(awake: threading.Event) -> None:
+    """The chunks are home, and the device hangs in the barrier after them."""
+    told: list[int] = []
+    flag = Flag()
+
+    def flush() -> None:
+        flag.is_up = True
+        awake.wait(20)
+
+    milestones = Milestones(FAST, 0, told.append, flush)
+    with pytest.raises(Lost) as caught:
+        Loop(FAST, flag).end(milestones, 100)
+    assert caught.value.reason == "target-hangs"
+    awake.set()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "watched"]:
+        thread.join(10)
+    assert told == []
+
+
 def test_a_run_on_a_hanging_device_is_interrupted_with_its_own_reason(awake: threading.Event) -> None:
     """So that a person restarts the device and not the program."""
     run = run_of()
