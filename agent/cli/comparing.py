@@ -160,42 +160,19 @@ def _verdict(screen: Screen, seen: Seen, code: int) -> str:
 
 def _tree(target: Path, expected: Expected, seen: Seen, code: int) -> dict[str, Any]:
     """Return the JSON form (docs/schemas/cli/verify.schema.json)."""
-    document, sampled = expected.document, seen.sampled
+    unread = [{"offset": one.extent.offset, "length": one.extent.length, "error": one.error} for one in seen.unread]
+    wanted = {"pattern": _pattern_tree(expected.pattern), "size": seen.size, "document": _document_tree(expected)}
     return {
         "target": str(target),
         "size": seen.medium_size,
-        "expected": {
-            "pattern": _pattern_tree(expected.pattern),
-            "size": seen.size,
-            "document": None
-            if document is None
-            else {
-                "bundle": document.bundle,
-                "certificate": document.certificate,
-                "number": document.number,
-                "carrier": document.carrier,
-                "checked": document.is_checked,
-            },
-        },
-        "sample": None
-        if sampled is None
-        else {
-            "confidence_ppm": sampled.sample.confidence_ppm,
-            "fraction_ppm": sampled.sample.fraction_ppm,
-            "seed": sampled.sample.seed,
-            "blocks": sampled.blocks,
-            "strata": sampled.strata,
-            "read": sampled.read,
-            "anchors": sampled.anchors,
-        },
+        "expected": wanted,
+        "sample": _sample_tree(seen),
         "looked_at": seen.looked_at,
         "matched": seen.matched,
         "differing_size": seen.mismatched_size,
         "differing": [{"offset": one.offset, "length": one.length} for one in seen.mismatched],
         "unread_size": seen.unread_size,
-        "unread": [
-            {"offset": one.extent.offset, "length": one.extent.length, "error": one.error} for one in seen.unread
-        ],
+        "unread": unread,
         "missing_size": seen.missing_size,
         "stopped": seen.is_stopped,
         "milliseconds": int(seen.seconds * 1000),
@@ -203,6 +180,22 @@ def _tree(target: Path, expected: Expected, seen: Seen, code: int) -> dict[str, 
         "outcome": "match" if code == 0 else "differs" if seen.mismatched_size else "unknown",
         "exit": code,
     }
+
+
+def _document_tree(expected: Expected) -> dict[str, Any] | None:
+    document = expected.document
+    if document is None:
+        return None
+    told = {name: getattr(document, name) for name in ("bundle", "certificate", "number", "carrier")}
+    return told | {"checked": document.is_checked}
+
+
+def _sample_tree(seen: Seen) -> dict[str, Any] | None:
+    sampled = seen.sampled
+    if sampled is None:
+        return None
+    drawn = {name: getattr(sampled.sample, name) for name in ("confidence_ppm", "fraction_ppm", "seed")}
+    return drawn | {name: getattr(sampled, name) for name in ("blocks", "strata", "read", "anchors")}
 
 
 def _pattern_tree(pattern: Pattern) -> dict[str, str]:
