@@ -62,7 +62,10 @@ def reread_from(path: Path, now: Callable[[], Time]) -> Reread:
     def reread(certificate: Certificate) -> FullReadBack:
         last = final_pass(certificate)
         with open_medium(path) as storage:
-            return _compare(storage, last, now)
+            try:
+                return _compare(storage, last, now)
+            except Lost as error:
+                raise Refused("file-unreadable", where=path, detail=error.facts.get("detail", error.reason)) from error
 
     return reread
 

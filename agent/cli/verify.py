@@ -40,7 +40,8 @@ def command(
     Everything is read unless --sample is given. Needs no site, writes nothing, and certifies nothing: who wiped it,
     how, and what cannot be addressed are not known here.
 
-    Exit 0: all that was read is as expected. 5: something differs or could not be read. 3: it cannot be read at all.
+    Exit 0: all that was read is as expected. 5: something differs or could not be read. 3: it cannot be read at all. 7:
+    BUNDLE is none, or does not hold.
     """
     from agent.cli.comparing import compare_target
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.rereading import final_pass, reread_from
+from agent.rereading import Medium, final_pass, reread_from
 from certificates.errors import Refused
 from certificates.statements import ConstantPattern, KeyGone, OverwriteRecord
 from tests.support import world
@@ -83,3 +84,17 @@ def test_a_header_pass_that_ran_over_backups_too_is_not_read_again(backups: int,
     with pytest.raises(Refused) as caught:
         final_pass(told)
     assert caught.value.reason == "medium-not-rereadable"
+
+
+def test_a_medium_that_goes_away_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence, and no bug's traceback: nothing is known of what was not read."""
+    image = tmp_path / "image"
+    image.write_bytes(b"\x5a" * SIZE)
+
+    def shrink(self: Medium) -> None:
+        os.truncate(image, 4096)
+
+    monkeypatch.setattr(Medium, "settle", shrink)
+    with pytest.raises(Refused) as caught:
+        read(image, Told())
+    assert caught.value.reason == "file-unreadable"
