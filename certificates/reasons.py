@@ -524,6 +524,18 @@ REASONS: dict[str, Row] = {
         "{where} 是 LUKS1 容器，本技术仅支持 LUKS2",
         "请改为覆写整个设备",
     ),
+    "matching-empty": Row(
+        "No card and drive are left for an order",
+        "Look at what the draft leaves out, then run the command again",
+        "没有可列入销毁单的卡片和硬盘",
+        "请查看草稿所排除的内容后重新运行",
+    ),
+    "matching-incomplete": Row(
+        "Cards and drives do not all go together: {stopping} findings stop the draft. No order was written",
+        "Settle what is listed, or give --partial to leave it out",
+        "卡片与硬盘未全部对应：有 {stopping} 项阻止起草，未生成销毁单",
+        "请处理所列事项，或用 --partial 将其排除",
+    ),
     "medium-not-rereadable": Row(
         "What the certificate describes ({kind}) has no path under which it could be read again",
         "Audit without --against",
@@ -644,11 +656,29 @@ REASONS: dict[str, Row] = {
         "该销毁单已被新单取代",
         "请使用新的销毁单",
     ),
+    "order-too-large": Row(
+        "The order would have {carriers} carriers and {assets} assets, and may have {most_carriers} and {most_assets}",
+        "Give --split to make several orders of it",
+        "销毁单将有 {carriers} 个载体和 {assets} 项资产，上限为 {most_carriers} 和 {most_assets}",
+        "请用 --split 拆分为多份销毁单",
+    ),
     "order-window": Row(
         "The order may be started from {begin} to {end}",
         "Start inside the window, or ask for a new order",
         "销毁单只能在 {begin} 至 {end} 开始执行",
         "请在时间窗口内执行",
+    ),
+    "partition-extended": Row(
+        "{where} is an extended partition: it holds the table of other partitions, and no data",
+        "Order the partitions in it, or the whole disk",
+        "{where} 是扩展分区，只存放其他分区的分区表",
+        "请对其中的各分区或整个磁盘下达销毁令",
+    ),
+    "paths-differ": Row(
+        "The paths of {where} do not lead to one drive: {what}",
+        "Have the multipath map set up anew, then run 'expunge plan' again",
+        "{where} 的各路径并非指向同一硬盘：{what}",
+        "请重新建立多路径映射后再运行 expunge plan",
     ),
     "plan-differs": Row(
         "The plan is now {found}, not {expected}",
@@ -673,18 +703,6 @@ REASONS: dict[str, Row] = {
         "Correct the order, or the site's configuration",
         "没有策略 {policy}；已知策略：{known}",
         "请更正销毁单或站点配置",
-    ),
-    "partition-extended": Row(
-        "{where} is an extended partition: it holds the table of other partitions, and no data",
-        "Order the partitions in it, or the whole disk",
-        "{where} 是扩展分区，只存放其他分区的分区表",
-        "请对其中的各分区或整个磁盘下达销毁令",
-    ),
-    "paths-differ": Row(
-        "The paths of {where} do not lead to one drive: {what}",
-        "Have the multipath map set up anew, then run 'expunge plan' again",
-        "{where} 的各路径并非指向同一硬盘：{what}",
-        "请重新建立多路径映射后再运行 expunge plan",
     ),
     "power-low": Row(
         "The battery holds {percent} % and no mains is connected",
@@ -896,6 +914,18 @@ REASONS: dict[str, Row] = {
         "执行被 {by} 停止",
         "请运行 expunge resume",
     ),
+    "survey-unsigned": Row(
+        "There is no site at {where}, so no host key to sign the survey with",
+        "Set up the site, or give --unsigned and name a bench as host in the order",
+        "{where} 没有站点，因而没有签署清点的主机密钥",
+        "请先建立站点，或使用 --unsigned 并在销毁单中指定工作台主机",
+    ),
+    "survey-unusable": Row(
+        "{where} is no survey that can be used: {detail}",
+        "Survey the machine again",
+        "{where} 不是可用的清点：{detail}",
+        "请重新清点该机器",
+    ),
     "system-disk": Row(
         "{where} carries the running system",
         "There is no way to order this",
@@ -944,6 +974,18 @@ REASONS: dict[str, Row] = {
         "未给出信任根",
         "请用 --trust 指定来自可信来源的文件",
     ),
+    "volume-internal": Row(
+        "{where} is a hidden part of another volume ({what})",
+        "Order that volume, or the drives below",
+        "{where} 是另一卷的内部组成部分（{what}）",
+        "请对该卷或其下层硬盘下达销毁令",
+    ),
+    "volume-nameless": Row(
+        "{where} ({layer}) has no id that outlives its erasure, so an order cannot name it",
+        "Order what it lies on",
+        "{where}（{layer}）没有在销毁后仍存在的标识，销毁单无法指明它",
+        "请对其下层下达销毁令",
+    ),
     "witnesses-missing": Row(
         "The order names {found} witnesses; {needed} are needed",
         "Have the order name more witnesses",
@@ -973,18 +1015,6 @@ REASONS: dict[str, Row] = {
         "Ask the registry for the document again; if it stays so, tell the auditor",
         "{name} 的签名无效",
         "请向登记机构重新索取；若仍无效，请告知审计人员",
-    ),
-    "volume-internal": Row(
-        "{where} is a hidden part of another volume ({what})",
-        "Order that volume, or the drives below",
-        "{where} 是另一卷的内部组成部分（{what}）",
-        "请对该卷或其下层硬盘下达销毁令",
-    ),
-    "volume-nameless": Row(
-        "{where} ({layer}) has no id that outlives its erasure, so an order cannot name it",
-        "Order what it lies on",
-        "{where}（{layer}）没有在销毁后仍存在的标识，销毁单无法指明它",
-        "请对其下层下达销毁令",
     ),
     "note-signer": Row(
         "A signature line is not by a key that was given, or stands there twice ({name})",
