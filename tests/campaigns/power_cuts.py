@@ -158,7 +158,8 @@ class Trial:
     def _check_end(self, guest: Guest) -> None:
         """One certificate, proven, that an auditor believes; and the medium holds what it says."""
         assert guest.wait_until((guest.share / "ended").exists, LONGEST), f"it did not come to its end:\n{guest.said()}"
-        output = (guest.share / "output").read_text(encoding="utf-8")
+        path = guest.share / "output"
+        output = path.read_text(encoding="utf-8") if path.exists() else ""
         status = int((guest.share / "ended").read_text(encoding="ascii"))
         assert status in (0, 6), f"exit {status}: {output}"
         left = guest.share / "left"

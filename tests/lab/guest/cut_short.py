@@ -29,17 +29,23 @@ def main() -> None:
     if not LABEL.exists():
         open_site()
     show("found")
+    (SHARE / "going").touch()
+    status = 0 if is_ended() else go_on()
+    show("left")
+    shutil.copy(SITE / "trust.json", SHARE / "left")
+    (SHARE / "ending").write_text(str(status), encoding="ascii")
+    (SHARE / "ending").rename(SHARE / "ended")
+
+
+def go_on() -> int:
+    """The command's exit status, if the machine lives to see it."""
     arguments = ["resume"] if is_begun() else ["run", str(ORDER), "--confirm", LABEL.read_text(encoding="ascii")]
     program = "from agent.cli import main; main()"
     command = [sys.executable, "-c", program, "--site", str(SITE), *arguments, "--key", str(KEY)]
-    (SHARE / "going").touch()
     with (SHARE / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     tell_marks(process)
-    show("left")
-    shutil.copy(SITE / "trust.json", SHARE / "left")
-    (SHARE / "ending").write_text(str(process.returncode), encoding="ascii")
-    (SHARE / "ending").rename(SHARE / "ended")
+    return process.returncode
 
 
 def tell_marks(process: subprocess.Popen[bytes]) -> None:
@@ -92,6 +98,11 @@ def is_begun() -> bool:
     """Whether a journal on the site was opened for a run."""
     opened = [json.loads(line)["event"] for line in events() if b'"kind":"opened"' in line]
     return any(event.get("start") is not None for event in opened)
+
+
+def is_ended() -> bool:
+    """Whether the run came to its end before the plug was pulled; then there is nothing to resume."""
+    return any(b'"kind":"certified"' in line for line in events())
 
 
 def events() -> list[bytes]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from certificates.errors import Refused
+from certificates.statements import Outcome
 from tests.lab.guest.devices import SECTOR, SIZE, fill, needles, ordered, scsi_disk, settle
-from tests.support.bench import Bench
+from tests.support.bench import Bench, RealRun
 from tests.support.ext4_image import run
 
 ALL = SIZE // SECTOR
@@ -72,14 +73,20 @@ def test_what_lies_below_a_crypt_mapping_is_refused(bench: Bench, disk: Path, he
     assert "labcrypt" in by
 
 
-def test_a_path_of_a_multipath_device_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
-    """dm-multipath: the unit is to be erased through all of its paths, not below one of them."""
+def test_a_unit_with_a_multipath_map_is_erased_through_the_map(bench: Bench, disk: Path, held: ExitStack) -> None:
+    """dm-multipath: what the order names is the unit, and a path below the map is no way to it."""
+    fill(disk)
+    carrier = ordered(bench, disk).carrier
     table = f"0 {2 * ALL} multipath 0 0 1 1 round-robin 0 1 1 {disk} 1"
     run("dmsetup", "create", "labpath", "--uuid", "mpath-lab", "--table", table)
     held.callback(run, "dmsetup", "remove", "--retry", "labpath")
-    by = refusal(bench, disk)
-    assert "mpath" in by
-    assert "labpath" in by
+    settle()
+    done = RealRun(bench.host, carrier)
+    (target,) = bench.host.find(carrier, None)
+    assert Path(target.location).resolve() == Path("/dev/mapper/labpath").resolve()
+    done.go()
+    assert done.claim.outcome is Outcome.PROVEN
+    assert needles(disk) == []
 
 
 def test_a_refusal_leaves_the_disk_as_it_was(bench: Bench, disk: Path) -> None:
