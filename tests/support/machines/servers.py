@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from tests.support.machines.kernel import ROOT
 from tests.support.machines.layouts import AMBIGUOUS, ELSEWHERE, FREE, NOT_OFFERED, SYSTEM, free_through, layout, used
 from tests.support.machines.rig import GIB, Rig
 
@@ -468,3 +469,24 @@ def volumes_for_the_taking(rig: Rig) -> None:
     rig.mount("dm-1", "/srv", source="/dev/mapper/vg-srv")
     rig.md("md5", "raid1", "sdc", "sdd")
     rig.dm("dm-2", "c-old", "CRYPT-LUKS2-aaaabbbbccccddddeeeeffff00001111-c-old", "sde")
+
+
+@layout(sda=SYSTEM, sdb=used("read-only"), sdc=SYSTEM)
+def write_protected_and_our_own(rig: Rig) -> None:
+    """A disk that takes no writes is refused before anything is written; so is the one with this program's files."""
+    root_on(rig, "sda")
+    rig.sata("sdb", "RO-B", ro="1")
+    rig.sata("sdc", "OWN-C")
+    rig.mount(rig.part("sdc", 1), ROOT)
+
+
+@layout(
+    sda=SYSTEM, sdb=used("vg-one"), dm__0=used("dm-1 maps the same blocks"), dm__1=used("dm-0 maps the same blocks")
+)
+def two_mappings_of_the_same_blocks(rig: Rig) -> None:
+    """What is written to one would appear in the other, though nobody holds it."""
+    root_on(rig, "sda")
+    rig.sata("sdb", "SAME-B")
+    for number, label in enumerate(("one", "two")):
+        mark = f"LVM-{'w' * 32}{label * 10}xx"
+        rig.dm(f"dm-{number}", f"vg-{label}", mark, "sdb", size=10 * GIB, table=f"linear 8:16 {2048 + number * 4096}")
