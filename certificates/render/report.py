@@ -22,6 +22,7 @@ _ORDER = (
     "evidence",
     "samples",
     "profile",
+    "drive",
     "receipt",
     "validation",
     "time",

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from certificates.audit import Report, audit
+from certificates.audit.verdict import CHECKS
+from certificates.render.report import _ORDER, tell_report
 from tests.certificates.test_audit_profiles import with_evidence
 from tests.support.runs import run_of
 
@@ -30,6 +32,13 @@ def test_answers_are_told_as_the_drives_own_word() -> None:
     assert (finding.code, finding.basis.value, told.verdict.exit_code) == ("drive-told", "attested", 0)
     assert finding.tell().startswith("3 answers")
     assert "自述" in finding.tell("zh")
+
+
+def test_every_check_of_an_audit_has_its_line_on_the_page() -> None:
+    """One that had none was found on the first real drive: the audit ended in a traceback."""
+    known = {name for name, _ in CHECKS} | {"bundle", "time", "medium"}
+    assert known <= set(_ORDER)
+    assert "drive" in tell_report(report(before=lines(ANSWER)), "en")
 
 
 def test_a_bundle_without_answers_says_nothing_of_them() -> None:
