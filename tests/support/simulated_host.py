@@ -64,6 +64,8 @@ class Lies:
     """Something else lies there by now than when the run began."""
     keeps_keys: bool = False
     """The header reads as overwritten, and the container opens all the same."""
+    waits: Callable[[], object] = lambda: None
+    """Returns when the next read or write may happen."""
     seconds: float = 0.0
     """Each read and write takes so long."""
     fails_once: set[Place] = field(default_factory=set)
@@ -228,6 +230,7 @@ class SimulatedWriter:
         """One effect, unless the power fails during it or the device is gone."""
         if self._machine.lies.seconds:
             time.sleep(self._machine.lies.seconds)
+        self._machine.lies.waits()
         with self._lock:
             if self._plug.is_pulled():
                 if callable(partly):
