@@ -40,6 +40,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "check-name.evidence": ("evidence", "证据"),
     "check-name.samples": ("samples", "抽样"),
     "check-name.profile": ("speed", "速度"),
+    "check-name.drive": ("drive", "硬盘自述"),
     "check-name.receipt": ("receipt", "回执"),
     "check-name.validation": ("validation", "验收"),
     "check-name.time": ("time", "时间戳"),
