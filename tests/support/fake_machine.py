@@ -25,7 +25,7 @@ class FakeMachine:
             proc=root / "proc",
             dev=root / "dev",
             runs=root / "runs",
-            table=lambda device: self.tables.get(device),
+            table=self.tables.get,
             properties=lambda folder: self.properties.get(folder.name, {}),
         )
         self._mounts: list[str] = []
