@@ -336,3 +336,34 @@ def optical_disc_inside(rig: Rig) -> None:
     )
     rig.mount("sr0", "/media/cdrom", "iso9660", options="ro")
     del rig.identities["sr0"]
+
+
+@layout(
+    sda=SYSTEM,
+    loop0=used("loop-not-whole-file"),
+    loop1=used("backing-file-gone"),
+    loop2=used("same backing file"),
+    loop3=used("same backing file"),
+    loop4=used("writes to its backing file"),
+    loop5=used("loop-not-whole-file"),
+    loop6=FREE,
+    sdb=used("loop5 lies over it"),
+)
+def loops_of_every_sort(rig: Rig) -> None:
+    """Over a part of a file, over a deleted one, two over one file, over a file that a program writes, over a disk."""
+    rig.sata("sda", "LOOPS-A")
+    rig.mount(rig.part("sda", 1), "/")
+    rig.sata("sdb", "LOOPS-B")
+    rig.loop("loop0", "/srv/disk.img", GIB, on="sda1", partial=MIB)
+    rig.loop("loop1", "/srv/gone.img (deleted)", GIB, on="sda1")
+    rig.loop("loop2", "/srv/twice.img", GIB, on="sda1", inode=77)
+    rig.loop("loop3", "/srv/twice.img", GIB, on="sda1", inode=77)
+    rig.loop("loop4", "/srv/guest.img", GIB, on="sda1")
+    rig.opens(rig.process(4712, "qemu-system-x86"), "/srv/guest.img")
+    rig.loop("loop5", "/dev/sdb", 500 * GIB, on="sda1", inode=5)
+    del rig.kernel.files["/dev/sdb"]
+    backing = rig.medium("loop5").backing
+    assert backing is not None
+    backing.block_device = rig.devno("sdb")
+    rig.medium("sdb").is_claimed = True
+    rig.loop("loop6", "/srv/old.img", GIB, on="sda1")
