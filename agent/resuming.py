@@ -87,6 +87,10 @@ def _open_again(site: Site, warrant: Warrant, folder: RunFolder) -> AbstractCont
     """Open the target of a begun run, wherever it is now; partly destroyed as it may be."""
     found = site.host.find(warrant.carrier, warrant.selector)
     same = [target for target in found if target.facts == folder.plan().facts]
+    if len({target.unit for target in same}) > 1:
+        # Which of them was begun nobody can tell: bridges may all report one number.
+        what = ", ".join(sorted(target.location for target in same))
+        raise Refused("carrier-ambiguous", carrier=warrant.carrier.id, count=len(same), what=what)
     target = _as_planned(folder, min(same, key=lambda one: one.location) if same else None)
     return site.host.open(target, warrant.carrier, warrant.selector, resuming=True)
 

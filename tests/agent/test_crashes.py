@@ -12,9 +12,20 @@ import pytest
 from agent.runs import DISCLOSED, SELECTOR
 from certificates import bundle
 from certificates.encoding import encode
+from certificates.errors import Interrupted
 from certificates.selectors import commitment
-from certificates.statements import Carrier, ImageIdentity, Outcome, PathSelector, Selector, SelectorCommitment
-from tests.support.agent_site import Agent, agent, approved, carrier, order
+from certificates.statements import (
+    Carrier,
+    ImageIdentity,
+    Media,
+    Outcome,
+    PathSelector,
+    Selector,
+    SelectorCommitment,
+)
+from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
+from tests.support.simulated_host import Simulated
+from wipers.model import Target
 
 SECRET = Selector("C-1", "11" * 32, PathSelector("/secret/name", "22" * 32))
 SELECTORS = {"C-1": SECRET}
@@ -85,3 +96,27 @@ def test_a_runs_folder_is_closed_to_others(tmp_path: Path) -> None:
     desk.run(approved(order(witnesses=())))
     folder = tmp_path / "runs" / "00000001"
     assert {path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))} == {0}
+
+
+class Twin(Simulated):
+    """Another unit with the same facts."""
+
+    def target(self) -> Target:
+        return replace(Simulated.target(self), location="/simulated/A", unit="twin")
+
+
+def test_a_resume_does_not_choose_between_two_disks_that_bear_one_identity(tmp_path: Path) -> None:
+    """Bridges that all report one serial number: the twin was plugged in after the plug was pulled, and comes first."""
+    desk = agent(tmp_path)
+    desk.stop.set()
+    (result,) = desk.run(approved(order(witnesses=())))
+    (begun,) = desk.machine.carriers["C-1"]
+    desk.machine.carriers["C-1"] = (Twin("image", media=Media.OPAQUE, serial="C-1", more=FACTS), begun)
+    opened = desk.machine.opened
+    (result,) = desk.resume()
+    assert isinstance(result.failure, Interrupted)
+    assert "/simulated/A" in result.failure.tell()
+    assert desk.machine.opened == opened
+    desk.machine.carriers["C-1"] = (begun,)
+    (result,) = desk.resume()
+    assert result.failure is None
