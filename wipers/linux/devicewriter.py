@@ -112,7 +112,8 @@ class DeviceWriter:
         if self._zones is None:
             return
         try:
-            self._zones.empty(extent)
+            with self._storage.used():
+                self._zones.empty(extent)
         except OSError as error:
             raise self._storage.told(error, extent.offset, extent.length) from error
 

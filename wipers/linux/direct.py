@@ -111,7 +111,7 @@ class Storage:
         os.close(self.descriptor)
 
     @contextmanager
-    def _used(self) -> Iterator[None]:
+    def used(self) -> Iterator[None]:
         """The descriptors stay open meanwhile; raises Lost once they were given back."""
         with self._turn:
             if self._is_closed:
@@ -158,7 +158,7 @@ class Storage:
     def flush(self) -> None:
         """Every write that returned before is durable; raises MediumError, Lost."""
         try:
-            with self._used():
+            with self.used():
                 for descriptor in {self.descriptor, self._cached}:
                     os.fdatasync(descriptor)
         except OSError as error:
@@ -167,7 +167,7 @@ class Storage:
     def settle(self) -> None:
         """Everything written is durable and no page of it stays in this device's or file's cache; raises as `flush`."""
         self.flush()
-        with self._used():
+        with self.used():
             self._forget_pages()
 
     def _forget_pages(self) -> None:
@@ -214,7 +214,7 @@ class Storage:
         while done < len(buffer):
             part, at = buffer[done:], offset + done
             try:
-                with self._used():
+                with self.used():
                     moved = os.pwrite(descriptor, part, at) if is_write else os.preadv(descriptor, [part], at)
             except OSError as error:
                 raise self.told(error, at, len(part)) from error

@@ -66,7 +66,7 @@ def test_a_thread_that_hangs_in_a_device_keeps_the_number_of_its_descriptor(tmp_
     path = tmp_path / "file"
     path.write_bytes(bytes(8192))
     storage = Storage(os.open(path, os.O_RDWR), "the file", 8192, 512)
-    with storage._used():
+    with storage.used():
         storage.close()
         other = os.open(path, os.O_RDONLY)
         assert other != storage.descriptor

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from pathlib import Path
+
+import pytest
 
 from certificates.statements import Extent
+from tests.support.fake_machine import FakeMachine
+from wipers.linux.devicewriter import DeviceWriter
+from wipers.linux.direct import Storage
 from wipers.linux.zones import HEAD, ZONE, ZoneTable, gaps_in, parse_report
+from wipers.model import Lost
 
 MIB = 1 << 20
 
@@ -53,3 +61,30 @@ def test_without_the_capacity_flag_a_zone_is_as_long_as_it_is() -> None:
 def test_a_host_aware_zone_takes_writes_anywhere() -> None:
     """Sequential is only preferred there: such a drive is written as any other."""
     assert not ZoneTable(-1, parse_report(reported((0, 4, 4, 1, 0), (4, 4, 4, 3, 1)))).is_sequential
+
+
+class HangingZones:
+    """Zones whose emptying lasts until long after the run gave its device back."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.emptied: list[Extent] = []
+
+    def empty(self, extent: Extent) -> None:
+        self.storage.close()
+        os.fstat(self.storage.descriptor)
+        self.emptied.append(extent)
+
+
+def test_a_zone_is_never_emptied_through_a_descriptor_that_another_device_may_have_by_now(tmp_path: Path) -> None:
+    """A reset that hangs and comes back would go on with the next zone: of the drive that got its number meanwhile."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(8192))
+    storage = Storage(os.open(path, os.O_RDWR), str(path), 8192, 512)
+    writer = DeviceWriter(FakeMachine(tmp_path / "machine").machine, storage)
+    zones = HangingZones(storage)
+    writer._zones = zones  # type: ignore[assignment]
+    writer.prepare(Extent(0, 0, 4096))
+    with pytest.raises(Lost):
+        writer.prepare(Extent(0, 4096, 4096))
+    assert zones.emptied == [Extent(0, 0, 4096)]
