@@ -15,6 +15,7 @@ from wipers.linux.direct import Storage, device_geometry, error_name
 from wipers.linux.drive import raw_status, temperature
 from wipers.linux.loops import Loop, loop_behind, settle_below
 from wipers.linux.machine import Machine, attribute
+from wipers.linux.makeup import makeup_of
 from wipers.linux.sequence import sequence_of
 from wipers.linux.zones import ZoneTable, is_zoned, zones_of
 from wipers.model import Advice, KeyState, Lost
@@ -26,12 +27,13 @@ class DeviceWriter:
     place: Literal["device", "below-file-system"] = "device"
 
     def __init__(self, machine: Machine, storage: Storage) -> None:
-        """Note which loop, if any, lies behind the descriptor, so that a later change shows."""
+        """Note what lies behind the descriptor, layer by layer, so that a later change shows."""
         self._machine = machine
         self._storage = storage
         self._device = os.fstat(storage.descriptor).st_rdev
         self._loop = self._loop_now()
         self._zones = self._zones_now()
+        self._makeup = makeup_of(machine, self._device)
 
     @property
     def sector_size(self) -> int:
@@ -51,6 +53,8 @@ class DeviceWriter:
         device = device_numbered(self._machine, self._device)
         if device is None:
             raise Lost("target-lost", where=self._storage.location, detail="the kernel lists it no longer")
+        if makeup_of(self._machine, self._device) != self._makeup:
+            raise Lost("target-lost", where=self._storage.location, detail="what it is made of was changed under it")
         size = device_geometry(self._storage.descriptor).size
         return facts_of_candidate(self._machine, device, loop, size)
 

@@ -96,6 +96,18 @@ def all_below(machine: Machine, folder: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def all_in_use_below(machine: Machine, folder: Path) -> tuple[Path, ...]:
+    """The same without what an array keeps only as spare or has thrown out."""
+    found: dict[Path, None] = {}
+    waiting = [folder]
+    while waiting:
+        one = waiting.pop()
+        direct = members_of(machine, one)[0] if layer_of(one) == "md" else below(machine, one)
+        waiting += [other for other in direct if other not in found]
+        found |= dict.fromkeys(direct)
+    return tuple(found)
+
+
 def obstacles_of_layers(machine: Machine, folder: Path) -> tuple[Obstacle, ...]:
     """Why a write to the device would not replace the blocks that it shows, through every layer; each said once."""
     stack = (folder, *all_below(machine, folder))
@@ -128,6 +140,8 @@ def _of_mapping(machine: Machine, folder: Path, where: str, *, is_top: bool) -> 
         return
     for what in dict.fromkeys(filter(None, (_elsewhere(row) for row in rows))):
         yield Obstacle("blocks-elsewhere", (("what", what), ("where", where)))
+    for what in dict.fromkeys(lacking for row in rows for lacking in row.lacking):
+        yield Obstacle("array-not-whole", (("detail", what), ("where", where)))
     for other in _overlapping(machine, folder, rows):
         yield Obstacle("in-use", (("by", f"{other} maps the same blocks"), ("where", where)))
 
@@ -175,6 +189,10 @@ def _of_array(folder: Path, where: str) -> Iterator[Obstacle]:
         yield Obstacle("array-not-whole", (("detail", f"its state is {state}"), ("where", where)))
     if lacking := number(array / "degraded"):
         yield Obstacle("array-not-whole", (("detail", f"{lacking} of its members are missing"), ("where", where)))
+    for one in entries(array):
+        if one.startswith("dev-") and attribute(array / one / "bad_blocks"):
+            detail = f"{one.removeprefix('dev-')} has bad blocks, which keep what they held"
+            yield Obstacle("array-not-whole", (("detail", detail), ("where", where)))
     doing = attribute(array / "sync_action", "idle")
     if doing not in {"idle", "frozen"}:
         yield Obstacle("array-not-whole", (("detail", f"it is busy with: {doing}"), ("where", where)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CONTROL = "/dev/mapper/control"
 DM_TABLE_STATUS = 0xC138FD0C
@@ -20,6 +20,8 @@ SECURE_DATA = 1 << 15
 """Has the kernel forget its own copy of the answer: a crypt target's table holds its key."""
 BUFFER_FULL = 1 << 8
 """Says that the answer did not fit."""
+MIRRORS = frozenset({"raid", "mirror"})
+"""Types that go on without one of their devices."""
 ROOM = (1 << 14, 1 << 18, 1 << 22)
 """Sizes of the answer to try, in bytes: a stripe over many drives takes few hundred, a table of extents many more."""
 
@@ -36,6 +38,8 @@ class Row:
     """Type of target, e.g. linear."""
     parameters: str
     """What it is made of, as `dmsetup table` shows it, but for the key of a crypt target."""
+    status: str = ""
+    """How a mirror fares, as `dmsetup status` shows it; empty for other types."""
 
     @property
     def spans(self) -> tuple[tuple[str, int, int], ...] | None:
@@ -56,6 +60,34 @@ class Row:
             return None
         return None
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What keeps a mirror from being whole: a leg that fails or lags keeps old blocks, and every write succeeds."""
+        if self.target not in MIRRORS:
+            return ()
+        words = self.status.split()
+        try:
+            legs, filled, doing = _of_raid(words) if self.target == "raid" else _of_mirror(words)
+        except (IndexError, ValueError):
+            return ("how its legs fare cannot be read",)
+        bad = len(legs) - legs.count("A")
+        found = [f"{bad} of its {len(legs)} legs fail or lag behind"] if bad or not legs else []
+        done, _, total = filled.partition("/")
+        found += ["its legs are being filled"] if done != total else []
+        found += [f"it is busy with: {doing}"] if doing not in {"idle", "frozen"} else []
+        return tuple(found)
+
+
+def _of_raid(words: list[str]) -> tuple[str, str, str]:
+    """Letters of the legs, how much is filled, and what it does (Documentation/device-mapper/dm-raid)."""
+    return words[2], words[3], words[4]
+
+
+def _of_mirror(words: list[str]) -> tuple[str, str, str]:
+    """The same of the older type (drivers/md/dm-raid1.c): devices, how much is filled, then one word of letters."""
+    count = int(words[0])
+    return words[count + 3], words[count + 1], "idle"
+
 
 def table_of(device: int) -> tuple[Row, ...] | None:
     """The live table of a mapping by its device number; none where there is none, or it may not be read."""
@@ -64,17 +96,30 @@ def table_of(device: int) -> tuple[Row, ...] | None:
     except OSError:
         return None
     try:
-        return next((rows for size in ROOM if (rows := _ask(control, device, size)) is not None), None)
-    except OSError:
+        rows = _asked(control, device, STATUS_TABLE)
+        if rows is None or not any(row.target in MIRRORS for row in rows):
+            return rows
+        states = _asked(control, device, 0) or ()
+        return tuple(
+            replace(row, status=state.parameters) if row.target in MIRRORS else row
+            for row, state in zip(rows, states, strict=True)
+        )
+    except (OSError, ValueError):
+        # The second answer has other rows than the first where the table was exchanged meanwhile.
         return None
     finally:
         os.close(control)
 
 
-def _ask(control: int, device: int, size: int) -> tuple[Row, ...] | None:
-    """The table, if it fits into the room for it; raises OSError."""
+def _asked(control: int, device: int, kind: int) -> tuple[Row, ...] | None:
+    """The table, or how it fares; raises OSError."""
+    return next((rows for size in ROOM if (rows := _ask(control, device, size, kind)) is not None), None)
+
+
+def _ask(control: int, device: int, size: int, kind: int) -> tuple[Row, ...] | None:
+    """The same, if it fits into the room for it; raises OSError."""
     answer = bytearray(size)
-    HEADER.pack_into(answer, 0, 4, 0, 0, size, HEADER.size, 0, 0, STATUS_TABLE | SECURE_DATA, 0, 0, device, b"", b"")
+    HEADER.pack_into(answer, 0, 4, 0, 0, size, HEADER.size, 0, 0, kind | SECURE_DATA, 0, 0, device, b"", b"")
     fcntl.ioctl(control, DM_TABLE_STATUS, answer)
     fields = HEADER.unpack_from(answer)
     rows = None if fields[7] & BUFFER_FULL else _rows(answer, start=fields[4], count=fields[5])

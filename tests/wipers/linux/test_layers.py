@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +16,15 @@ from tests.support.fake_machine import FakeMachine
 from wipers.linux import blocks, mapper
 from wipers.linux.contents import Content, contents_of
 from wipers.linux.devices import list_devices
+from wipers.linux.devicewriter import DeviceWriter
+from wipers.linux.direct import Storage
 from wipers.linux.formats import LAYERED, layered
+from wipers.linux.makeup import makeup_of
 from wipers.linux.mapper import Row
 from wipers.linux.partitions import Part, read_part
 from wipers.linux.superblocks import array_id
 from wipers.linux.system import _named_node
-from wipers.model import Target
+from wipers.model import Lost, Target
 
 LV = "LVM-" + "a" * 32 + "b" * 32
 GIB = 1 << 30
@@ -123,11 +129,85 @@ def test_what_lies_on_such_a_mapping_is_refused_too(fake: FakeMachine) -> None:
     assert codes(fake, "dm-1") == ["blocks-elsewhere"]
 
 
+WHOLE = "raid1 2 AA 8192/8192 idle 0 0 -"
+
+
 @pytest.mark.parametrize(("level", "is_refused"), [("raid1 3 0 region_size 1024 2", False), ("raid5_ls 3 128", True)])
 def test_of_raid_below_a_volume_only_mirrors_are_written_whole(fake: FakeMachine, level: str, is_refused: bool) -> None:
     """Each leg of a mirror takes every write."""
-    fake.mapping("dm-0", "253:0", "sdb", LV, Row(0, SECTORS, "raid", level))
+    fake.mapping("dm-0", "253:0", "sdb", LV, Row(0, SECTORS, "raid", level, WHOLE))
     assert codes(fake, "dm-0") == (["blocks-elsewhere"] if is_refused else [])
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "is_refused"),
+    [
+        ("raid", "raid1 2 AD 8192/8192 idle 0 0 -", True),
+        ("raid", "raid1 2 Aa 4096/8192 recover 0 0 -", True),
+        ("raid", "raid1 2 AA 8192/8192 repair 0 0 -", True),
+        ("raid", "", True),
+        ("mirror", "2 253:3 253:4 16/16 1 AA 3 disk 253:2 A", False),
+        ("mirror", "2 253:3 253:4 16/16 1 AD 3 disk 253:2 A", True),
+        ("mirror", "2 253:3 253:4 9/16 1 AA 1 core", True),
+        ("mirror", "2 253:3", True),
+    ],
+)
+def test_a_mirror_of_the_device_mapper_takes_part_only_whole(
+    fake: FakeMachine, target: str, status: str, is_refused: bool
+) -> None:
+    """A leg that failed keeps what it held, while every write and every read succeeds."""
+    fake.mapping("dm-0", "253:0", "sdb", LV, Row(0, SECTORS, target, "raid1 3 0 region_size 1024 2", status))
+    assert set(codes(fake, "dm-0")) == ({"array-not-whole"} if is_refused else set())
+
+
+@contextmanager
+def opened(fake: FakeMachine, path: Path) -> Iterator[DeviceWriter]:
+    """A writer that holds the device of that name: a file's own device number is 0:0."""
+    path.write_bytes(bytes(4096))
+    with Storage(os.open(path, os.O_RDWR), str(path), 4096, 512) as storage:
+        yield DeviceWriter(fake.machine, storage)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (LINEAR, Row(0, SECTORS, "linear", "8:16 4096")),
+        (
+            Row(0, SECTORS, "raid", "raid1 3 0 region_size 1024 2", WHOLE),
+            Row(0, SECTORS, "raid", "raid1 3 0 region_size 1024 2", WHOLE.replace("AA", "AD")),
+        ),
+    ],
+    ids=["moved", "leg lost"],
+)
+def test_a_volume_that_is_moved_on_its_own_drive_during_a_run_ends_it(
+    fake: FakeMachine, tmp_path: Path, before: Row, after: Row
+) -> None:
+    """Its facts stay what they were, and what was not overwritten yet stays where it lay, in no volume any more."""
+    fake.mapping("dm-0", "0:0", "sdb", LV, before)
+    facts = shown(fake, "dm-0").facts
+    with opened(fake, tmp_path / "dm-0") as writer:
+        fake.tables[0] = (after,)
+        assert shown(fake, "dm-0").facts == facts
+        with pytest.raises(Lost) as lost:
+            writer.facts()
+    assert "changed under it" in lost.value.facts["detail"]
+
+
+def test_a_map_that_loses_a_path_during_a_run_is_still_that_drive(fake: FakeMachine) -> None:
+    """Multipath exchanges the table whenever a cable is pulled; the blocks lie where they lay."""
+    fake.mapping("mpatha", "0:0", "sdb", "mpath-1", Row(0, SECTORS, "multipath", "0 0 1 1 round-robin 0 2 1 8:16 8:32"))
+    before = makeup_of(fake.machine, 0)
+    fake.tables[0] = (Row(0, SECTORS, "multipath", "0 0 1 1 round-robin 0 1 1 8:16"),)
+    assert makeup_of(fake.machine, 0) == before == ()
+
+
+def test_an_array_member_that_gathers_bad_blocks_keeps_them_from_the_run(fake: FakeMachine) -> None:
+    """md notes a block that a member could not write, and calls the write done: the old block stays on the member."""
+    array(fake)
+    before = makeup_of(fake.machine, os.makedev(9, 0))
+    (fake.root / "sys" / "devices" / "md0" / "md" / "dev-sdb" / "bad_blocks").write_text("2048 8\n")
+    assert codes(fake, "md0") == ["array-not-whole"]
+    assert makeup_of(fake.machine, os.makedev(9, 0)) != before
 
 
 def test_a_mapping_whose_table_cannot_be_read_is_refused(fake: FakeMachine) -> None:
