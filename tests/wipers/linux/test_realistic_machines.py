@@ -7,14 +7,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from certificates.errors import Refused
 from tests.campaigns import wrong_disk
 from tests.support.machines.all import LAYOUTS
 from tests.support.machines.kernel import numbered
 from tests.support.machines.layouts import Layout, Verdict
-from tests.support.machines.orders import Attempt, attempt, drive_named, volume_named
+from tests.support.machines.orders import Attempt, attempt, drive_named, order_for, volume_named
 from tests.support.machines.rig import Rig
 from tests.support.machines.surprises import SURPRISES, overtaken
 from wipers.linux import blocks
+from wipers.linux.host import LinuxHost
 
 CASES = [(layout, name) for layout in LAYOUTS for name in layout.verdicts]
 
@@ -59,6 +61,19 @@ def test_a_disk_that_changes_hands_at_any_moment_is_not_written(kind: str) -> No
         with shown(layout) as rig:
             ended = overtaken(rig, "sda", drive_named(rig, "sda"), kind, calls)
     assert ended == "opened"
+
+
+def test_a_path_that_comes_into_use_keeps_the_other_from_being_opened() -> None:
+    """Two nodes without a map: the kernel locks each for itself, so nobody else can tell."""
+    layout = next(layout for layout in LAYOUTS if layout.name == "two_paths_without_a_map")
+    with shown(layout) as rig:
+        host = LinuxHost(rig.kernel.machine.runs, rig.kernel.machine)
+        carrier = order_for(drive_named(rig, "sdb"))
+        one, _ = sorted(host.find(carrier, None), key=lambda target: target.location)
+        rig.mount("sdc", "/late", "xfs")
+        with pytest.raises(Refused), host.open(one, carrier, None, False):
+            pass
+        assert rig.kernel.opened_for_writing == ()
 
 
 def test_a_slice_of_drawn_hosts_holds() -> None:
