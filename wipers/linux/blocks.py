@@ -18,7 +18,7 @@ from wipers.linux.devicewriter import DeviceWriter
 from wipers.linux.direct import Storage, device_geometry, error_name, open_descriptor
 from wipers.linux.identity import BlockIdentity, check_free, check_same, check_unchanged, facts_of
 from wipers.linux.machine import THIS_MACHINE, Machine
-from wipers.linux.paths import other_paths
+from wipers.linux.paths import every_path
 from wipers.linux.usage import Activity, device_obstacles, in_use, observe
 from wipers.model import Lost, Obstacle, Target
 
@@ -162,7 +162,7 @@ def _obstacles_now(machine: Machine, location: str, number: int, *, is_held: boo
         if device is None:
             return (Obstacle("open-failed", (("error", "ENODEV"), ("where", location))),)
         activity = observe(machine, backing_files(machine))
-        paths = (device, *other_paths(device, list_devices(machine)))
+        paths = every_path(machine, device, list_devices(machine))
         found = tuple(one for path in paths for one in device_obstacles(machine, path, activity, is_held=is_held))
         if not is_visited(found):
             break

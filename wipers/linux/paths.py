@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from wipers.linux.devices import BlockDevice, device_in
+from wipers.linux.devices import BlockDevice, device_in, device_numbered
 from wipers.linux.layers import below, is_path_of_map
-from wipers.linux.machine import Machine, sys_folder
+from wipers.linux.machine import Machine, sys_folder, whole_disk
 from wipers.model import Obstacle
 
 
@@ -41,6 +41,22 @@ def other_paths(device: BlockDevice, devices: Iterable[BlockDevice]) -> tuple[Bl
     if device.layer != "drive" or not _may_have_paths(device):
         return ()
     return tuple(one for one in devices if one.number != device.number and one.facts == device.facts)
+
+
+def every_path(machine: Machine, device: BlockDevice, devices: Iterable[BlockDevice]) -> tuple[BlockDevice, ...]:
+    """The device and whatever shows the same bytes by another path to its drive, among these: of a partition, the
+    parts there that share bytes with it."""
+    folder = sys_folder(machine, device.number)
+    if device.layer != "partition" or folder is None:
+        return (device, *other_paths(device, devices))
+    disk = device_in(machine, whole_disk(folder))
+    others = other_paths(disk, devices) if disk is not None else ()
+    parts = (device_numbered(machine, number) for other in others for _, number in other.partitions)
+    return (device, *(part for part in parts if part is not None and _share_bytes(device, part)))
+
+
+def _share_bytes(one: BlockDevice, two: BlockDevice) -> bool:
+    return one.start < two.start + two.size and two.start < one.start + one.size
 
 
 def _may_have_paths(device: BlockDevice) -> bool:

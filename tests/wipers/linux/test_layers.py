@@ -193,6 +193,20 @@ def test_a_volume_that_is_moved_on_its_own_drive_during_a_run_ends_it(
     assert "changed under it" in lost.value.facts["detail"]
 
 
+def test_a_partition_that_was_mounted_by_another_path_since_it_was_found_is_in_use(fake: FakeMachine) -> None:
+    """Two cables to one drive, and no multipath over them: the kernel keeps no node from the other."""
+    words = {"device__vendor": "ATA", "device__model": "DISK", "device__serial": "S9", "device__wwid": "naa.5"}
+    for disk, node, own in (("sdx", "65:112", "65:113"), ("sdy", "65:128", "65:129")):
+        fake.disk(disk, node, 4 * GIB, "scsi", **words)
+        part(fake, disk, 1, own, 2048, SECTORS)
+    assert len({shown(fake, name).unit for name in ("sdx1", "sdy1")}) == 1
+    found = os.makedev(65, 113)
+    assert blocks._obstacles_now(fake.machine, "/dev/sdx1", found) == ()
+    fake.mount("65:129", "/srv")
+    (obstacle,) = blocks._obstacles_now(fake.machine, "/dev/sdx1", found)
+    assert obstacle.reason == "in-use"
+
+
 def test_a_map_that_loses_a_path_during_a_run_is_still_that_drive(fake: FakeMachine) -> None:
     """Multipath exchanges the table whenever a cable is pulled; the blocks lie where they lay."""
     fake.mapping("mpatha", "0:0", "sdb", "mpath-1", Row(0, SECTORS, "multipath", "0 0 1 1 round-robin 0 2 1 8:16 8:32"))
