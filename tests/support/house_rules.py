@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,8 @@ class Module:
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
+    """The whole tree, walked once for all the rules."""
 
     @property
     def room(self) -> str:
@@ -97,22 +100,27 @@ class Module:
 
 def module(name: str, text: str) -> Module:
     """The module that this text would be under that name."""
-    return Module(name, text, ast.parse(text))
+    tree = ast.parse(text)
+    return Module(name, text, tree, tuple(ast.walk(tree)))
 
 
 def modules(*rooms: str) -> list[Module]:
     """Every module there is in the named rooms, or in all."""
+    return [source for room in rooms or ROOMS for source in _modules_of(room)]
+
+
+@cache
+def _modules_of(room: str) -> tuple[Module, ...]:
     found = []
-    for room in rooms or ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            found.append(module(dotted, path.read_text(encoding="utf-8")))
-    return found
+    for path in sorted((ROOT / room).rglob("*.py")):
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        found.append(module(dotted, path.read_text(encoding="utf-8")))
+    return tuple(found)
 
 
 def imports(source: Module) -> Iterator[str]:
     """Every dotted name that is imported anywhere in the module, also inside functions and for types only."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -124,7 +132,7 @@ def imports(source: Module) -> Iterator[str]:
 
 def calls(source: Module) -> Iterator[tuple[str, int]]:
     """Every call as the dotted name it is written with, and its line; `?` stands for what has no name."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call):
             yield dotted(node.func), node.lineno
 
@@ -189,7 +197,7 @@ def forged_warrants(source: Module) -> list[str]:
     made = [f"{source.name}:{line} makes a Warrant" for name, line in calls(source) if name.split(".")[-1] == "Warrant"]
     renamed = [
         f"{source.name}:{node.lineno} renames Warrant"
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.alias) and node.name == "Warrant" and node.asname
     ]
     return made + renamed
@@ -243,9 +251,7 @@ def second_http_client(source: Module) -> list[str]:
 def vague_names(source: Module) -> list[str]:
     """A name says what the thing is for."""
     defined = [
-        node.name
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        node.name for node in source.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     return [f"{source.name}: {name}" for name in [*source.name.split("."), *defined] if words(name) & VAGUE_WORDS]
 
@@ -261,7 +267,7 @@ def too_long(source: Module) -> list[str]:
     length = len(source.text.splitlines())
     if length > LONGEST_MODULE and source.name not in MAY_BE_LONG:
         found.append(f"{source.name}: {length} lines")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
