@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.rereading import Medium, final_pass, open_medium
+from agent.rereading import Medium, blocks_on, final_pass, open_medium
 from certificates import bundle
 from certificates.anchors import DISK_RULE, anchor_blocks
 from certificates.audit import Verdict, audit, certificate_of
@@ -159,10 +159,12 @@ def compare(
     Raises Refused for what cannot be read at all.
     """
     with open_medium(target) as storage:
-        size = storage.size if expected.size is None else min(expected.size, storage.size)
+        blocks = blocks_on(storage)
+        there = sum(one.length for one in blocks)
+        size = there if expected.size is None else min(expected.size, there)
         if size == 0:
             raise Refused("file-unreadable", where=target, detail="it is empty")
-        medium, first, began = Medium(storage, size), First(is_wanted=stops_at_first), clock()
+        medium, first, began = Medium(storage, size, blocks), First(is_wanted=stops_at_first), clock()
         try:
             medium.settle()
             if sample is None:
@@ -181,7 +183,7 @@ def compare(
             mismatched_size=found.mismatched_size,
             unread=found.unread,
             unread_size=found.unread_size,
-            missing_size=max((expected.size or 0) - storage.size, 0),
+            missing_size=max((expected.size or 0) - there, 0),
             seconds=clock() - began,
             is_stopped=first.is_set(),
             sampled=sampled,

@@ -13,9 +13,11 @@ from certificates.statements import Area, Certificate, Extent, Fact, FullReadBac
 from wipers.linux.direct import Storage, device_geometry, open_descriptor
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.zones import Zone, is_zoned, zones_of
 from wipers.model import KeyState, Lost
 from wipers.pipeline import Loop, Pace, Unstopped
 from wipers.readback import read_back_all
+from wipers.reproof import between
 
 AT_HAND = ("device", "image", "volume", "luks")
 """Kinds whose bytes can be found again by one path; names of files are gone with them."""
@@ -26,9 +28,10 @@ class Medium:
 
     place: Literal["device", "below-file-system"] = "device"
 
-    def __init__(self, storage: Storage, size: int) -> None:
-        """Take the opened storage and how many of its bytes are compared."""
+    def __init__(self, storage: Storage, size: int, blocks: tuple[Extent, ...] | None = None) -> None:
+        """Take the opened storage and how many of its bytes are compared; `blocks`: what `blocks_on` says of it."""
         self.storage = storage
+        self.blocks = blocks_on(storage) if blocks is None else blocks
         self.sector_size = storage.sector_size
         self.size = size
 
@@ -36,7 +39,7 @@ class Medium:
         return ()
 
     def layout(self, area: Area) -> Iterable[Extent]:
-        return (Extent(0, 0, self.size),)
+        return between(self.blocks, 0, self.size)
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
         self.storage.read(offset, buffer)
@@ -56,6 +59,18 @@ class Medium:
         raise Lost("target-lost", detail="keys are not looked for here")
 
 
+def blocks_on(storage: Storage) -> tuple[Extent, ...]:
+    """Return what of an open medium has blocks behind it: all, or the capacity of each zone; raises Refused."""
+    device = os.fstat(storage.descriptor).st_rdev
+    zones: tuple[Zone, ...] = ()
+    if storage.is_device and is_zoned(THIS_MACHINE, device):
+        try:
+            zones = zones_of(storage.descriptor, storage.size)
+        except OSError as error:
+            raise Refused("file-unreadable", where=storage.location, detail=error.strerror) from error
+    return tuple(zone.extent for zone in zones) or (Extent(0, 0, storage.size),)
+
+
 def reread_from(path: Path, now: Callable[[], Time]) -> Reread:
     """Return what an audit asks to read the medium at `path` again."""
 
@@ -63,7 +78,7 @@ def reread_from(path: Path, now: Callable[[], Time]) -> Reread:
         last = final_pass(certificate)
         with open_medium(path) as storage:
             try:
-                return _compare(storage, last, now)
+                return compare_with(storage, last, now, blocks_on(storage))
             except Lost as error:
                 raise Refused("file-unreadable", where=path, detail=error.facts.get("detail", error.reason)) from error
 
@@ -96,10 +111,12 @@ def open_medium(path: Path) -> Storage:
     return Storage(descriptor, str(path), os.fstat(descriptor).st_size, 512)
 
 
-def _compare(storage: Storage, last: OverwriteRecord, now: Callable[[], Time]) -> FullReadBack:
+def compare_with(
+    storage: Storage, last: OverwriteRecord, now: Callable[[], Time], blocks: tuple[Extent, ...]
+) -> FullReadBack:
     """Return how the medium compares with the last pass; what it is too short for counts as unread."""
-    size = min(last.size, storage.size)
-    medium = Medium(storage, size)
+    size = min(last.size, sum(one.length for one in blocks))
+    medium = Medium(storage, size, blocks)
     medium.settle()
     found = read_back_all(medium, medium.layout(last.area), last.pattern, Loop(Pace(), Unstopped()))
     return FullReadBack(

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from agent.rereading import Medium, final_pass, reread_from
+from agent.rereading import Medium, compare_with, final_pass, open_medium, reread_from
 from certificates.errors import Refused
-from certificates.statements import ConstantPattern, KeyGone, OverwriteRecord
+from certificates.statements import ConstantPattern, Extent, KeyGone, OverwriteRecord
 from tests.support import world
 
 SIZE = 1 << 20
+ZONE, GAP = 65536, 16384
+"""Bytes of a zone, and of those behind its capacity."""
 
 
 class Told:
@@ -54,6 +56,20 @@ def test_what_a_medium_is_too_short_for_counts_as_unread(tmp_path: Path) -> None
     (tmp_path / "image").write_bytes(b"\x5a" * (SIZE // 2))
     found = read(tmp_path / "image", Told())
     assert (found.size, found.matched, found.unread_size) == (SIZE, SIZE // 2, SIZE // 2)
+
+
+@pytest.mark.parametrize("at", [0, 3 * ZONE, 4 * ZONE - GAP - 1])
+def test_of_a_zoned_device_the_blocks_are_read_and_not_the_gaps(tmp_path: Path, at: int) -> None:
+    """As many bytes from the first on would leave the last zones unread, and call what stands there a match."""
+    data = bytearray(4 * ZONE)
+    data[at] = 0x55
+    (tmp_path / "drive").write_bytes(data)
+    blocks = tuple(Extent(0, begin, ZONE - GAP) for begin in range(0, 4 * ZONE, ZONE))
+    last = replace(Told(size=4 * (ZONE - GAP)).evidence.records[0], pattern=ConstantPattern("00"))
+    with open_medium(tmp_path / "drive") as storage:
+        found = compare_with(storage, last, lambda: world.NOW, blocks)
+    assert (found.size, found.mismatched_size, found.unread_size) == (last.size, 512, 0)
+    assert found.mismatched[0].offset == at // 512 * 512
 
 
 def test_files_have_no_path_any_more() -> None:
