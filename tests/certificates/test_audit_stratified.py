@@ -22,6 +22,7 @@ from certificates.statements import (
     Failure,
     Identified,
     Level,
+    Residual,
     SampledReadBack,
 )
 from tests.support import world
@@ -97,6 +98,24 @@ def anchored(**changes: Any) -> Lie:
 
 
 NOWHERE = "sha256:" + "0" * 64
+
+
+def test_where_zones_have_gaps_the_bundle_does_not_say_where_a_block_lay() -> None:
+    """An honest run over such a drive wrote and read other bytes there than block times size says."""
+
+    def certified(made: Certificate) -> Certificate:
+        seen = replace(
+            made.evidence,
+            residual=(Residual("zone-gaps", 4096),),
+            checks=tuple(
+                replace(check, samples=NOWHERE) if isinstance(check, SampledReadBack) else check
+                for check in made.evidence.checks
+            ),
+        )
+        return replace(made, evidence=seen, claim=claims.claim(seen, Level.CLEAR))
+
+    (finding,) = samples(papers(certified=certified))
+    assert (finding.code, finding.leaves) == ("samples-spread", Verdict.PROVEN)
 
 
 @pytest.mark.parametrize(
