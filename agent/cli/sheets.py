@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from agent.cli.fillings import writes
 from agent.cli.screen import Screen
 from certificates.answers import volume_words
 from certificates.render.text import pad, printable, width
-from certificates.render.words import number, term
+from certificates.render.words import number, share, term
 from certificates.statements import (
     Carrier,
     DeviceIdentity,
@@ -105,19 +106,50 @@ def _carrier(screen: Screen, order: Order, carrier: Carrier) -> list[str]:
         for asset in order.assets
         if asset.card in carrier.assets
     ]
-    verification = carrier.verification
-    is_sampled = isinstance(verification, SampledVerification)
     pairs = [
         (say("carrier"), f"{carrier.id}  {say('label')} {carrier.label}"),
         (say("carrier.kind"), f"{term('kind', carrier.identity.kind, language)}  {_identity(carrier)}"),
         (say("carrier.level"), term("level", carrier.level.value, language)),
-        (say("carrier.technique"), carrier.technique or say("carrier.least")),
-        (say("carrier.verification"), say("verification.sampled" if is_sampled else "verification.full")),
+        (say("carrier.technique"), _technique(screen, carrier)),
+        *((" ", line) for line in _scheme(screen, carrier)),
+        (say("plan.policies"), carrier.policy or ""),
+        (say("carrier.verification"), _verification(screen, carrier)),
         (say("carrier.selected"), _selected(screen, carrier)),
         (say("carrier.destination"), term("destination", carrier.destination, language)),
+        (term("label", "otherwise", language), _otherwise(screen, carrier)),
     ]
     lines = rows(pairs)
     return lines + rows(((say("asset"), card) for card in cards), indent=2)
+
+
+def _technique(screen: Screen, carrier: Carrier) -> str:
+    """Return the technique by its id, the order's own scheme by id and name, or that the host takes the least."""
+    if carrier.scheme is not None:
+        return screen.word("carrier.scheme", id=carrier.scheme.id, name=carrier.scheme.name)
+    return carrier.technique or screen.word("carrier.least")
+
+
+def _scheme(screen: Screen, carrier: Carrier) -> list[str]:
+    """Return every pass of the order's own scheme, with source and warning: who signs answers for them alone."""
+    scheme = carrier.scheme
+    if scheme is None:
+        return []
+    passes = [f"{at}  {writes(one, screen.language)}" for at, one in enumerate(scheme.passes, start=1)]
+    return [*passes, scheme.source, *([scheme.warning] if scheme.warning else [])]
+
+
+def _verification(screen: Screen, carrier: Carrier) -> str:
+    asked = carrier.verification
+    if not isinstance(asked, SampledVerification):
+        return screen.word("verification.full")
+    confidence, fraction = share(asked.confidence_ppm), share(asked.fraction_ppm)
+    return screen.word("verification.sampled", confidence=confidence, fraction=fraction)
+
+
+def _otherwise(screen: Screen, carrier: Carrier) -> str:
+    if carrier.otherwise is None:
+        return ""
+    return f"{term('otherwise', carrier.otherwise.action, screen.language)}: {carrier.otherwise.note}"
 
 
 def _identity(carrier: Carrier) -> str:

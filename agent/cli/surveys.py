@@ -20,15 +20,16 @@ from certificates.statements import DeviceIdentity, Survey, SurveyedDrive, Surve
 from wipers.model import Host
 
 
-def run_survey(screen: Screen, output: Path | None, *, is_signed: bool, with_images: bool) -> None:
+def run_survey(screen: Screen, output: str | None, *, is_signed: bool, with_images: bool) -> None:
     """Take a survey; write it where a file or folder is named, else only show it. Raises Refused before it writes."""
     host, signer = _host(screen, must_sign=is_signed and output is not None)
     key = signer.key_id if signer is not None and is_signed else None
     survey = take_survey(host, key, now(), with_images=with_images)
     path = None
     if output is not None:
-        path = output / default_name(survey) if output.is_dir() else output
+        path = _file(output, survey)
         check_absent(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_new(path, encode(survey) if key is None or signer is None else seal(survey, (signer,)))
     told = {"file": None if path is None else str(path), "digest": digest(survey), "survey": wire_tree(survey)}
     lines = survey_sheet(screen, survey)
@@ -37,6 +38,12 @@ def run_survey(screen: Screen, output: Path | None, *, is_signed: bool, with_ima
     screen.show("\n".join(lines), told)
     if survey.machine.unread:
         screen.tell(screen.word("survey.unread", facts=", ".join(survey.machine.unread)))
+
+
+def _file(output: str, survey: Survey) -> Path:
+    """Return the file to write: a name that ends with a slash means a folder, also before there is one."""
+    path = Path(output)
+    return path / default_name(survey) if output.endswith("/") or path.is_dir() else path
 
 
 def _host(screen: Screen, *, must_sign: bool) -> tuple[Host, Signer | None]:

@@ -33,6 +33,30 @@ def test_what_is_signed_is_shown_first(at: Desk) -> None:
         assert part in told
 
 
+def test_all_that_is_written_and_read_back_is_shown_to_signers(tmp_path: Path) -> None:
+    """Who signs approves the order's own bytes, its policy, what a sample is worth, and what happens if it fails."""
+    made = desk(tmp_path)
+    toml = (tmp_path / "device-order.toml").read_text("utf-8")
+    toml = toml.replace('technique = "random-1"', 'scheme = "schemes/own.toml"\npolicy = "nist-800-88-r2"')
+    toml = toml.replace('verification = "full"', 'verification = { confidence = "99 %", fraction = "0.1 %" }')
+    toml += '[carriers.otherwise]\naction = "physical-destruction"\nnote = "The shredder in room 4"\n'
+    (tmp_path / "device-order.toml").write_text(toml, "utf-8")
+    arguments = ("-o", tmp_path / "o.json", "--keyring", made.keyring)
+    result = invoke("order", "draft", tmp_path / "device-order.toml", *arguments)
+    assert result.exit_code == 0, result.output
+    told = sign(made, "P-0101")[1]
+    for part in (
+        "archive-2026",
+        "3  0x924924",
+        "Archive regulation 2026-7",
+        "nist-800-88-r2",
+        "0.1 %",
+        "99 %",
+        "room 4",
+    ):
+        assert part in told
+
+
 def test_each_signature_brings_the_order_closer(at: Desk) -> None:
     """The signer learns who is next."""
     assert "security-officer 0 of 1" in sign(at, "P-0101", "P-0417")[1]

@@ -65,6 +65,14 @@ def test_a_survey_is_never_written_over_another(host: Agent, tmp_path: Path) -> 
     assert invoke("survey", "-o", path, site=host.site).exit_code == 3
 
 
+def test_a_name_that_ends_with_a_slash_is_a_folder(host: Agent, tmp_path: Path) -> None:
+    """A clerk types the folder's name before anybody made it; a file in its place would stop the next machine."""
+    for _ in range(2):
+        folder = tmp_path / "surveys"
+        assert invoke("survey", "-o", f"{folder}/", site=host.site).exit_code in (0, 3)
+        assert [path.name.endswith(".survey.json") for path in folder.iterdir()] == [True]
+
+
 def test_a_machine_without_a_site_has_nobody_who_signs(tmp_path: Path) -> None:
     """A rescue system says what it sees, and that it is nobody's word."""
     refused = invoke("survey", "-o", tmp_path / "s.survey.json")
