@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.documents import note_text
-from agent.lines import read_lines, write_durably
+from agent.lines import locked, read_lines, write_durably
 from agent.runs import RunFolder
 from agent.site import Site
 from certificates import bundle, endpoints
@@ -100,7 +100,9 @@ def _check(site: Site, chain: Chain, sealed: Sealed[Certificate], receipt: str) 
     keys = log_keys(chain.current)
     try:
         check_receipt(receipt, sealed.digest, digest(sealed.envelope), keys)
-        _remember(site, encode_note(parse_proof(receipt).checkpoint), keys)
+        # One after the other: two trees that both extend the one seen last need not extend each other.
+        with locked(site.state / "checkpoint.lock"):
+            _remember(site, encode_note(parse_proof(receipt).checkpoint), keys)
     except Failure as error:
         if isinstance(error, Unregistered):
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ def test_an_older_receipt_of_another_log_is_not_filed(tmp_path: Path, size: int 
     """A registry that was rolled back cannot show how its short log leads to the longer one."""
     desk = lose_the_first_answer(tmp_path / "one")
     (tmp_path / "two").mkdir()
-    other = make_registry(tmp_path / "two", desk.clock, desk.ring)
+    other = make_registry(desk.clock, desk.ring)
     waiting = desk.site.waiting(1).read_bytes()
     desk.line.forged["receipt"] = lambda: other.records.accept_certificate(waiting).receipt
     desk.line.forged["consistency"] = lambda: other.consistency(1, size)
@@ -52,3 +54,25 @@ def test_an_older_receipt_of_another_log_is_not_filed(tmp_path: Path, size: int 
         submit(desk.site, desk.site.folder(1))
     assert refused.value.reason == "receipt-wrong"
     assert desk.site.waiting(1).exists()
+
+
+def test_receipts_of_carriers_that_end_at_once_are_held_against_the_log_one_after_the_other(tmp_path: Path) -> None:
+    """Two trees that both extend the one seen last need not extend each other: a registry could show each its own."""
+    desk = agent(tmp_path, "C-1", "C-2", "C-3", "C-4")
+    desk.run(approved(order(carrier("C-1"), witnesses=())))
+    turn, met = threading.Lock(), []
+    proves = desk.line.prove_consistency
+
+    def prove(old: int, new: int) -> str:
+        is_alone = turn.acquire(blocking=False)
+        met.append(is_alone)
+        time.sleep(0.2)
+        if is_alone:
+            turn.release()
+        return proves(old, new)
+
+    desk.line.prove_consistency = prove  # type: ignore[method-assign]
+    three = order(*(carrier(name) for name in ("C-2", "C-3", "C-4")), witnesses=(), id="2026-0118")
+    results = desk.run(approved(three))
+    assert [one.failure for one in results] == [None] * 3
+    assert met == [True] * 3
