@@ -9,9 +9,10 @@ import re
 import types
 import typing
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import rfc8785
@@ -89,7 +90,7 @@ def _integer(text: str) -> int:
 
 def _to_json(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        pairs = ((name, getattr(value, name)) for name in _names_of(type(value)))
         return {name: _to_json(item) for name, item in pairs if item is not None}
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
@@ -100,6 +101,11 @@ def _to_json(value: object) -> Any:
     return value
 
 
+@cache
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
 def format_time(value: datetime) -> str:
     """Return an aware instant as `2026-11-22T12:00:00Z`, whole seconds."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -107,8 +113,8 @@ def format_time(value: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Return the instant that `format_time` wrote as `text`; raises ValueError."""
-    instant = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    if format_time(instant) != text:
+    instant = datetime.fromisoformat(text) if text.endswith("Z") else None
+    if instant is None or format_time(instant) != text:
         raise ValueError(text)
     return instant
 
@@ -129,49 +135,72 @@ def members_of(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
+Reader = Callable[[Any, str], Any]
+"""(JSON tree, where it stands) -> the value; raises Untrusted. A type is taken apart once, and read often."""
+
+
 def read_field(tree: Any, hint: Any, where: str) -> Any:
     """Return the value that a JSON tree holds for a field of that type; raises Untrusted naming `where`."""
     return _from_json(tree, hint, where)
 
 
 def _from_json(tree: Any, hint: Any, where: str) -> Any:
+    return _reader_of(hint)(tree, where)
+
+
+def _reader_of(hint: Any) -> Reader:
     marks: tuple[Any, ...] = ()
     if typing.get_origin(hint) is typing.Annotated:
         hint, *rest = typing.get_args(hint)
         marks = tuple(rest)
     members = [member for member in members_of(hint) if member is not types.NoneType]
     if len(members) > 1:
-        return _from_json(tree, _choose(tree, members, where), where)
+        return partial(_choose, members)
     (hint,) = members
     if typing.get_origin(hint) is typing.Annotated:
-        return _from_json(tree, hint, where)
+        return _reader_of(hint)
     if dataclasses.is_dataclass(hint):
-        return _statement(tree, typing.cast(type, hint), where)
+        return partial(_statement, typing.cast(type, hint))
     if typing.get_origin(hint) is tuple:
-        return _items(tree, typing.get_args(hint)[0], marks, where)
-    return _scalar(tree, hint, marks, where)
+        bounds = next((mark for mark in marks if isinstance(mark, Items)), Items())
+        return partial(_items, _reader_of(typing.get_args(hint)[0]), bounds)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return partial(_member, {member.value: member for member in hint})
+    return partial(_scalar, hint, marks)
 
 
-def _choose(tree: Any, members: list[Any], where: str) -> Any:
-    """Return the member of a union that `tree` says it is."""
+@cache
+def _readers_of(kind: type) -> dict[str, tuple[Reader, bool]]:
+    """Return name -> (how to read it, whether it may be absent) of a statement's fields."""
+    return {name: (_reader_of(hint), optional) for name, (hint, optional) in fields_of(kind).items()}
+
+
+def _choose(members: list[Any], tree: Any, where: str) -> Any:
+    """Return the statement that `tree` says it is, of a union's members."""
     mark = tree.get("kind") if isinstance(tree, dict) else None
     for member in members:
-        if mark is not None and typing.get_args(fields_of(member)["kind"][0])[0] == mark:
-            return member
+        if mark is not None and _mark_of(member) == mark:
+            return _statement(member, tree, where)
     raise _wrong(where, "an object of a known kind")
 
 
-def _statement(tree: Any, kind: type, where: str) -> Any:
+@cache
+def _mark_of(kind: type) -> str:
+    """Return the word that a union's member is known by."""
+    return str(typing.get_args(fields_of(kind)["kind"][0])[0])
+
+
+def _statement(kind: type, tree: Any, where: str) -> Any:
     if not isinstance(tree, dict):
         raise _wrong(where, "an object")
-    fields = fields_of(kind)
+    fields = _readers_of(kind)
     for name in tree:
         if name not in fields:
             raise Untrusted("field-unknown", field=f"{where}.{name}"[:200])
     values = {}
-    for name, (hint, optional) in fields.items():
+    for name, (read, optional) in fields.items():
         if name in tree:
-            values[name] = _from_json(tree[name], hint, f"{where}.{name}")
+            values[name] = read(tree[name], f"{where}.{name}")
         elif optional:
             values[name] = None
         else:
@@ -179,14 +208,13 @@ def _statement(tree: Any, kind: type, where: str) -> Any:
     return kind(**values)
 
 
-def _items(tree: Any, hint: Any, marks: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    bounds = next((mark for mark in marks if isinstance(mark, Items)), Items())
+def _items(read: Reader, bounds: Items, tree: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(tree, list) or not bounds.least <= len(tree) <= bounds.most:
         raise _wrong(where, f"a list of {bounds.least} to {bounds.most} items")
-    return tuple(_from_json(item, hint, f"{where}[{number}]") for number, item in enumerate(tree))
+    return tuple(read(item, f"{where}[{number}]") for number, item in enumerate(tree))
 
 
-def _scalar(tree: Any, hint: Any, marks: tuple[Any, ...], where: str) -> Any:
+def _scalar(hint: Any, marks: tuple[Any, ...], tree: Any, where: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         if not isinstance(tree, str) or tree not in typing.get_args(hint):
             raise _wrong(where, "one of " + ", ".join(typing.get_args(hint)))
@@ -200,11 +228,15 @@ def _scalar(tree: Any, hint: Any, marks: tuple[Any, ...], where: str) -> Any:
     raise _wrong(where, {bool: "true or false", int: "a whole number from 0 to 2^53-1"}.get(hint, "a string"))
 
 
+def _member(members: dict[str, StrEnum], tree: Any, where: str) -> Any:
+    if not isinstance(tree, str):
+        raise _wrong(where, "a string")
+    if tree not in members:
+        raise _wrong(where, "one of " + ", ".join(members))
+    return members[tree]
+
+
 def _string(tree: str, hint: type, marks: tuple[Any, ...], where: str) -> Any:
-    if issubclass(hint, StrEnum):
-        if tree not in {member.value for member in hint}:
-            raise _wrong(where, "one of " + ", ".join(member.value for member in hint))
-        return hint(tree)
     if hint is datetime:
         try:
             return parse_time(tree)

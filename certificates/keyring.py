@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from certificates.encoding import format_time
@@ -69,6 +70,12 @@ def is_valid(key: PublicKey, at: datetime) -> bool:
 
 def check_chain(envelopes: Sequence[bytes], root: str) -> Chain:
     """Return the chain from the trusted root on; raises Untrusted where a version does not follow."""
+    return _checked(tuple(envelopes), root)
+
+
+# The same bytes make the same chain for ever, and a run asks for it at every act. A refusal is not remembered.
+@lru_cache(maxsize=2)
+def _checked(envelopes: tuple[bytes, ...], root: str) -> Chain:
     if not envelopes:
         raise Untrusted("keyring-missing")
     found = unwrap(envelopes[0], 4 << 20).digest
