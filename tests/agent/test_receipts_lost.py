@@ -45,7 +45,6 @@ def test_an_older_receipt_is_filed_when_the_log_seen_since_extends_it(tmp_path: 
 def test_an_older_receipt_of_another_log_is_not_filed(tmp_path: Path, size: int | None) -> None:
     """A registry that was rolled back cannot show how its short log leads to the longer one."""
     desk = lose_the_first_answer(tmp_path / "one")
-    (tmp_path / "two").mkdir()
     other = make_registry(desk.clock, desk.ring)
     waiting = desk.site.waiting(1).read_bytes()
     desk.line.forged["receipt"] = lambda: other.records.accept_certificate(waiting).receipt

@@ -97,14 +97,15 @@ class Line:
         return self._answer("nonce", partial(self.registry.challenges.answer, *asked))  # type: ignore[no-any-return]
 
 
-def make_registry(folder: Path, clock: Clock, ring: Keyring | None = None) -> Registry:
+def make_registry(clock: Clock, ring: Keyring | None = None) -> Registry:
     """A registry that trusts the world's keyring."""
     log = world.signer("registry log")
     key = NoteKey(world.ORIGIN, raw_ed25519(world.public(log)))
     ring = ring or world.keyring()
     registry = Registry(
         Ports(
-            store=Store(f"sqlite:///{folder}/registry.sqlite"),
+            # In memory: whether a file survives is asked in tests/server_stub, and costs each agent a dozen commits.
+            store=Store("sqlite://"),
             log=LogSigner(key, world.log_private().sign),
             hold=world.registry(),
             root=digest(ring),
@@ -134,7 +135,7 @@ class Agent:
         for name in (*FOLDERS, "keyring"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "keyring" / "1.dsse.json").write_bytes(world.seal_keyring(self.ring))
-        self.line = Line(make_registry(self.folder, self.clock, self.ring), self.clock)
+        self.line = Line(make_registry(self.clock, self.ring), self.clock)
         self.site = self.wire(Config(keyring_root=digest(self.ring), policy=self.policy, least_free=0))
 
     def wire(self, config: Config) -> Site:
