@@ -84,6 +84,10 @@ class JournalFile:
         """Return the journal as it stands."""
         return replay(self.path.name, read_lines(self.path))
 
+    def heads(self) -> frozenset[str]:
+        """Return the digest of every entry: each was the head once."""
+        return frozenset(digest(line) for line in read_lines(self.path))
+
     def write(self, event: object) -> None:
         """Append one event durably; its failure stops the run: what cannot be recorded must not be done."""
         now = self._clock()

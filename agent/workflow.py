@@ -154,7 +154,8 @@ def ports_of(site: Site, begun: Begun, wishes: Wishes, observer: Observer | None
     """Return what a run is wired to."""
     folder = begun.folder
     keyring = site.documents.chain().version(begun.warrant.keyring_digest)
-    nonces = RegistryNonces(site.registry, keyring, folder) if site.registry and keyring else None
+    heads = begun.journal.heads
+    nonces = RegistryNonces(site.registry, keyring, folder, heads) if site.registry and keyring else None
     return Ports(
         chronicle=begun.journal,
         entropy=site.entropy,

@@ -34,14 +34,16 @@ class Challenges:
     def answer(self, commitment: str, journal_head: str) -> bytes:
         """The sealed nonce for this journal, always the same; Refused when another commitment asks for it.
 
-        A host that could ask twice would ask until the positions suit it.
+        A host that could ask twice would ask until the positions suit it: for one commitment there is one nonce, though
+        the journal of a run that was resumed has grown since.
         """
         with self._ports.store.write() as connection:
-            held = connection.execute(sa.select(NONCES).where(NONCES.c.journal_head == journal_head)).first()
-            if held is not None and held.commitment != commitment:
+            is_known = sa.or_(NONCES.c.journal_head == journal_head, NONCES.c.commitment == commitment)
+            held = connection.execute(sa.select(NONCES).where(is_known)).all()
+            if any(row.commitment != commitment for row in held):
                 raise Refused("registry-conflict", digest=journal_head)
-            if held is not None:
-                return bytes(held.envelope)
+            if held:
+                return bytes(held[0].envelope)
             nonce = Nonce(commitment, journal_head, self._ports.draw(32).hex(), self._ports.now())
             envelope = seal(nonce, (self._ports.hold,))
             row = {"journal_head": journal_head, "commitment": commitment, "envelope": envelope}

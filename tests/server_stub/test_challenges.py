@@ -41,8 +41,14 @@ def test_a_second_commitment_for_one_journal_is_refused(world: World) -> None:
 
 def test_two_journals_get_two_nonces(world: World) -> None:
     """Each run draws for itself."""
-    other = world.registry.challenges.answer(COMMITMENT, digest(b"other journal"))
+    other = world.registry.challenges.answer(digest(b"other seed"), digest(b"other journal"))
     assert other != world.registry.challenges.answer(COMMITMENT, HEAD)
+
+
+def test_a_run_that_was_interrupted_and_resumed_gets_the_nonce_that_it_had(any_world: World) -> None:
+    """Its journal has grown by then; whoever interrupts until the positions please gains nothing by it."""
+    first = any_world.registry.challenges.answer(COMMITMENT, HEAD)
+    assert any_world.registry.challenges.answer(COMMITMENT, digest(b"longer journal")) == first
 
 
 BODIES = {
