@@ -1,4 +1,4 @@
-"""The registry's nonce as the agent takes it: of its own commitment, and of its own journal at that moment or before."""
+"""The registry's nonce as the agent takes it: of its own commitment, and its own journal as it is or was."""
 
 from __future__ import annotations
 
