@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
     form.convert(table, "hosts", where, lambda value, at: host_ids(form, value, at, means.hosts))
     form.convert(table, "verification", where, lambda value, at: verification(form, value, at))
     form.convert(table, "scheme", where, lambda value, at: _scheme(form, value, at))
+    check_names(form, table, where)
     identity = form.table(table, "identity", where)
     has_selector = "selects" in table
     selects = form.table(table, "selects", where)
@@ -133,6 +135,19 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
     if selector is not None:
         table["selector"] = {"commitment": commitment(selector), "count": count, "size": size or 0}
     return selector
+
+
+def check_names(form: Form, table: dict[str, Any], where: str) -> None:
+    """Note a technique or policy that is none: a slip of the pen would be found after everybody has signed."""
+    from wipers.policies import POLICIES
+    from wipers.techniques import TECHNIQUES
+
+    for key, known in (("technique", [row.id for row in TECHNIQUES]), ("policy", [row.id for row in POLICIES])):
+        name = table.get(key)
+        if isinstance(name, str) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            ways = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            form.fault(f"{where}.{key}", f"names {name}, which is not known here; {ways}")
 
 
 def _private_part(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from agent.drafting import Means, host_ids, verification
+from agent.drafting import Means, check_names, host_ids, verification
 from agent.forms import Form
 from certificates.statements import Form as Shape
 from certificates.statements import Grade, Id, Items, Level, Otherwise, Secrecy, Text, Verification
@@ -86,5 +86,6 @@ def read_settings(form: Form, means: Means) -> Settings | None:
         table["levels"] = dict.fromkeys(("general", "important", "core"), level)
     form.convert(table, "verification", "from_survey", lambda value, at: verification(form, value, at))
     form.convert(table, "hosts", "from_survey", lambda value, at: host_ids(form, value, at, means.hosts))
+    check_names(form, table, "from_survey")
     table.setdefault("asset", {})
     return form.read(table, Settings, "from_survey")

@@ -66,10 +66,17 @@ def is_approved(order: Sealed[Order], keyring: Keyring) -> bool:
 
 
 def fetch(site: Site) -> tuple[Taken, ...]:
-    """Take in keyrings, hold state and orders from the registry; raises Unregistered when it cannot be reached.
+    """Take in keyrings, hold state and orders from the registry; raises Refused when it cannot be reached.
 
     The registry only delivers: a keyring counts when its keepers, old and new, signed it.
     """
+    try:
+        return _fetched(site)
+    except Unregistered as error:  # nothing waits to be registered here: the family would tell of destroyed data
+        raise Refused("nothing-fetched", detail=error.facts.get("detail", error)) from error
+
+
+def _fetched(site: Site) -> tuple[Taken, ...]:
     if site.registry is None:
         raise Unregistered("registry-unreachable", detail="this site names no registry")
     keyrings = site.registry.fetch_keyrings(site.documents.chain().current.version)

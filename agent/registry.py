@@ -137,7 +137,7 @@ class RegistryClient:
                 answer = Answer(response.status_code, content, _clock_of(response))
                 promised = response.headers.get("Content-Length")
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise Unregistered("registry-unreachable", detail=type(error).__name__) from error
+            raise Unregistered("registry-unreachable", detail=f"{self._url} ({type(error).__name__})") from error
         if len(content) > MOST:
             raise Unregistered("registry-refused", detail="its answer is too long")
         if promised is not None and promised != str(len(content)):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from certificates.phrases import in_chinese
 from certificates.reasons import REASONS, Row
 
 
@@ -39,7 +40,9 @@ class Failure(Exception):
         what, advice = (self.row.zh, self.row.next_zh) if language == "zh" else (self.row.en, self.row.next_en)
         state = self.state_zh if language == "zh" else self.state
         ends = "。" if language == "zh" else ". "
-        facts = _Facts(self.facts)
+        facts = _Facts(
+            {name: in_chinese(str(value)) for name, value in self.facts.items()} if language == "zh" else self.facts
+        )
         parts = (what.format_map(facts), state, advice.format_map(facts))
         return ends.join(part.rstrip("。. ") for part in parts if part) + ends.strip()
 

@@ -590,6 +590,12 @@ REASONS: dict[str, Row] = {
         "{where} 下有 {count} 个名称既非文件也非目录",
         "请在销毁单中列出文件或目录",
     ),
+    "nothing-fetched": Row(
+        "Nothing was fetched from the registry: {detail}",
+        "Try again later, or take orders and holds in from a medium with 'expunge import'",
+        "未能从登记机构获取：{detail}",
+        "请稍后重试，或用 expunge import 从介质导入销毁单和保全状态",
+    ),
     "nothing-going": Row(
         "No process carries out the run that is meant",
         "See 'expunge status'; what is interrupted stays so until 'expunge resume'",
@@ -687,7 +693,7 @@ REASONS: dict[str, Row] = {
         "请重新运行 expunge plan 并核对",
     ),
     "policy-allows-nothing": Row(
-        "Carrier {carrier}: policy {policy} allows none of the techniques in question on a {media} medium ({why})",
+        "Carrier {carrier}: policy {policy} allows none of the techniques in question; medium: {media} ({why})",
         "Order another technique, scheme or policy; see 'expunge techniques --policies'",
         "载体 {carrier}：策略 {policy} 不允许在 {media} 介质上采用所涉技术（{why}）",
         "请在销毁单中改用其他技术、方案或策略；见 expunge techniques --policies",

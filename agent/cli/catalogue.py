@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from agent.cli.screen import Language, Screen
 from agent.cli.sheets import rows, size_text
 from certificates.claims import ceiling
 from certificates.errors import Refused
+from certificates.phrases import in_chinese
 from certificates.render.words import number, term
 from certificates.statements import Kind, Media, Residual
 from wipers import WIPERS
@@ -47,6 +49,11 @@ def technique_trees(techniques: Sequence[Technique] = TECHNIQUES) -> list[dict[s
     ]
 
 
+def _medium(media: str, language: Language) -> str:
+    """Return the medium in a word: what a bracket says of it would stand here ten times."""
+    return re.split("[(（]", term("media", media, language))[0].strip()
+
+
 def technique_sheet(screen: Screen, techniques: Sequence[Technique] = TECHNIQUES) -> list[str]:
     """Return techniques as lines."""
     say, language = screen.word, screen.language
@@ -55,7 +62,8 @@ def technique_sheet(screen: Screen, techniques: Sequence[Technique] = TECHNIQUES
         levels = [
             f"{term('kind', kind, language)}: "
             + ", ".join(
-                f"{media} {term('level', level or 'none', language)}" for media, level in reaches(row, kind).items()
+                f"{_medium(media, language)} {term('level', level or 'none', language)}"
+                for media, level in reaches(row, kind).items()
             )
             for kind in row.method
         ]
@@ -92,8 +100,10 @@ def tell(obstacle: Obstacle, language: str) -> str:
 
 def sentence(error: Refused, language: str) -> str:
     """Return what happened, without state and advice."""
-    text = error.row.zh if language == "zh" else error.row.en
-    return text.format_map({"carrier": ""} | {name: str(value) for name, value in error.facts.items()})
+    facts = {"carrier": ""} | {name: str(value) for name, value in error.facts.items()}
+    if language == "zh":
+        return error.row.zh.format_map({name: in_chinese(value) for name, value in facts.items()})
+    return error.row.en.format_map(facts)
 
 
 def _sectors(target: Target, told: Mapping[str, str]) -> str:

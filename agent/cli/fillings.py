@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.cli.words import say
-from certificates.render.words import Language
+from certificates.render.words import Language, term
 from certificates.statements import ComplementOf, ConstantByte, DrawnByte, Filling, FreshKeystream, RepeatedWord
 from wipers.model import Technique
 
@@ -27,7 +27,7 @@ def passes(technique: Technique, language: Language) -> tuple[str, ...]:
     """Return what each pass writes, with the area and, where its place is drawn, that it is."""
     first, behind = technique.shuffled or (0, 0)
     return tuple(
-        f"{one.area}: {writes(one.filling, language)}"
+        f"{term('area', one.area, language)}: {writes(one.filling, language)}"
         + (f" ({say('filling.shuffled', language)})" if first <= number < behind else "")
         for number, one in enumerate(technique.passes)
     )

@@ -207,3 +207,10 @@ def test_the_command_writes_nothing_where_one_file_stands_in_the_way(tmp_path: P
     assert result.exit_code == 3
     assert not (tmp_path / "o.json").exists()
     assert not (tmp_path / "files-1.selector.json").exists()
+
+
+def test_a_technique_or_policy_that_is_none_is_a_fault_of_the_draft(tmp_path: Path) -> None:
+    """On the host it would be found only after everybody has signed."""
+    told = faults(tmp_path, ('"random-1"', '"randon-1"\npolicy = "house rules"'), name="device-order.toml")
+    assert "carriers[disk-1].technique names randon-1, which is not known here; did you mean random-1?" in told
+    assert "carriers[disk-1].policy names house rules, which is not known here; known are nist-800-88-r2" in told

@@ -34,3 +34,13 @@ def test_a_keyring_that_its_keepers_did_not_sign_is_refused(tmp_path: Path) -> N
         fetch(desk.site)
     assert refused.value.reason == "keyring-chain"
     assert desk.site.documents.chain().current == desk.ring
+
+
+def test_a_registry_that_is_away_leaves_nothing_destroyed_to_be_told_of(tmp_path: Path) -> None:
+    """What a run says of its certificate would be untrue here: nobody destroyed anything."""
+    desk = agent(tmp_path)
+    desk.line.is_cut = True
+    with pytest.raises(Refused) as refused:
+        fetch(desk.site)
+    assert refused.value.reason == "nothing-fetched"
+    assert "the line is cut" in str(refused.value)
