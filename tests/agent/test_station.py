@@ -82,7 +82,7 @@ class Bench:
         while not is_so():
             assert time.monotonic() < deadline, self.told
             self.station.step()
-            time.sleep(0.002)
+            time.sleep(0.01)
 
     def until_state(self, number: int, state: BayState) -> Bay:
         self.until(lambda: any(bay.name == f"C-{number}" and bay.state is state for bay in self.station.bays))
@@ -118,7 +118,8 @@ def test_a_disk_that_an_order_names_waits_for_its_label_and_is_destroyed(bench: 
 def test_each_is_started_while_others_go_on(bench: Bench) -> None:
     """A slow one is still being written when the next has its certificate."""
     bench.order(1, 2)
-    bench.plug(1).lies = Lies(seconds=0.5)
+    goes_on = threading.Event()
+    bench.plug(1).lies = Lies(waits=lambda: goes_on.wait(20))
     bench.until_state(1, BayState.AWAITS)
     bench.station.say("LABEL-C-1")
     bench.plug(2)
@@ -126,6 +127,7 @@ def test_each_is_started_while_others_go_on(bench: Bench) -> None:
     bench.station.say("LABEL-C-2")
     bench.until_state(2, BayState.ENDED)
     assert bench.bay(1).state is BayState.GOING
+    goes_on.set()
     bench.until(lambda: bench.station.is_over)
     assert [result.carrier for result in bench.station.results] == ["C-2", "C-1"]
     assert {gauge.state for gauge in bench.board.gauges} == {"ended"}

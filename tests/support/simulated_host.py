@@ -141,7 +141,7 @@ class SimulatedWriter:
         with self._effect():
             self._fail_at(self._machine.lies.bad_reads, stream, offset, len(buffer))
             buffer[:] = self._machine.storage.seen[stream][offset : offset + len(buffer)]
-            for sector, here in _sectors(offset, len(buffer)):
+            for sector, here in _sectors(offset, len(buffer)) if self._machine.lies.answers_old else ():
                 if (stream, sector) in self._machine.lies.answers_old:
                     at = sector * SECTOR
                     buffer[here] = self._machine.storage.original[stream][at : at + len(buffer[here])]
@@ -170,13 +170,18 @@ class SimulatedWriter:
 
     def _fail_once(self, stream: int, offset: int, length: int) -> None:
         once = self._machine.lies.fails_once
-        found = {(stream, sector) for sector, _ in _sectors(offset, length)} & once
+        found = {(stream, sector) for sector, _ in _sectors(offset, length)} & once if once else set()
         if found:
             once -= found
             raise MediumError("EIO", Extent(stream, offset, length))
 
     def _land(self, stream: int, offset: int, buffer: memoryview) -> None:
         storage = self._machine.storage
+        if not self._machine.lies.drops_writes:
+            storage.seen[stream][offset : offset + len(buffer)] = buffer
+            sectors = range(offset // SECTOR, -(-(offset + len(buffer)) // SECTOR))
+            storage.dirty.update((stream, sector) for sector in sectors)
+            return
         for sector, here in _sectors(offset, len(buffer)):
             if (stream, sector) not in self._machine.lies.drops_writes:
                 data = buffer[here]
@@ -242,7 +247,7 @@ class SimulatedWriter:
             yield
 
     def _fail_at(self, bad: dict[Place, str], stream: int, offset: int, length: int) -> None:
-        for sector, _ in _sectors(offset, length):
+        for sector, _ in _sectors(offset, length) if bad else ():
             if error := bad.get((stream, sector)):
                 raise MediumError(error, Extent(stream, offset, length))
 
