@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +19,7 @@ from agent.version import TOOL_ID, VERSION
 from certificates import bundle
 from certificates.encoding import decode, digest, encode
 from certificates.envelope import add_signatures, seal, unwrap
-from certificates.errors import Failure, Refused, Unproven, Unregistered
+from certificates.errors import Failure, Interrupted, Refused, Unproven, Unregistered
 from certificates.signers import Signer
 from certificates.statements import (
     Certificate,
@@ -167,6 +169,13 @@ def _file_selector(folder: RunFolder, warrant: Warrant) -> None:
         folder.write(SELECTOR, encode(warrant.selector))
         if warrant.carrier.disclosure == "names":
             folder.write(DISCLOSED, encode(warrant.selector))
+
+
+def not_recorded(error: OSError) -> Interrupted:
+    """Return the interruption that a full or read-only disk of the site is; raises anything else again: a bug."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        raise error
+    return Interrupted("journal-not-writable", detail=os.strerror(error.errno))
 
 
 def conclude(site: Site, folder: RunFolder, journal: JournalFile, warrant: Warrant, executor: Signer | None) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from agent.authorize import reauthorize
-from agent.carrying import Hands, Result, conclude, finish, repair_ledger
+from agent.carrying import Hands, Result, conclude, finish, not_recorded, repair_ledger
 from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.signing import check_speaker
@@ -64,6 +64,8 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
         raise
     except Failure as error:
         return Result(carrier, folder.sequence, None, None, late(error))
+    except OSError as error:
+        return Result(carrier, folder.sequence, None, None, not_recorded(error))
 
 
 def _check_executor(site: Site, start: Start, executor: Signer) -> None:

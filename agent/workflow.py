@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from agent import handover
 from agent.authorize import Review, authorize, review
-from agent.carrying import Hands, Prepared, Result, begin, conclude, repair_ledger
+from agent.carrying import Hands, Prepared, Result, begin, conclude, not_recorded, repair_ledger
 from agent.journal import JournalFile
 from agent.nonces import RegistryNonces
 from agent.runs import RunFolder
@@ -127,7 +127,14 @@ def _part(site: Site, begun: Begun, door: ExitStack, writer: Writer, hands: Hand
 
 
 def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
-    """Return how the carrier ended, from where its journal stands."""
+    """Return how the carrier ended, from where its journal stands; a site's full disk is an interruption, no bug."""
+    try:
+        return _carried_out(site, begun, writer, hands, observer)
+    except OSError as error:
+        return Result(begun.warrant.carrier.id, begun.folder.sequence, None, None, not_recorded(error))
+
+
+def _carried_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
     warrant, folder, journal = begun.warrant, begun.folder, begun.journal
     progress = replay(journal.read().entries)
     wishes = Wishes(folder, hands.stop)

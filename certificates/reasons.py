@@ -381,10 +381,10 @@ REASONS: dict[str, Row] = {
         "请保留文件并联系安全管理员",
     ),
     "journal-not-writable": Row(
-        "The journal cannot be written: {detail}",
-        "Free space or mend the file system",
-        "日志无法写入：{detail}",
-        "请释放空间或修复文件系统",
+        "Journal and evidence cannot be written: {detail}",
+        "Free space where the site lies or mend its file system; 'expunge resume' then continues what had begun",
+        "日志和证据无法写入：{detail}",
+        "请释放站点所在磁盘的空间或修复文件系统；已开始的执行随后可用 expunge resume 继续",
     ),
     "journal-to-resume-missing": Row(
         "No begun run waits to be resumed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import threading
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from agent import workflow
 from agent.carrying import Hands
 from agent.resuming import resume
+from agent.runs import RunFolder
 from agent.submission import submit
 from agent.workflow import Chosen
 from certificates import bundle
@@ -180,6 +182,30 @@ def test_a_stop_is_an_interruption_and_resume_completes_it(tmp_path: Path) -> No
     (result,) = desk.run(approved(PLAIN))
     assert isinstance(result.failure, Interrupted)
     assert result.bundle is None
+    (result,) = desk.resume()
+    assert result.failure is None
+
+
+@pytest.mark.parametrize("name", ["profile-0.json", bundle.CERTIFICATE])
+def test_a_full_disk_of_the_site_is_an_interruption_and_resume_completes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Evidence and certificate lie where the journal lies: what a person can mend is told so, and is no bug."""
+    desk = agent(tmp_path)
+
+    def full(folder: RunFolder, at: str, data: bytes) -> None:
+        if at.endswith(name):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(folder, at, data)
+
+    write = RunFolder.write
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write", full)
+        (result,) = desk.run(approved(PLAIN))
+        assert isinstance(result.failure, Interrupted)
+        assert result.failure.reason == "journal-not-writable"
+        if name == bundle.CERTIFICATE:
+            assert isinstance(desk.resume()[0].failure, Interrupted)
     (result,) = desk.resume()
     assert result.failure is None
 
