@@ -115,6 +115,8 @@ def _document(screen: Screen, expected: Expected) -> str:
 
 def _looked_at(screen: Screen, seen: Seen) -> str:
     amount = f"{number(seen.looked_at)} / {number(seen.size)} {screen.word('verify.bytes')}"
+    if seen.is_stopped:
+        amount += f"; {screen.word('verify.stopped')}"
     if seen.sampled is None:
         return amount
     sample = seen.sampled

@@ -18,6 +18,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "a sample: {read} of {blocks} blocks over {strata} sections, and {anchors} anchors; finds a differing share of {fraction} with confidence {confidence}",
         "抽样：{blocks} 块中分布于 {strata} 个分区的 {read} 块，另加 {anchors} 个锚点；不符比例达 {fraction} 时以 {confidence} 的置信度发现",
     ),
+    "verify.stopped": ("ended at the first difference, the rest is not known", "遇首处不符即停止，其余未知"),
     "verify.matched": ("As expected", "相符"),
     "verify.differs": ("Differs", "不符"),
     "verify.unread": ("Not readable", "未能读取"),

@@ -84,6 +84,7 @@ def test_the_first_finding_ends_it_where_that_is_wanted(tmp_path: Path) -> None:
     assert told["stopped"]
     assert told["exit"] == 5
     assert told["looked_at"] < told["size"]
+    assert "the rest is not known" in invoke("verify", place, "--expect", "zeros", "--stop-at-first").output
     clean = seen(image(tmp_path, bytes(SIZE)), "--expect", "zeros", "--stop-at-first")
     assert (clean["stopped"], clean["exit"]) == (False, 0)
 
