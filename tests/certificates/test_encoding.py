@@ -109,6 +109,29 @@ def test_times_come_back_in_whole_seconds(instant: datetime) -> None:
     assert parse_time(format_time(instant)) == instant.replace(microsecond=0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22T12:00:00+00:00",
+        "2026-11-22T12:00:00.5Z",
+        "2026-11-22 12:00:00Z",
+        "20261122T120000Z",
+        "2026-11-22T12:00Z",
+        "2026-11-22Z",
+        "2026-W47-7T12:00:00Z",
+        "2026-11-22T12:00:00",
+        "2026-11-22T24:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "Z",
+        "",
+    ],
+)
+def test_an_instant_has_one_form(text: str) -> None:
+    """Two spellings of one time would be two documents that say the same."""
+    with pytest.raises(ValueError, match=r".*"):
+        parse_time(text)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_parser_fail_otherwise(data: bytes) -> None:
     """Whatever comes over the wire ends in a tree or in Untrusted."""
