@@ -56,15 +56,14 @@ def test_several_passes_empty_each_zone_again(bench: Bench) -> None:
         assert sum(isinstance(one, OverwriteRecord) for one in done.evidence.records) == 2
 
 
-class StopAfter:
-    """Set from the given look on."""
+class StopAmidAZone:
+    """Set once the zone there is begun and not full."""
 
-    def __init__(self, looks: int) -> None:
-        self.left = looks
+    def __init__(self, device: Path, number: int) -> None:
+        self.device, self.number = device, number
 
     def is_set(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+        return zones_at(str(self.device), SIZE)[self.number].is_active
 
 
 def test_a_run_that_stopped_amid_a_zone_begins_that_zone_again(bench: Bench) -> None:
@@ -72,15 +71,11 @@ def test_a_run_that_stopped_amid_a_zone_begins_that_zone_again(bench: Bench) -> 
     with scsi_disk(**SMR) as device:
         fill(device)
         done = ordered(bench, device)
-        pace = Pace(chunk_size=64 << 10, checkpoint_size=MIB)
-        for looks in range(70, 400, 7):
-            done.ports = {"pace": pace, "stop": StopAfter(looks)}
-            with pytest.raises(Interrupted):
-                done.go()
-            if any(zone.is_active for zone in zones_at(str(device), SIZE)):
-                break
-        else:
-            pytest.fail("no stop fell amid a zone")
+        pace = Pace(chunk_size=MIB // 4, checkpoint_size=MIB)
+        done.ports = {"pace": pace, "stop": StopAmidAZone(device, 5)}
+        with pytest.raises(Interrupted):
+            done.go()
+        assert zones_at(str(device), SIZE)[5].is_active
         done.ports = {"pace": pace}
         done.go()
         assert done.claim.outcome is Outcome.PROVEN
