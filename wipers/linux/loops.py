@@ -21,6 +21,8 @@ CACHESTAT = 451
 """System call number of cachestat(2), the same on every architecture (Linux 6.5)."""
 PATIENCE = (0.0, 0.01, 0.05, 0.2, 0.5)
 """Waits between attempts to empty a cache, in seconds: pages under read-ahead or writeback cannot go at once."""
+WHILE_OTHERS_WRITE = (0.25,) * 480
+"""Further waits while others write to the same file: two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +147,23 @@ def _empty_cache(loop: Loop) -> None:
 
 
 def empty_cache(descriptor: int) -> bool:
-    """Drop a clean file's pages from memory; false where the kernel can tell, and some stay."""
-    for wait in PATIENCE:
+    """Drop a file's pages from memory; false where the kernel can tell, and some stay; raises OSError.
+
+    Pages that stay as they are, somebody keeps: they are given up soon. Where their number changes, somebody writes to
+    another part of the file, another carrier of the same run for example: that is waited for.
+    """
+    before, unchanged = -1, 0
+    for wait in (*PATIENCE, *WHILE_OTHERS_WRITE):
         time.sleep(wait)
+        os.fsync(descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        if not cached_pages(descriptor):
+        left = cached_pages(descriptor)
+        if not left:
             return True
+        unchanged = unchanged + 1 if left == before else 1
+        if unchanged >= len(PATIENCE):
+            return False
+        before = left
     return False
 
 
