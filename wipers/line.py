@@ -44,9 +44,10 @@ class Line:
         self.moved = 0
         self.failed = 0
 
-    def enter(self, count: int) -> None:
-        """So many threads come to work."""
-        self._at_work = count
+    def enter(self) -> None:
+        """One more thread comes to work: the first, or one that another fetches before it leaves."""
+        with self._turn:
+            self._at_work += 1
 
     def leave(self) -> None:
         """A thread is home."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from certificates.statements import ConstantPattern, Extent, Failure, Pattern
-from wipers.buffers import Buffer
+from wipers.buffers import Buffer, full_of
 from wipers.course import Chunk, Detour, chunks
 from wipers.model import MediumError, Writer
 from wipers.patterns import fill
@@ -83,10 +83,9 @@ class PatternWriter:
         """Hold at most `size` bytes."""
         self._writer = writer
         self._pattern = pattern
-        self._buffer = Buffer(size)
         self._is_constant = isinstance(pattern, ConstantPattern)
-        if self._is_constant:
-            fill(pattern, 0, 0, self._buffer.view)
+        constant = int(pattern.byte, 16) if isinstance(pattern, ConstantPattern) else None
+        self._buffer = Buffer(size) if constant is None else full_of(constant, size)
 
     def view(self, extent: Extent) -> memoryview:
         """Return the bytes that the extent shall hold."""

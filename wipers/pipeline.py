@@ -112,6 +112,21 @@ class Milestones:
         return moved >= self._pace.checkpoint_size or (moved > 0 and is_late)
 
 
+class _Hand:
+    """One thread of a team: before its chunk it sees to the next thread, and it makes its deed for its first one."""
+
+    def __init__(self, make_deed: Callable[[], Deed], hire: Callable[[], None]) -> None:
+        self._make_deed = make_deed
+        self._hire = hire
+        self._deed: Deed | None = None
+
+    def do(self, chunk: Chunk) -> int | None:
+        self._hire()
+        # Buffers for a thread that never gets a chunk would cost a short pass more than its work.
+        self._deed = self._deed or self._make_deed()
+        return self._deed(chunk)
+
+
 class Loop:
     """The loop as one step of a run is given it."""
 
@@ -164,8 +179,9 @@ class Loop:
     ) -> int:
         """Do every chunk, and return the position up to which all are done: short of the end only if stopped.
 
-        Each thread makes its own deed, with its own buffers. Whatever a thread raises ends the others after their chunk
-        and is raised here; what is done of a device that is given up is made durable first. Raises Lost if one hangs.
+        Each thread makes its own deed, with its own buffers, once it has a chunk. Whatever a thread raises ends the
+        others after their chunk and is raised here; what is done of a device that is given up is made durable first.
+        Raises Lost if one hangs.
         """
         line = Line(waiting, start, self.pacer, marks_whole_extents=whole_extents)
         if self._is_inline:
@@ -222,21 +238,35 @@ class Loop:
             line.give_up(error)
 
     def _work_in_team(self, line: Line, make_deed: Callable[[], Deed], milestones: Milestones | None) -> None:
+        most = 1 if self._is_alone else self.pace.threads
+        team: list[threading.Thread] = []
+
+        def hire() -> None:
+            """One more comes to work where the company leaves room: of many devices each begins with its share."""
+            with hiring:
+                number = len(team)
+                if number < most and (number == 0 or number < self.pacer.threads):
+                    member = threading.Thread(target=work, args=(number,), name=f"chunk-{number}", daemon=True)
+                    line.enter()
+                    try:
+                        member.start()
+                    except BaseException:
+                        line.leave()
+                        raise
+                    team.append(member)
+
         def work(number: int) -> None:
+            hand = _Hand(make_deed, hire)
             try:
-                deed = make_deed()
-                while not self.stop.is_set() and self._do_next(number, line, deed, milestones):
+                while not self.stop.is_set() and self._do_next(number, line, hand.do, milestones):
                     pass
             except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
                 line.give_up(error)
             finally:
                 line.leave()
 
-        count = 1 if self._is_alone else self.pace.threads
-        team = [threading.Thread(target=work, args=(n,), name=f"chunk-{n}", daemon=True) for n in range(count)]
-        line.enter(count)
-        for member in team:
-            member.start()
+        hiring = threading.Lock()
+        hire()
         self._bring_home(line, milestones)
         for member in team if not line.is_abandoned else ():
             member.join()

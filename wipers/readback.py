@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from certificates.sampling import BLOCK_SIZE
 from certificates.statements import ConstantPattern, Extent, Failure, Pattern
-from wipers.buffers import Buffer, is_equal
+from wipers.buffers import Buffer, full_of, is_equal
 from wipers.model import Reader
-from wipers.patterns import PIECE, Source, fill, source_at
+from wipers.patterns import PIECE, Source, source_at
 from wipers.pipeline import Chunk, Deed, Loop, chunks
 from wipers.ranges import Patience, Tally, attempt
 
@@ -97,9 +97,8 @@ class _Comparison:
         self._pattern = pattern
         self._patience = patience
         self._read = Buffer(size)
-        self._expected = Buffer(PIECE)
-        if isinstance(pattern, ConstantPattern):
-            fill(pattern, 0, 0, self._expected.view)
+        constant = int(pattern.byte, 16) if isinstance(pattern, ConstantPattern) else None
+        self._expected = Buffer(PIECE) if constant is None else full_of(constant, PIECE)
 
     @property
     def read(self) -> memoryview:

@@ -12,8 +12,8 @@ import pytest
 
 from certificates.statements import ConstantPattern, Extent, KeystreamPattern, Pattern
 from tests.support.simulated_host import Plug, Simulated, SimulatedWriter
+from wipers import buffers, readback
 from wipers import overwrite as overwriting
-from wipers import readback
 from wipers.buffers import Buffer
 from wipers.course import Chunk, chunks
 from wipers.model import Advice
@@ -113,7 +113,7 @@ def test_a_device_takes_sixteen_mebibytes_of_buffers_at_most(pattern: Pattern, m
             super().__init__(size)
             held.append(len(self.view))
 
-    for module in (overwriting, readback):
+    for module in (buffers, overwriting, readback):
         monkeypatch.setattr(module, "Buffer", Counted)
     simulated = Simulated(sizes=(16 * MIB,))
     writer = SimulatedWriter(simulated, Plug())
@@ -173,3 +173,70 @@ def test_loops_count_themselves() -> None:
     with other:
         assert run() == 1600
     assert seen == {"chunk-0"}
+
+
+def test_devices_that_are_given_the_same_byte_share_one_buffer_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen of them filled 128 MiB before the first byte was written, which a short pass never made good."""
+    made: list[int] = []
+
+    class Counted(Buffer):
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            made.append(size)
+
+    monkeypatch.setattr(buffers, "Buffer", Counted)
+    company, writers = Company(cores=2), [SimulatedWriter(Simulated(sizes=(16 * MIB,)), Plug()) for _ in range(4)]
+
+    def work(writer: SimulatedWriter) -> None:
+        loop = Loop(Pace(company=company), Unstopped())
+        overwrite(writer, [Extent(0, 0, 16 * MIB)], ConstantPattern("a7"), start=0, advance=lambda *_: None, loop=loop)
+
+    kept = buffers.full_of(0xA7, 2 * MIB)
+    team = [threading.Thread(target=work, args=(writer,)) for writer in writers]
+    for member in team:
+        member.start()
+    for member in team:
+        member.join()
+    assert made == [2 * MIB]
+    assert bytes(kept.view[:2]) == b"\xa7\xa7"
+
+
+def test_memory_that_others_share_cannot_be_written_to() -> None:
+    """One that did would change what every other device is given."""
+    shared = buffers.full_of(0x5A, 4096)
+    assert shared is buffers.full_of(0x5A, 4096)
+    assert shared is not buffers.full_of(0x5B, 4096)
+    with pytest.raises(TypeError):
+        shared.view[0] = 0
+
+
+def test_a_thread_that_has_no_room_is_neither_made_nor_given_buffers() -> None:
+    """In company, three of four threads only waited, each with its two mebibytes."""
+    company, made = Company(cores=1), []
+
+    def make_deed() -> Callable[[Chunk], None]:
+        made.append(threading.current_thread().name)
+        return lambda chunk: None
+
+    with company.joined():
+        loop = Loop(Pace(16, 4, company=company), Unstopped())
+        assert loop.run(chunks([Extent(0, 0, 1600)], 0, 16), 0, make_deed) == 1600
+    assert made == ["chunk-0"]
+
+
+def test_threads_join_in_as_soon_as_the_company_leaves_room() -> None:
+    """The last large disk of a bench must not crawl on one thread because it began in company."""
+    company, seen = Company(cores=1), set()
+
+    with ExitStack() as other:
+        other.enter_context(company.joined())
+
+        def deed(chunk: Chunk) -> None:
+            seen.add(threading.current_thread().name)
+            if chunk.position == 160:
+                other.close()
+            time.sleep(0.001)
+
+        loop = Loop(Pace(16, 4, company=company), Unstopped())
+        assert loop.run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed) == 1600
+    assert len(seen) == 4
