@@ -31,6 +31,8 @@ NOT_PROVABLE = {
 """Flags of an extent whose address does not say where the file's bytes lie alone (linux/fiemap.h)."""
 
 DOUBTFUL = sum(NOT_PROVABLE)
+UNWRITTEN = 0x0800
+"""FIEMAP_EXTENT_UNWRITTEN: allocated, and reads as zeros whatever lies there."""
 
 _HEAD = struct.Struct("=QQIIII")
 _BODY = struct.Struct("=QQQQQIIII")
@@ -56,21 +58,25 @@ class Mapping(NamedTuple):
     """Ordered and coalesced."""
     doubts: tuple[str, ...]
     """Flags that keep an address from being provable, each once."""
+    is_preallocated: bool = False
+    """Whether some of it was never written to since it was allocated."""
 
 
 def map_extents(descriptor: int) -> Mapping:
     """Return where the file's allocated bytes lie now, after its dirty pages were written; raises OSError."""
     spans: list[Span] = []
     doubts: dict[str, None] = {}
+    every = 0
     position = 0
     while True:
         found = _mapped(descriptor, position)
         for logical, physical, length, marks in found:
             if marks & DOUBTFUL:
                 doubts.update(dict.fromkeys(name for flag, name in NOT_PROVABLE.items() if marks & flag))
+            every |= marks
             spans.append(Span(logical, physical, length))
         if not found or found[-1][3] & LAST:
-            return Mapping(coalesced(spans), tuple(doubts))
+            return Mapping(coalesced(spans), tuple(doubts), bool(every & UNWRITTEN))
         position = found[-1][0] + found[-1][2]
 
 
