@@ -116,6 +116,18 @@ REASONS: dict[str, Row] = {
         "时钟与登记机构相差 {seconds} 秒",
         "请校正时钟",
     ),
+    "condition-wrong": Row(
+        "The condition of the records cannot be taken: {detail}",
+        "Correct it in the draft, and have the order approved anew",
+        "记录的选择条件不可用：{detail}",
+        "请在草稿中更正，并重新报批",
+    ),
+    "copies-not-ordered": Row(
+        "The server of carrier {carrier} knows of {count} x {what} that the order does not name",
+        "Name each in the carrier's copies, or let the site's policy list those outside the order",
+        "载体 {carrier} 所在服务器另有 {count} 个 {what}，销毁单未列明",
+        "请在该载体的副本中逐一列明（作为单独载体或声明不在本单范围），或由站点策略允许仅列示",
+    ),
     "core-data-gate": Row(
         "Asset {asset} is core data (核心数据), and the site's policy names no deciding organ",
         "Have the site's policy name the organ that decided",
@@ -187,6 +199,24 @@ REASONS: dict[str, Row] = {
         "Unlock it with its password, or use the order's fallback",
         "{where} 已被 ATA 密码锁定，无法读写",
         "请用其密码解锁，或采用备用方案",
+    ),
+    "engine-elsewhere": Row(
+        "The server that answers does not hold the files of {where}: {detail}",
+        "Correct how to connect, or where the files lie, in the draft",
+        "应答的服务器并不使用 {where} 的文件：{detail}",
+        "请在草稿中更正连接方式或文件位置",
+    ),
+    "engine-failed": Row(
+        "The database engine gave up on {where}: {detail}",
+        "See the engine's own log, then run 'expunge resume'",
+        "数据库引擎处理 {where} 时失败：{detail}",
+        "请查看引擎日志后运行 expunge resume",
+    ),
+    "engine-unreachable": Row(
+        "The database of {where} cannot be reached: {detail}",
+        "Start the server, or correct user and credentials, then try again",
+        "无法连接 {where} 的数据库：{detail}",
+        "请启动服务器，或更正用户与凭据后重试",
     ),
     "evidence-scope": Row(
         "A pass addressed {found} bytes, the carrier has {expected}",
@@ -739,6 +769,36 @@ REASONS: dict[str, Row] = {
         "Call the security officer: the registry's log may be forked",
         "回执不成立：{detail}",
         "请联系安全管理员，登记机构日志可能被篡改",
+    ),
+    "records-changed": Row(
+        "The records changed since they were planned for ({where}): {detail}",
+        "Look into who changed them, then run 'expunge resume', or order anew",
+        "记录自计划后已变化（{where}）：{detail}",
+        "请查明变更来源后运行 expunge resume，或重新下达销毁令",
+    ),
+    "records-in-use": Row(
+        "A lock on {where} was not to be had: {detail}",
+        "End what holds it, then run 'expunge resume'",
+        "未能取得 {where} 的锁：{detail}",
+        "请结束占用者后运行 expunge resume",
+    ),
+    "records-not-offered": Row(
+        "{where} holds what this version cannot destroy records in: {detail}",
+        "Order the whole database or its files instead, or remove what stands in the way",
+        "{where} 中含本版本无法按记录销毁的内容：{detail}",
+        "请改为销毁整个数据库或其文件，或先移除该障碍",
+    ),
+    "records-referenced": Row(
+        "Other records refer to those ordered ({where}): {detail}",
+        "Order those too, or have the application let go of them first",
+        "其他记录引用了待销毁记录（{where}）：{detail}",
+        "请将其一并列入销毁单，或先由应用解除引用",
+    ),
+    "records-snapshot": Row(
+        "Something still sees the records as they were ({where}): {detail}",
+        "End or advance it, then run 'expunge plan' again",
+        "仍有会话或槽位可见待销毁记录的旧版本（{where}）：{detail}",
+        "请结束或推进后再运行 expunge plan",
     ),
     "registry-refused": Row(
         "The registry refused: {detail}",
