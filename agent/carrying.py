@@ -36,8 +36,9 @@ from certificates.statements import (
     Start,
 )
 from wipers import progress
-from wipers.model import Observer, Plan, Target, Warrant
+from wipers.model import Plan, Target, Warrant
 from wipers.pipeline import StopSignal
+from wipers.ports import Observer
 from wipers.techniques import find_technique
 
 

@@ -27,7 +27,8 @@ from certificates.envelope import unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.signers import Signer
 from certificates.statements import Carrier, Order
-from wipers.model import Observer, Plan, Target
+from wipers.model import Plan, Target
+from wipers.ports import Observer
 
 INTERVAL = 5.0
 """Seconds between two looks at the machine where nothing tells of a change."""

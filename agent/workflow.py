@@ -23,7 +23,8 @@ from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.signers import Signer
 from certificates.statements import Carrier, DeviceIdentity, Digest, LuksIdentity, Opened, RefusedRun, Selector
 from wipers import WIPERS, planning
-from wipers.model import Observer, Plan, Target, Warrant, Writer
+from wipers.model import Plan, Target, Warrant, Writer
+from wipers.ports import Observer
 from wipers.progress import replay
 from wipers.running import Ports, execute
 

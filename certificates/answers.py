@@ -11,11 +11,11 @@ from certificates.keyring import highest_grade
 from certificates.statements import (
     Carrier,
     Certificate,
-    DatabaseIdentity,
     DeviceIdentity,
     Evidence,
     FilesIdentity,
     FullVerification,
+    Identity,
     ImageIdentity,
     Kind,
     LuksIdentity,
@@ -106,7 +106,7 @@ def _of_medium(told: Certificate, carrier: Carrier) -> Pairs:
     elif isinstance(identity, VolumeIdentity):
         pairs["medium"] = ((medium.manufacturer, medium.model, medium.serial), volume_words(identity))
     else:
-        pairs["medium"] = (medium.serial, identity.filesystem)
+        pairs["medium"] = (medium.serial, getattr(identity, "filesystem", None))
     return pairs
 
 
@@ -202,7 +202,7 @@ def _check_verification(evidence: Evidence, carrier: Carrier) -> None:
             raise Untrusted("binding-broken", document="evidence", field="verification")
 
 
-def _container(carrier: Carrier) -> DeviceIdentity | ImageIdentity | VolumeIdentity | FilesIdentity | DatabaseIdentity:
+def _container(carrier: Carrier) -> Identity:
     return carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
 
 

@@ -4,6 +4,9 @@ Sources: NIST SP 800-88 r2, 3.1 and 4.5; IEEE 2883-2022 by its public command ta
 
 * a host overwrite reaches every addressable byte and no more: clear, on magnetic, flash and opaque media alike;
 * files or an image overwritten in place: clear of what was named, and only when read back below the file system;
+* rows, tables or more of a database, taken out of the engine's files: clear of what was named in every place that the
+  engine keeps copies, only with what held them overwritten and read back below the file system, and with values sampled
+  before found nowhere in those places afterwards (since expunge-rules-2);
 * keys destroyed: purge on magnetic media when all seven conditions of cryptographic erase hold; clear on flash and
   opaque media, where old pages may keep the keyslots.
 """
@@ -19,25 +22,35 @@ from certificates.statements import (
     Claim,
     Evidence,
     Fact,
+    FillRecord,
     FullReadBack,
+    Hits,
     KeyGone,
     Level,
     Media,
     Method,
+    NamesRecord,
     Outcome,
     OverwriteRecord,
     Reason,
     ReleaseRecord,
+    ResidueHunt,
     SampledReadBack,
+    SurvivorsCheck,
+    WithdrawalRecord,
 )
 
-CURRENT = "expunge-rules-1"
+CURRENT = "expunge-rules-2"
 """Rule book that new claims cite."""
+IN_A_FILE_SYSTEM = frozenset({Method.IN_PLACE_OVERWRITE, Method.COPY_FORWARD, Method.HOLE_FILLING})
+"""Methods whose target lies in a file system: only the storage below it can show what became of it."""
+OF_THE_ORDER = frozenset({"carrier", "engine", "engine-log"})
+"""Places where a find contradicts the destruction itself; elsewhere it is residual, unless the order wants more."""
 
 
 def ceiling(method: Method, media: Media) -> Level | None:
     """Return the highest level that a method could reach on a medium under the current rule book."""
-    return _CEILINGS_1.get((method, media))
+    return _CEILINGS_2.get((method, media))
 
 
 def claim(evidence: Evidence, ordered: Level, rule_book: str = CURRENT) -> Claim:
@@ -62,11 +75,40 @@ _CEILINGS_1: dict[tuple[Method, Media], Level | None] = {
 }
 
 
+_CEILINGS_2: dict[tuple[Method, Media], Level | None] = {
+    **_CEILINGS_1,
+    **{(method, media): Level.CLEAR for method in (Method.COPY_FORWARD, Method.HOLE_FILLING) for media in Media},
+}
+
+
 def _rules_1(evidence: Evidence, ordered: Level) -> Claim:
-    """Derive a claim: failures deny, gaps leave it unknown, and only what is left stands."""
-    failures = _failures(evidence)
-    gaps = _gaps(evidence)
-    reached = ceiling(evidence.method, evidence.media)
+    """Derive a claim as before there were hunts: names and history that an order wanted could not be reached."""
+    wanted_names = (Reason("names-not-reached"),) if "names" in evidence.destroy else ()
+    wanted_history = (Reason("history-not-hunted"),) if "history" in evidence.destroy else ()
+    found = (*_failures(evidence), *wanted_names, *_failures_of_identity(evidence))
+    reached = _CEILINGS_1.get((evidence.method, evidence.media))
+    gaps = (*_gaps(evidence), *wanted_history)
+    return _derive("expunge-rules-1", evidence, ordered, reached, failures=found, gaps=gaps)
+
+
+def _rules_2(evidence: Evidence, ordered: Level) -> Claim:
+    """Derive a claim with what was sampled before and looked for afterwards, and for records of a database."""
+    found = (*_failures(evidence), *_failures_of_hunting(evidence), *_failures_of_identity(evidence))
+    missing = (*_gaps(evidence), *_gaps_of_hunting(evidence), *_gaps_of_records(evidence))
+    reached = _CEILINGS_2.get((evidence.method, evidence.media))
+    return _derive("expunge-rules-2", evidence, ordered, reached, failures=found, gaps=missing)
+
+
+def _derive(
+    rule_book: str,
+    evidence: Evidence,
+    ordered: Level,
+    reached: Level | None,
+    *,
+    failures: tuple[Reason, ...],
+    gaps: tuple[Reason, ...],
+) -> Claim:
+    """Return the claim: failures deny, gaps leave it unknown, and only what is left stands."""
     limits: tuple[Reason, ...] = ()
     if evidence.method is Method.KEY_DESTRUCTION:
         reached, limits = _limit_of_keys(evidence, reached)
@@ -80,7 +122,7 @@ def _rules_1(evidence: Evidence, ordered: Level) -> Claim:
         is_enough = reached is not None and reached.rank >= ordered.rank
         outcome, level = (Outcome.PROVEN if is_enough else Outcome.NOT_REACHED), reached
     return Claim(
-        rule_book="expunge-rules-1",
+        rule_book=rule_book,
         ordered=ordered,
         outcome=outcome,
         level=level,
@@ -103,11 +145,77 @@ def _failures(evidence: Evidence) -> tuple[Reason, ...]:
                 found.append(Reason("sample-differs", blocks))
             case KeyGone() if check.keyslots_after or check.header_copies_after or not check.opener_refused:
                 found.append(Reason("key-not-gone", check.keyslots_after + check.header_copies_after))
-    if evidence.destroy and "names" in evidence.destroy:
-        found.append(Reason("names-not-reached"))
-    if evidence.after and evidence.after != evidence.before:
-        found.append(Reason("identity-changed"))
     return tuple(found)
+
+
+def _failures_of_identity(evidence: Evidence) -> tuple[Reason, ...]:
+    is_other = bool(evidence.after) and evidence.after != evidence.before
+    return (Reason("identity-changed"),) if is_other else ()
+
+
+def _failures_of_hunting(evidence: Evidence) -> tuple[Reason, ...]:
+    """Return what was found again that the order wanted gone."""
+    named = sum(hits.count for hits in _hits(evidence) if hits.sort == "names") if "names" in evidence.destroy else 0
+    left = sum(hits.count for hits in _hits(evidence) if hits.sort == "contents" and hits.place in OF_THE_ORDER)
+    elsewhere = sum(
+        hits.count for hits in _hits(evidence) if hits.sort == "contents" and hits.place not in OF_THE_ORDER
+    )
+    found = [Reason("contents-found", left)] if left else []
+    found += [Reason("history-found", elsewhere)] if elsewhere and "history" in evidence.destroy else []
+    found += [Reason("names-found", named)] if named else []
+    return tuple(found)
+
+
+def _hits(evidence: Evidence) -> tuple[Hits, ...]:
+    return tuple(hits for check in evidence.checks if isinstance(check, ResidueHunt) for hits in check.hits)
+
+
+def _gaps_of_hunting(evidence: Evidence) -> tuple[Reason, ...]:
+    """Return what keeps names and history unknown: a step that did not reach everything, or no whole look."""
+    found: list[Reason] = []
+    names = [record for record in evidence.records if isinstance(record, NamesRecord)]
+    fills = [record for record in evidence.records if isinstance(record, FillRecord)]
+    if "names" in evidence.destroy and not any(record.is_complete for record in names):
+        found.append(Reason("names-not-reached"))
+    if "history" in evidence.destroy and not any(record.is_complete for record in fills):
+        found.append(Reason("free-space-not-reached", sum(record.unreached for record in fills)))
+    if not (evidence.destroy or evidence.kind == "records"):
+        return tuple(found)
+    whole = [check for check in evidence.checks if isinstance(check, ResidueHunt) and _is_whole(check, evidence)]
+    if not whole:
+        found.append(Reason("not-hunted"))
+    return tuple(found)
+
+
+def _is_whole(hunt: ResidueHunt, evidence: Evidence) -> bool:
+    """Tell whether something was looked for, everywhere, after the last act that could have moved it."""
+    last = max((record.step for record in evidence.records), default=-1)
+    has_needles = hunt.needles > 0 and (hunt.names > 0 or "names" not in evidence.destroy)
+    return hunt.state == "made" and has_needles and not hunt.unread_size and hunt.size > 0 and hunt.step > last
+
+
+def _gaps_of_records(evidence: Evidence) -> tuple[Reason, ...]:
+    """Return what keeps records of a database unknown: not taken out, held files not all overwritten, survivors."""
+    if evidence.kind != "records":
+        return ()
+    found: list[Reason] = []
+    withdrawals = [record for record in evidence.records if isinstance(record, WithdrawalRecord)]
+    if not withdrawals:
+        found.append(Reason("not-withdrawn"))
+    held, last = sum(record.size for record in withdrawals), _last_pass_of_each_area(evidence).get("held")
+    if last is None or last.size != held:
+        found.append(Reason("scope-short", abs(held - (last.size if last else 0))))
+    survivors = [check for check in evidence.checks if isinstance(check, SurvivorsCheck)]
+    if not survivors:
+        found.append(Reason("survivors-not-checked"))
+    if harmed := sum(not _is_unharmed(check) for check in survivors):
+        found.append(Reason("survivors-differ", harmed))
+    return tuple(found)
+
+
+def _is_unharmed(check: SurvivorsCheck) -> bool:
+    same = (check.rows_before, check.digest_before) == (check.rows_after, check.digest_after)
+    return same and check.is_sound
 
 
 def _gaps(evidence: Evidence) -> tuple[Reason, ...]:
@@ -125,15 +233,15 @@ def _gaps(evidence: Evidence) -> tuple[Reason, ...]:
         for record in _final_overwrites(evidence)
         if record.area == "whole" and record.size != evidence.size
     ]
-    if evidence.method is not Method.KEY_DESTRUCTION and "whole" not in _last_pass_of_each_area(evidence):
+    is_whole_wanted = evidence.method is not Method.KEY_DESTRUCTION and evidence.kind != "records"
+    if is_whole_wanted and "whole" not in _last_pass_of_each_area(evidence):
         found.append(Reason("scope-short", evidence.size))
     found += _gaps_of_reading(evidence)
     if evidence.method is Method.KEY_DESTRUCTION and not _key_checks(evidence):
         found.append(Reason("key-not-checked"))
-    if evidence.kind in ("files", "database") and not any(isinstance(r, ReleaseRecord) for r in evidence.records):
+    is_released = any(isinstance(record, ReleaseRecord) for record in evidence.records)
+    if evidence.kind in ("files", "database", "records") and not is_released:
         found.append(Reason("not-released"))
-    if "history" in evidence.destroy:
-        found.append(Reason("history-not-hunted"))
     return tuple(found)
 
 
@@ -158,7 +266,7 @@ def _gaps_of_reading(evidence: Evidence) -> list[Reason]:
 
 def _needs_storage_below(evidence: Evidence) -> bool:
     """Tell whether the target lies in a file system: then only the storage below can show what became of it."""
-    return evidence.method is Method.IN_PLACE_OVERWRITE or Fact("attached", "false") in evidence.before
+    return evidence.method in IN_A_FILE_SYSTEM or Fact("attached", "false") in evidence.before
 
 
 def _sample_is_enough(check: SampledReadBack, record: OverwriteRecord) -> bool:
@@ -237,4 +345,7 @@ def _on_order_word(evidence: Evidence) -> tuple[str, ...]:
     return tuple(field.name.replace("_", "-") for field in fields(conditions) if getattr(conditions, field.name))
 
 
-_RULE_BOOKS: dict[str, Callable[[Evidence, Level], Claim]] = {"expunge-rules-1": _rules_1}
+_RULE_BOOKS: dict[str, Callable[[Evidence, Level], Claim]] = {
+    "expunge-rules-1": _rules_1,
+    "expunge-rules-2": _rules_2,
+}

@@ -16,6 +16,7 @@ from certificates.statements import (
     Level,
     LuksIdentity,
     Order,
+    RecordsIdentity,
     Role,
     SampledVerification,
     VolumeIdentity,
@@ -101,7 +102,7 @@ def _check_bounds(carrier: Carrier) -> None:
         raise _inconsistent(f"carrier {carrier.id}: confidence or fraction is out of range")
     if isinstance(identity, FilesIdentity) and not 0 < identity.least_count <= identity.most_count:
         raise _inconsistent(f"carrier {carrier.id}: least_count and most_count do not fit")
-    if isinstance(identity, DatabaseIdentity) and identity.least_rows > identity.most_rows:
+    if isinstance(identity, DatabaseIdentity | RecordsIdentity) and identity.least_rows > identity.most_rows:
         raise _inconsistent(f"carrier {carrier.id}: least_rows and most_rows do not fit")
     volume = identity.container if isinstance(identity, LuksIdentity) else identity
     if isinstance(volume, VolumeIdentity):
@@ -148,6 +149,8 @@ def selector_kind(carrier: Carrier) -> str | None:
             return "luks"
         case DatabaseIdentity() | ImageIdentity():
             return "path"
+        case RecordsIdentity():
+            return "records"
         case DeviceIdentity() | VolumeIdentity():
             return None
 

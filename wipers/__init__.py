@@ -11,9 +11,10 @@ from wipers.block import DEVICE, IMAGE, VOLUME
 from wipers.files import FILES
 from wipers.luks import LUKS
 from wipers.model import Wiper
+from wipers.records import RECORDS
 from wipers.sqlite import DATABASE
 
-WIPERS: dict[Kind, Wiper] = {wiper.kind: wiper for wiper in (DEVICE, IMAGE, VOLUME, FILES, DATABASE, LUKS)}
+WIPERS: dict[Kind, Wiper] = {wiper.kind: wiper for wiper in (DEVICE, IMAGE, VOLUME, FILES, DATABASE, LUKS, RECORDS)}
 """All that can be destroyed. A table, not a registry: installing a package must not teach this program a new way."""
 
 __all__ = ["WIPERS"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from certificates.statements import Kind, Verification
-from wipers.model import Step, Technique
+from certificates.statements import Kind
+from wipers.model import Step, Technique, Wanted
 from wipers.techniques import written_and_read_back
 
 
@@ -16,9 +16,9 @@ class BlockWiper:
     kind: Kind
     summary: str
 
-    def steps(self, technique: Technique, verification: Verification) -> tuple[Step, ...]:
+    def steps(self, technique: Technique, wanted: Wanted) -> tuple[Step, ...]:
         """Return the passes, then the read-back of the last; nothing is released, the device or image file stays."""
-        return written_and_read_back(technique, "whole", verification, first=0)
+        return written_and_read_back(technique, "whole", wanted.verification, first=0)
 
 
 DEVICE = BlockWiper("device", "a whole block device, every addressable byte")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from certificates.statements import FullVerification, Kind, Verification
-from wipers.model import ConfirmKeyGone, Step, Technique
+from certificates.statements import FullVerification, Kind
+from wipers.model import ConfirmKeyGone, Step, Technique, Wanted
 from wipers.techniques import written_and_read_back
 
 
@@ -16,7 +16,7 @@ class LuksWiper:
     kind: Kind
     summary: str
 
-    def steps(self, technique: Technique, verification: Verification) -> tuple[Step, ...]:
+    def steps(self, technique: Technique, wanted: Wanted) -> tuple[Step, ...]:
         """Return the header's passes, their full read-back, the question for the key, then the same for the whole.
 
         The header is read back in full whatever was ordered, and before a pass over the whole writes over it again: one
@@ -24,7 +24,7 @@ class LuksWiper:
         """
         header = written_and_read_back(technique, "header", FullVerification(), first=0)
         confirmed = (*header, ConfirmKeyGone())
-        return (*confirmed, *written_and_read_back(technique, "whole", verification, first=len(confirmed)))
+        return (*confirmed, *written_and_read_back(technique, "whole", wanted.verification, first=len(confirmed)))
 
 
 LUKS = LuksWiper("luks", "a LUKS2 container: keyslots and header copies, and the payload where the technique says so")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
@@ -11,6 +11,7 @@ from certificates.encoding import digest
 from certificates.statements import (
     Area,
     Carrier,
+    Check,
     Digest,
     Extent,
     Fact,
@@ -25,11 +26,13 @@ from certificates.statements import (
     PersonRole,
     Residual,
     Selector,
+    StepRecord,
     SurveyedMachine,
     Text,
     Time,
     Verification,
 )
+from wipers.acts import Act, ConfirmSurvivors, FillFree, Given, Hunt, Sample, ScrubNames, Withdraw
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Target:
     """What an erasure here does not reach."""
     description: tuple[Fact, ...] = ()
     """More about it for `plan` and `targets`: model, firmware, bus, holders."""
+    preferred: Method | None = None
+    """Method that suits it best among those that reach the level; none: the first offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,21 @@ class Release:
     kind: Literal["release"] = "release"
 
 
-Step = Overwrite | ReadBack | ConfirmKeyGone | Release
+Step = (
+    Overwrite
+    | ReadBack
+    | ConfirmKeyGone
+    | Release
+    | Sample
+    | Withdraw
+    | ScrubNames
+    | FillFree
+    | Hunt
+    | ConfirmSurvivors
+)
+
+CHANGING = (Overwrite, Release, Withdraw, ScrubNames, FillFree)
+"""Steps after which an earlier look at the medium may no longer hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +131,24 @@ class Pass:
 
     filling: Filling
     area: Area = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a carrier's order wants of the steps besides a level."""
+
+    verification: Verification
+    names: bool = False
+    """Names are to be gone too."""
+    history: bool = False
+    """What earlier versions left in free space is to be gone too."""
+    hunt: bool = False
+    """What is to be destroyed is sampled before, and looked for afterwards, though nothing else asks it."""
+
+    @property
+    def is_hunted(self) -> bool:
+        """Tell whether what is to be destroyed is looked for afterwards."""
+        return self.names or self.history or self.hunt
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +329,12 @@ class Writer(Reader, Protocol):
         """Truncate and unlink the files, make that durable, return how many names went. Idempotent."""
         ...
 
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        """Do a step that this kind of target alone knows, and return its record, or what it found. Begun again after a
+        crash it completes or repeats what it did; raises MediumError, Lost, Halted, and TypeError where it is of
+        another kind."""
+        ...
+
     def advice(self) -> Advice:
         """What the device says of how it likes to be driven; asks nothing of the medium."""
         ...
@@ -350,31 +393,6 @@ class Wiper(Protocol):
         """One line for people."""
         ...
 
-    def steps(self, technique: Technique, verification: Verification) -> tuple[Step, ...]:
+    def steps(self, technique: Technique, wanted: Wanted) -> tuple[Step, ...]:
         """The technique's steps on this kind of carrier, in order."""
         ...
-
-
-class Observer(Protocol):
-    """Progress for people; optional, and it cannot fail a run."""
-
-    def progressed(self, step: int, done: int, total: int) -> None:
-        """`done` of `total` bytes of the step are behind us."""
-        ...
-
-
-class Chronicle(Protocol):
-    """The journal as a run sees it: durable before it returns; its failure stops the run."""
-
-    @property
-    def head(self) -> str | None:
-        """Digest of the last line; none before the first."""
-        ...
-
-    def write(self, event: object) -> None:
-        """Append one journal event, fsynced."""
-        ...
-
-
-Chunks = Iterator[Extent]
-"""Extents no longer than the engine's chunk size."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from certificates.claims import claim
+from certificates.claims import IN_A_FILE_SYSTEM, claim
+from certificates.encoding import digest
 from certificates.errors import Refused
 from certificates.statements import (
+    Area,
     Carrier,
     Check,
     ConstantPattern,
@@ -16,17 +18,25 @@ from certificates.statements import (
     Evidence,
     Fact,
     FilesIdentity,
+    FillRecord,
     FullReadBack,
     KeyGone,
     Kind,
     Level,
     Method,
+    NamesRecord,
+    NeedlesRecord,
     Outcome,
     OverwriteRecord,
+    RecordsIdentity,
     ReleaseRecord,
+    ResidueHunt,
     StepRecord,
+    SurvivorsCheck,
+    WithdrawalRecord,
 )
-from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Step, Target, Technique, Wiper
+from wipers.acts import Act, ConfirmSurvivors, FillFree, Hunt, Sample, ScrubNames, Withdraw
+from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Step, Target, Technique, Wanted, Wiper
 from wipers.policies import allowed, in_force_for
 from wipers.schemes import technique_of
 from wipers.techniques import TECHNIQUES, techniques_for
@@ -85,16 +95,16 @@ def _only_unit(carrier: Carrier, targets: tuple[Target, ...]) -> Target:
 
 
 def _check_counts(carrier: Carrier, target: Target) -> None:
-    """More files than were ordered is somebody else's data; fewer means that the order speaks of something else."""
-    identity = carrier.identity
-    if isinstance(identity, FilesIdentity) and not identity.least_count <= target.objects <= identity.most_count:
-        raise Refused(
-            "count-outside-order",
-            found=target.objects,
-            what="files",
-            least=identity.least_count,
-            most=identity.most_count,
-        )
+    """More than was ordered is somebody else's data; fewer means that the order speaks of something else."""
+    match carrier.identity:
+        case FilesIdentity(least_count=least, most_count=most):
+            what = "files"
+        case RecordsIdentity(least_rows=least, most_rows=most):
+            what = "rows"
+        case _:
+            return
+    if not least <= target.objects <= most:
+        raise Refused("count-outside-order", found=target.objects, what=what, least=least, most=most)
 
 
 def _eligible(
@@ -121,14 +131,25 @@ def _choose(
     """Return the technique of those eligible that reaches the level with the least, and its steps."""
     reaching = []
     for row in rows:
-        steps = wiper.steps(row, carrier.verification)
+        steps = wiper.steps(row, wanted_of(carrier))
         if (level := reachable(carrier, target, row, steps)) is not None:
-            reaching.append((level.rank, row, steps))
+            is_second = target.preferred not in (None, row.method[target.kind])
+            reaching.append((level.rank, is_second, row, steps))
     if not reaching:
         named = " / ".join(row.id for row in rows)
         raise Refused("level-not-reachable", level=carrier.level.value, media=target.media.value, technique=named)
-    _, row, steps = min(reaching, key=lambda one: one[0])
+    _, _, row, steps = min(reaching, key=lambda one: one[:2])
     return row, steps
+
+
+def wanted_of(carrier: Carrier) -> Wanted:
+    """Return what the carrier's order wants of the steps besides a level."""
+    return Wanted(
+        carrier.verification,
+        names="names" in carrier.destroy,
+        history="history" in carrier.destroy,
+        hunt=carrier.hunt or False,
+    )
 
 
 def reachable(carrier: Carrier, target: Target, technique: Technique, steps: tuple[Step, ...]) -> Level | None:
@@ -153,8 +174,8 @@ def _flawless(carrier: Carrier, target: Target, method: Method, steps: tuple[Ste
         before=target.facts,
         after=target.facts,
         passes=sum(isinstance(step, Overwrite) for step in steps),
-        records=tuple(one for one in done if isinstance(one, OverwriteRecord | ReleaseRecord)),
-        checks=tuple(one for one in done if isinstance(one, FullReadBack | KeyGone)),
+        records=tuple(one for one in done if isinstance(one, StepRecord)),
+        checks=tuple(one for one in done if isinstance(one, Check)),
         destroy=(),
         residual=target.residual,
         copies=carrier.copies,
@@ -166,15 +187,39 @@ def _done(number: int, step: Step, target: Target, method: Method) -> StepRecord
     """Return what the step leaves behind when nothing goes wrong."""
     match step:
         case Overwrite(area=area):
-            size = target.header_size if area == "header" else target.size
+            size = _size(target, area)
             pattern = ConstantPattern("00")
             return OverwriteRecord(number, area, pattern, size, size, (), 0, _ANY_TIME, _ANY_TIME, 0)
         case ReadBack(area=area, compared_with=compared_with):
-            size = target.header_size if area == "header" else target.size
+            size = _size(target, area)
             whole = FullReadBack(number, compared_with, area, "device", size, size, (), 0, (), 0, _ANY_TIME)
-            is_below = method is Method.IN_PLACE_OVERWRITE or Fact("attached", "false") in target.facts
+            is_below = method in IN_A_FILE_SYSTEM or Fact("attached", "false") in target.facts
             return replace(whole, place="below-file-system") if is_below else whole
         case ConfirmKeyGone():
             return KeyGone(number, 1, 2, 0, 0, "any", True, 0, 0, _ANY_TIME)
         case Release():
             return ReleaseRecord(number, target.objects, _ANY_TIME)
+        case _:
+            return _acted(number, step, target)
+
+
+def _acted(number: int, step: Act, target: Target) -> StepRecord | Check:
+    """Return what an act leaves behind when nothing goes wrong."""
+    match step:
+        case Sample(names=names):
+            return NeedlesRecord(number, 1, 1 if names else 0, _ANY_TIME)
+        case Withdraw():
+            return WithdrawalRecord(number, target.objects, 1, target.size, 0, _ANY_TIME)
+        case ScrubNames():
+            return NamesRecord(number, 1, 1, True, _ANY_TIME)
+        case FillFree():
+            return FillRecord(number, 0, 0, True, _ANY_TIME)
+        case Hunt():
+            return ResidueHunt(number, "made", 1, 1, ("plain",), target.size, 0, (), _ANY_TIME)
+        case ConfirmSurvivors():
+            same = digest(b"")
+            return SurvivorsCheck(number, 1, 0, 0, same, same, "any", True, _ANY_TIME)
+
+
+def _size(target: Target, area: Area) -> int:
+    return target.header_size if area == "header" else target.size

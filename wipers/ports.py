@@ -9,14 +9,36 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from certificates.statements import Noted, Time
+from wipers.acts import Given
 from wipers.care import Care, Gate, Guard, OpenGate
-from wipers.model import Chronicle, Observer, Writer
+from wipers.model import Writer
 from wipers.pacing import Pace, suited
 from wipers.pipeline import Loop, StopSignal, Unstopped
 from wipers.profile import Meter
 
 State = Literal["working", "paused", "too-hot", "retrying", "settling", "re-proving"]
 """What a run is at, for people."""
+
+
+class Observer(Protocol):
+    """Progress for people; optional, and it cannot fail a run."""
+
+    def progressed(self, step: int, done: int, total: int) -> None:
+        """`done` of `total` bytes of the step are behind us."""
+        ...
+
+
+class Chronicle(Protocol):
+    """The journal as a run sees it: durable before it returns; its failure stops the run."""
+
+    @property
+    def head(self) -> str | None:
+        """Digest of the last line; none before the first."""
+        ...
+
+    def write(self, event: object) -> None:
+        """Append one journal event, fsynced."""
+        ...
 
 
 class NonceSource(Protocol):
@@ -103,6 +125,20 @@ class Watch:
             clock=self.pace.clock,
         )
         return Loop(self.pace, self._ports.stop, moved, guard=guard if is_judged else guard.calm(), meter=meter)
+
+    def given(self, number: int, now: Callable[[], Time], *, resumed: bool) -> Given:
+        """Return what an act is given."""
+        ports = self._ports
+
+        def told(done: int, total: int) -> None:
+            with suppress(Exception):
+                if ports.observer is not None:
+                    ports.observer.progressed(number, done, total)
+
+        def note(text: str) -> None:
+            ports.chronicle.write(Noted(text))
+
+        return Given(number, now, ports.stop, told, note, ports.keep, ports.entropy, resumed)
 
     def settle(self) -> None:
         """Everything written is durable, and later reads come from the medium; a device that hangs is left behind."""

@@ -9,6 +9,7 @@ from typing import assert_never
 from certificates import errors
 from certificates.encoding import digest
 from certificates.statements import (
+    Area,
     Began,
     Carrier,
     Check,
@@ -17,23 +18,32 @@ from certificates.statements import (
     Concluded,
     Fact,
     Failure,
+    FillRecord,
     FullReadBack,
     FullVerification,
     Identified,
     Interrupted,
+    NamesRecord,
+    NeedlesRecord,
     Noted,
     OverwriteRecord,
     Pattern,
     Recorded,
     ReleaseRecord,
+    ResidueHunt,
     Resumed,
     SampledReadBack,
     SampledVerification,
     SamplingSeed,
+    StepRecord,
+    SurvivorsCheck,
     Time,
+    WithdrawalRecord,
 )
+from wipers.acts import Act, ConfirmSurvivors, FillFree, Halted, Hunt, Sample, ScrubNames, Withdraw
 from wipers.drawing import draw, pattern_of
 from wipers.model import (
+    CHANGING,
     ConfirmKeyGone,
     Lost,
     MediumError,
@@ -80,7 +90,7 @@ def execute(warrant: Warrant, plan: Plan, writer: Writer, ports: Ports, progress
     run = _Run(plan, writer, ports, progress, warrant.carrier, Watch(ports, writer))
     try:
         run.go()
-    except (Lost, MediumError, Stopped) as error:
+    except (Lost, MediumError, Stopped, Halted) as error:
         raise run.rest(error) from error
 
 
@@ -160,7 +170,7 @@ class _Run:
 
     def _last_change(self) -> int:
         """Return the number of the last step begun that changes the medium; -1 for none."""
-        begun = (number for number in self.progress.steps if isinstance(self.plan.steps[number], Overwrite | Release))
+        begun = (number for number in self.progress.steps if isinstance(self.plan.steps[number], CHANGING))
         return max(begun, default=-1)
 
     def _draw(self) -> None:
@@ -177,10 +187,11 @@ class _Run:
         return pattern_of(self.plan, number, self.progress.drew)
 
     def _do(self, number: int, step: Step) -> None:
-        if isinstance(step, Release) and self.progress.is_residue_likely:
+        if isinstance(step, Release | ScrubNames | FillFree) and self.progress.is_residue_likely:
             # Once released, nobody could name the blocks again in which contents may still stand.
-            self._write(Noted("release withheld: not everything was overwritten, or the read-back differs"))
+            self._write(Noted(f"{step.kind} withheld: not everything was overwritten, or the read-back differs"))
             return
+        is_resumed = number in self.progress.steps
         if number not in self.progress.steps:
             self._write(Began(number))
             self.progress = self.progress.with_step(number, BegunStep(self._now()))
@@ -191,12 +202,26 @@ class _Run:
                 self._record(ReleaseRecord(number, self.writer.release(), self._now()))
             case ReadBack() | ConfirmKeyGone():
                 check = self._verify(number, step)
-                self._write(Checked(check))
-                self.progress = self.progress.with_check(check)
+                self._checked(check)
+            case Sample() | Withdraw() | ScrubNames() | FillFree() | Hunt() | ConfirmSurvivors():
+                self._act(number, step, is_resumed=is_resumed)
             case _:
                 assert_never(step)
 
-    def _record(self, record: OverwriteRecord | ReleaseRecord) -> None:
+    def _act(self, number: int, step: Act, *, is_resumed: bool) -> None:
+        done = self.writer.act(step, self.watch.given(number, self._now, resumed=is_resumed))
+        if isinstance(done, ResidueHunt | SurvivorsCheck):
+            self._checked(done)
+        elif isinstance(done, NeedlesRecord | WithdrawalRecord | NamesRecord | FillRecord):
+            self._record(done)
+        else:
+            raise TypeError(f"{step.kind} ended as {done.kind}")
+
+    def _checked(self, check: Check) -> None:
+        self._write(Checked(check))
+        self.progress = self.progress.with_check(check)
+
+    def _record(self, record: StepRecord) -> None:
         self._write(Recorded(record))
         self.progress = self.progress.with_record(record)
 
@@ -209,7 +234,7 @@ class _Run:
 
     def _overwrite(self, number: int, step: Overwrite) -> OverwriteRecord:
         pattern = self._pattern(number)
-        size = area_size(self.plan, step.area)
+        size = self._size(step.area)
         act = Overwriting(
             number=number,
             step=step,
@@ -236,6 +261,10 @@ class _Run:
             resumed=begun.resumed,
         )
 
+    def _size(self, area: Area) -> int:
+        """Return the bytes of an area: as planned, or as the withdrawal found them."""
+        return area_size(self.plan, area, self.progress.records)
+
     def _keep_profile(
         self, number: int, step: Overwrite | ReadBack, meter: Meter, failures: tuple[Failure, ...]
     ) -> None:
@@ -260,7 +289,7 @@ class _Run:
 
     def _read_back(self, number: int, step: ReadBack) -> FullReadBack | SampledReadBack:
         pattern = self._pattern(step.compared_with)
-        size = area_size(self.plan, step.area)
+        size = self._size(step.area)
         partitions = self.progress.identified.partitions if self.progress.identified else None
         reading = Reading(number, step, pattern, size, partitions if step.area == "whole" else None)
         moved = self.watch.moved(number, size)
@@ -297,13 +326,13 @@ class _Run:
 def _is_sampled_medium(plan: Plan) -> bool:
     """Tell whether samples will be drawn of one medium, rather than of everything or of what lies in a file system."""
     sampled = (isinstance(step, ReadBack) and isinstance(step.verification, SampledVerification) for step in plan.steps)
-    return any(sampled) and plan.objects == 1 and plan.kind not in ("files", "database")
+    return any(sampled) and plan.objects == 1 and plan.kind not in ("files", "database", "records")
 
 
 def _told(error: Exception) -> tuple[str, dict[str, str]]:
     """Return the reason code of an error that ends a run, and its facts."""
     match error:
-        case Stopped():
+        case Stopped() | Halted():
             return "stopped", {"by": "signal"}
         case Lost(reason=reason, facts=facts):
             return reason, {"detail": reason, **facts}

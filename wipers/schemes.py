@@ -27,6 +27,7 @@ OVERWRITTEN: dict[Kind, Method] = {
     "volume": Method.DEVICE_OVERWRITE,
     "files": Method.IN_PLACE_OVERWRITE,
     "database": Method.IN_PLACE_OVERWRITE,
+    "records": Method.COPY_FORWARD,
 }
 """Every overwrite applies to everything that is overwritten; most of these texts speak of whole media alone."""
 _RANDOM = FreshKeystream()

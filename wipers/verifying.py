@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from certificates.anchors import DISK_RULE, ENDS_RULE, anchor_blocks
@@ -20,7 +20,9 @@ from certificates.statements import (
     SampledReadBack,
     SampledVerification,
     SamplingSeed,
+    StepRecord,
     Time,
+    WithdrawalRecord,
 )
 from wipers.model import Lost, Plan, ReadBack, Reader
 from wipers.pipeline import Loop
@@ -61,8 +63,10 @@ class Reading:
     """Partitions on it before the first write; none: it is no medium of its own, but lies in a file system."""
 
 
-def area_size(plan: Plan, area: Area) -> int:
-    """Return the bytes of an area as planned."""
+def area_size(plan: Plan, area: Area, records: Iterable[StepRecord] = ()) -> int:
+    """Return the bytes of an area: as planned, or, of what is held, as the records say; 0 before they do."""
+    if area == "held":
+        return sum(record.size for record in records if isinstance(record, WithdrawalRecord))
     return plan.header_size if area == "header" else plan.size
 
 

@@ -22,7 +22,7 @@ from certificates.envelope import MIB
 from certificates.errors import Refused
 from certificates.render.words import number, term
 from certificates.statements import Carrier, Order, PersonRole, SampledVerification
-from wipers.model import ConfirmKeyGone, Overwrite, Plan, ReadBack, Release, Target
+from wipers.model import Overwrite, Plan, ReadBack, Target
 from wipers.techniques import find_technique
 
 NODES = ("device", "image", "volume", "luks")
@@ -139,10 +139,8 @@ def step_name(screen: Screen, made: Plan, place: int) -> str:
         case ReadBack(area=area, verification=verification):
             is_sampled = isinstance(verification, SampledVerification)
             return screen.word(f"step.{'sample' if is_sampled else 'read-back'}.{area}")
-        case ConfirmKeyGone():
-            return screen.word("step.key-gone")
-        case Release():
-            return screen.word("step.release")
+        case step:
+            return screen.word(f"step.{step.kind}")
 
 
 def duration(seconds: int) -> str:

@@ -17,7 +17,8 @@ from agent.cli.screen import Screen
 from agent.cli.sheets import size_text
 from agent.cli.words import WORDS
 from agent.gauge import ENDED, WAITING, WORKING, Board, Gauge, Total, total_of
-from wipers.model import Observer, Plan
+from wipers.model import Plan
+from wipers.ports import Observer
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

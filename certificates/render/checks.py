@@ -11,15 +11,22 @@ from certificates.statements import (
     ConstantPattern,
     Entry,
     Evidence,
+    FillRecord,
     FullReadBack,
     KeyGone,
+    NamesRecord,
+    NeedlesRecord,
     OverwriteRecord,
     Pattern,
+    ReleaseRecord,
     RepeatedPattern,
     Reproved,
+    ResidueHunt,
     Revisited,
     SampledReadBack,
     StepRecord,
+    SurvivorsCheck,
+    WithdrawalRecord,
 )
 
 ZERO_BLOCK = "0" * 32
@@ -28,8 +35,38 @@ ZERO_BLOCK = "0" * 32
 
 def tell_record(record: StepRecord, language: Language) -> str:
     """Return what a step did, with its bytes."""
-    if not isinstance(record, OverwriteRecord):
-        return say("word.names", language, count=number(record.names))
+    match record:
+        case OverwriteRecord():
+            return _tell_overwrite(record, language)
+        case ReleaseRecord():
+            return say("word.names", language, count=number(record.names))
+        case NeedlesRecord(impossible=str(impossible)):
+            return say("record.needles.impossible", language, impossible=impossible)
+        case NeedlesRecord() | WithdrawalRecord() | NamesRecord() | FillRecord():
+            return _tell_act(record, language)
+        case _:
+            assert_never(record)
+
+
+def _tell_act(record: NeedlesRecord | WithdrawalRecord | NamesRecord | FillRecord, language: Language) -> str:
+    """Return what an act did: its own numbers, what went with it, and what it did not reach."""
+    counts = {name: number(value) for name, value in _fields(record) if isinstance(value, int)}
+    parts = [say(f"record.{record.kind}", language, **counts)]
+    if isinstance(record, WithdrawalRecord):
+        parts += [
+            say("record.consequence", language, code=one.code, count=number(one.count)) for one in record.consequences
+        ]
+    left = () if isinstance(record, NeedlesRecord) else record.left
+    if left:
+        parts.append(say("record.left", language, left=", ".join(term("residual", code, language) for code in left)))
+    return ("；" if language == "zh" else "; ").join(parts)
+
+
+def _fields(told: object) -> Iterable[tuple[str, object]]:
+    return ((name, getattr(told, name)) for name in getattr(type(told), "__slots__", ()))
+
+
+def _tell_overwrite(record: OverwriteRecord, language: Language) -> str:
     written = term("pattern", record.pattern.kind, language, byte=_bytes(record.pattern))
     size = f"{number(record.written)} / {number(record.size)} {say('word.bytes', language)}"
     parts = [written, f"{term('area', record.area, language)}: {size}"]
@@ -75,8 +112,37 @@ def tell_check(check: Check, language: Language) -> str:
             return _tell_sampled(check, language)
         case KeyGone():
             return _tell_key_gone(check, language)
+        case ResidueHunt():
+            return _tell_hunt(check, language)
+        case SurvivorsCheck():
+            return _tell_survivors(check, language)
         case _:
             assert_never(check)
+
+
+def _tell_hunt(check: ResidueHunt, language: Language) -> str:
+    counts = {name: number(getattr(check, name)) for name in ("needles", "names", "size", "unread_size")}
+    hits = number(sum(one.count for one in check.hits))
+    told = say(f"check.residue-hunt.{check.state}", language, **counts, forms=", ".join(check.forms), hits=hits)
+    places = [
+        say("check.hit", language, count=number(one.count), place=term("place", one.place, language))
+        for one in check.hits
+    ]
+    return " ".join((told, *places)) if check.state == "made" else told
+
+
+def _tell_survivors(check: SurvivorsCheck, language: Language) -> str:
+    same = "same" if check.digest_before == check.digest_after else "differ"
+    return say(
+        "check.survivors",
+        language,
+        tables=number(check.tables),
+        rows_before=number(check.rows_before),
+        rows_after=number(check.rows_after),
+        same=say(f"survivors.{same}", language),
+        engine_check=check.engine_check,
+        sound=say(f"survivors.{'sound' if check.is_sound else 'unsound'}", language),
+    )
 
 
 def tell_seen(evidence: Evidence, language: Language) -> str:
@@ -93,12 +159,18 @@ def tell_seen(evidence: Evidence, language: Language) -> str:
             case KeyGone():
                 counts = {"slots": number(check.keyslots_before), "headers": number(check.header_copies_before)}
                 told.append(say("verdict.keys", language, **counts))
+            case ResidueHunt():
+                hits = number(sum(one.count for one in check.hits))
+                told.append(say("verdict.hunt", language, needles=number(check.needles), hits=hits))
+            case SurvivorsCheck():
+                counts = {"rows_after": number(check.rows_after), "rows_before": number(check.rows_before)}
+                told.append(say("verdict.survivors", language, **counts))
     return ("；" if language == "zh" else "; ").join(told) or say("verdict.nothing", language)
 
 
 def command(evidence: Evidence) -> str | None:
     """Return the shell command that compares the medium with what the last pass left; none below a file system."""
-    if evidence.kind in ("files", "database"):
+    if evidence.kind in ("files", "database", "records"):
         return None
     records = [record for record in evidence.records if isinstance(record, OverwriteRecord)]
     if not records:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from certificates.render.words_of_acts import WORDS as OF_ACTS
 from certificates.render.words_of_checks import WORDS as OF_CHECKS
 
 Language = Literal["en", "zh"]
@@ -318,6 +319,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "word.failed": ("{count} bytes not written", "{count} 字节未写入"),
     "word.names": ("{count} names removed, space released", "已移除 {count} 个名称并释放空间"),
+    **OF_ACTS,
     **OF_CHECKS,
 }
 """Key -> (English, Chinese)."""

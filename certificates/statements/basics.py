@@ -43,6 +43,7 @@ Base64 = Annotated[str, Form(r"[A-Za-z0-9+/]*={0,2}", 16384, "base64 with paddin
 Date = Annotated[str, Form(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 10, "a date as YYYY-MM-DD")]
 Path = Annotated[str, Form(r"/[^\x00]*", 4096, "an absolute path")]
 Name = Annotated[str, Form(r"[^/\x00][^\x00]*", 4096, "a path relative to the selector's root")]
+Value = Annotated[str, Form(r"[^\x00]*", 65536, "a value in Unicode NFC, at most 65536 characters")]
 Uuid = Annotated[str, Form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", 36, "a UUID in lower case")]
 Time = datetime
 """An instant: aware, UTC, whole seconds; on the wire `2026-11-22T12:00:00Z`."""

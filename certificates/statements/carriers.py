@@ -12,9 +12,6 @@ from certificates.statements.basics import (
     Id,
     Items,
     Level,
-    Name,
-    Path,
-    Secret32,
     Text,
     Uuid,
 )
@@ -177,7 +174,40 @@ class LuksIdentity:
     """Mark of this kind."""
 
 
-Identity = DeviceIdentity | ImageIdentity | VolumeIdentity | FilesIdentity | DatabaseIdentity | LuksIdentity
+Engine = Literal["sqlite", "postgresql", "mariadb", "redis"]
+"""Database engines whose records can be destroyed."""
+Scope = Literal["rows", "table", "schema", "database", "cluster"]
+"""Rows that a condition selects, a table, all tables of a schema, a database, or everything that a server holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsIdentity:
+    """Part of what a database engine holds, or all of it; which part stands in the selector."""
+
+    engine: Engine
+    """Database engine."""
+    system: Text
+    """What the engine calls itself for its lifetime (PostgreSQL: system identifier; MariaDB: server uid); `-` for an
+    engine that has no such name."""
+    filesystem: Uuid
+    """UUID of the file system that the data directory, or the database file, lies on."""
+    inode: int
+    """Inode number of the data directory, or of the database file's directory where the file is written anew."""
+    database: Text
+    """Database within the engine, as the engine calls it."""
+    scope: Scope
+    """How much of it."""
+    least_rows: int
+    """Fewest rows; fewer found is a refusal."""
+    most_rows: int
+    """Most rows; more found is a refusal."""
+    kind: Literal["records"] = "records"
+    """Mark of this kind."""
+
+
+Identity = (
+    DeviceIdentity | ImageIdentity | VolumeIdentity | FilesIdentity | DatabaseIdentity | LuksIdentity | RecordsIdentity
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,57 +325,7 @@ class Carrier:
     """Known copies."""
     crypto_erase: CryptoEraseConditions | None = None
     """Conditions of cryptographic erase, attested by this order."""
+    hunt: bool | None = None
+    """True: values are sampled before and looked for on the whole storage afterwards, though nothing else asks it."""
     otherwise: Otherwise | None = None
     """Fallback."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilesSelector:
-    """Paths below one root directory."""
-
-    root: Path
-    """Root directory."""
-    names: Annotated[tuple[Name, ...], Items(1, 65536)]
-    """Files or directories, relative to the root; a directory means everything below it."""
-    label_key: Secret32
-    """HMAC key of the labels in evidence: its owner can open one later."""
-    kind: Literal["files"] = "files"
-    """Mark of this kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class PathSelector:
-    """One object: an image file or a database."""
-
-    path: Path
-    """Where it lies."""
-    label_key: Secret32
-    """HMAC key of the labels in evidence."""
-    kind: Literal["path"] = "path"
-    """Mark of this kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class LuksSelector:
-    """A LUKS container in an image (path) or on a device (none), and its header backups."""
-
-    path: Path | None
-    """Image file; none: found by the container's identity."""
-    header_backups: Annotated[tuple[Path, ...], Items(0, 64)]
-    """Header backup files to be destroyed with it."""
-    label_key: Secret32
-    """HMAC key of the labels in evidence."""
-    kind: Literal["luks"] = "luks"
-    """Mark of this kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """The private part of a carrier, kept beside the order; `run` needs it, the registry never sees it."""
-
-    carrier: Id
-    """Carrier's id in the order."""
-    salt: Secret32
-    """The 32 random bytes of the commitment."""
-    selects: FilesSelector | PathSelector | LuksSelector
-    """What is selected."""

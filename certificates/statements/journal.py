@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from certificates.statements.basics import Byte, Digest, Extent, Fact, Id, Items, PersonRole, Secret32, Text, Time
+from certificates.statements.checks import Check
 from certificates.statements.passes import Failure, StepRecord
-from certificates.statements.runs import Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from certificates.statements.basics import (
     Digest,
-    Extent,
     Fact,
     Id,
     Items,
@@ -16,14 +15,13 @@ from certificates.statements.basics import (
     Media,
     Outcome,
     PersonRole,
-    Secret32,
-    Text,
     Time,
 )
 from certificates.statements.carriers import CryptoEraseConditions, KnownCopy
-from certificates.statements.passes import Area, Failure, StepRecord
+from certificates.statements.checks import Check
+from certificates.statements.passes import StepRecord
 
-Kind = Literal["device", "image", "volume", "files", "database", "luks"]
+Kind = Literal["device", "image", "volume", "files", "database", "luks", "records"]
 """Kind of carrier: the mark of its identity."""
 
 
@@ -34,6 +32,10 @@ class Method(StrEnum):
     """The host overwrites every addressable byte of a device."""
     IN_PLACE_OVERWRITE = "in-place-overwrite"
     """The host overwrites the blocks that files or an image occupy."""
+    COPY_FORWARD = "copy-forward"
+    """What is left of a database is written anew; the files that held the rest are kept apart and overwritten."""
+    HOLE_FILLING = "hole-filling"
+    """Rows are taken out of their pages, and the engine writes other rows into the space that they freed."""
     KEY_DESTRUCTION = "key-destruction"
     """Every keyslot and header copy of an encrypted container is overwritten."""
 
@@ -68,151 +70,6 @@ class Start:
     """The executor."""
 
 
-@dataclass(frozen=True, slots=True)
-class FullReadBack:
-    """Every addressed byte was read past the page cache, regenerated and compared."""
-
-    step: int
-    """Number of the read-back step."""
-    compared_with: int
-    """Number of the overwrite step whose pattern was expected."""
-    area: Area
-    """What was read."""
-    place: Literal["device", "below-file-system"]
-    """Through the device itself, or at the files' extents on the storage below the file system."""
-    size: int
-    """Bytes to be read."""
-    matched: int
-    """Bytes that equal the pattern."""
-    mismatched: Annotated[tuple[Extent, ...], Items(0, 4096)]
-    """Ranges that differ, the first 4096, in units of the comparison."""
-    mismatched_size: int
-    """Bytes in differing units, all of them."""
-    unread: Annotated[tuple[Failure, ...], Items(0, 4096)]
-    """Ranges that could not be read, the first 4096."""
-    unread_size: int
-    """Bytes not read, all of them."""
-    ended_at: Time
-    """When."""
-    extents: Digest | None = None
-    """Digest of the evidence file that lists the physical extents read (below a file system)."""
-    kind: Literal["full-read-back"] = "full-read-back"
-    """Mark of this kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingSeed:
-    """Where the positions come from: seed = SHA-256(local || nonce), or the local seed alone."""
-
-    commitment: Digest
-    """Digest of the local seed, posted before the nonce was known."""
-    local: Secret32
-    """Local seed, 32 bytes."""
-    nonce: Digest | None
-    """Digest of the registry's signed nonce (evidence/nonce.dsse.json); none: positions chosen by this host alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorBlocks:
-    """Blocks read beside the sample: where partition tables, file systems and volume managers keep their marks."""
-
-    rule: Id
-    """Published rule that gives their places from the size of the area and from the partitions."""
-    partitions: Annotated[tuple[Extent, ...], Items(0, 128)]
-    """Partitions that the medium's own tables named before the first write."""
-    blocks: int
-    """Blocks that the rule gives and the sample has not."""
-    read: int
-    """Blocks of these that were read."""
-    samples: Digest
-    """SHA-256 over the SHA-256 digests of those blocks, in order of position; 32 zero bytes for one that differs."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampledReadBack:
-    """Distinct blocks at positions from the seed were read past the page cache and compared."""
-
-    step: int
-    """Number of the read-back step."""
-    compared_with: int
-    """Number of the overwrite step whose pattern was expected."""
-    area: Area
-    """What was sampled."""
-    place: Literal["device", "below-file-system"]
-    """Through the device itself, or at the files' extents below the file system."""
-    seed: SamplingSeed
-    """Source of the positions."""
-    confidence_ppm: int
-    """Ordered confidence in parts per million."""
-    fraction_ppm: int
-    """Ordered fraction in parts per million."""
-    block_size: int
-    """Bytes a block."""
-    blocks: int
-    """Blocks in the area."""
-    read: int
-    """Blocks read, anchors not counted."""
-    samples: Digest
-    """SHA-256 over the SHA-256 digests of the blocks as read, in order of position. With strata, a block that differs
-    counts as 32 zero bytes: its digest would let anyone test a guess of what is left there."""
-    mismatched: Annotated[tuple[Extent, ...], Items(0, 4096)]
-    """Blocks that differ, anchors too, the first 4096."""
-    mismatched_blocks: int
-    """Blocks that differ, anchors too, all of them."""
-    unread: Annotated[tuple[Failure, ...], Items(0, 4096)]
-    """Blocks that could not be read, anchors too, the first 4096."""
-    unread_blocks: int
-    """Blocks not read, anchors too, all of them."""
-    ended_at: Time
-    """When."""
-    extents: Digest | None = None
-    """Digest of the evidence file that lists the physical extents (below a file system)."""
-    strata: int | None = None
-    """Sections from each of which its share of the blocks was drawn; none: all were drawn from the whole area."""
-    anchors: AnchorBlocks | None = None
-    """What was read beside the sample; none: nothing."""
-    raw: Digest | None = None
-    """Digest of the evidence file with the bytes, as read, of all blocks that match, in order of position, the anchors
-    among them; none: too many for a bundle, or spread over files. A block that differs is never in it."""
-    kind: Literal["sampled-read-back"] = "sampled-read-back"
-    """Mark of this kind."""
-
-    @property
-    def read_in_all(self) -> int:
-        """Blocks read, anchors too."""
-        return self.read + (self.anchors.read if self.anchors else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyGone:
-    """The container's key cannot be had from this header any more."""
-
-    step: int
-    """Number of the step."""
-    keyslots_before: int
-    """Keyslots in use before."""
-    header_copies_before: int
-    """Valid header copies before."""
-    keyslots_after: int
-    """Keyslots found afterwards."""
-    header_copies_after: int
-    """Valid header copies found afterwards."""
-    opener: Text
-    """Program that was asked to open the container."""
-    opener_refused: bool
-    """It no longer takes the carrier for a container."""
-    backups_destroyed: int
-    """Header backups named in the order and overwritten."""
-    backups_unreached: int
-    """Header backups named in the order and not overwritten."""
-    ended_at: Time
-    """When."""
-    kind: Literal["key-gone"] = "key-gone"
-    """Mark of this kind."""
-
-
-Check = FullReadBack | SampledReadBack | KeyGone
-
 ResidualCode = Literal[
     "remapped-sectors",
     "over-provisioning",
@@ -238,6 +95,27 @@ ResidualCode = Literal[
     "encryption-header",
     "controller-members",
     "zone-gaps",
+    "unwritten-extents",
+    "inode-slack",
+    "reserved-blocks",
+    "snapshots",
+    "other-copies-of-blocks",
+    "storage-below-memory",
+    "server-memory",
+    "server-log",
+    "write-ahead-log",
+    "archived-log",
+    "replicas",
+    "backups",
+    "statistics",
+    "temporary-files",
+    "undo-log",
+    "doublewrite-buffer",
+    "index-pivots",
+    "older-page-slack",
+    "offline-phase-declined",
+    "large-objects",
+    "values-not-sampled",
 ]
 
 

@@ -21,18 +21,24 @@ from certificates.statements import (
     Extent,
     Fact,
     Failure,
+    FillRecord,
     FullReadBack,
+    Hits,
     KeyGone,
     KeystreamPattern,
     KnownCopy,
     Level,
     Media,
     Method,
+    NamesRecord,
     Outcome,
     OverwriteRecord,
     ReleaseRecord,
+    ResidueHunt,
     SampledReadBack,
     SamplingSeed,
+    SurvivorsCheck,
+    WithdrawalRecord,
 )
 from tests.support.world import NOW
 
@@ -47,6 +53,13 @@ BELOW = replace(READ, place="below-file-system")
 HEADER_READ = replace(READ, area="header", size=4096, matched=4096, step=2)
 GONE = KeyGone(1, 2, 2, 0, 0, "cryptsetup 2.6.1", True, 0, 0, LATER)
 RELEASED = ReleaseRecord(2, 3, LATER)
+NAMED = NamesRecord(3, 2, 4 << 20, True, LATER)
+FILLED = FillRecord(4, 1 << 20, 0, True, LATER)
+HUNT = ResidueHunt(5, "made", 20, 3, ("plain",), 8 << 20, 0, (), LATER)
+TAKEN = WithdrawalRecord(1, 10, 3, SIZE, 12, LATER)
+HELD = replace(PASS, area="held")
+HELD_READ = replace(BELOW, area="held")
+ALIVE = SurvivorsCheck(6, 1, 7, 7, "sha256:" + "0" * 64, "sha256:" + "0" * 64, "integrity_check", True, LATER)
 SEED = SamplingSeed("sha256:" + "0" * 64, "0" * 64, None)
 SAMPLE = SampledReadBack(
     1, 0, "whole", "device", SEED, 990_000, 50_000, 4096, 256, 90, "sha256:" + "0" * 64, (), 0, (), 0, LATER
@@ -74,6 +87,26 @@ def device(**changes: Any) -> Evidence:
         copies=(),
     )
     return replace(made, **changes)
+
+
+def found(sort: Any, place: Any) -> ResidueHunt:
+    return replace(HUNT, hits=(Hits(sort, place, 2),))
+
+
+def hunted(**changes: Any) -> Evidence:
+    """Files whose names and history are to go too, with everything done that this takes."""
+    plain = {"records": (PASS, RELEASED, NAMED, FILLED), "checks": (BELOW, HUNT), "destroy": ("names", "history")}
+    return files(**{**plain, **changes})
+
+
+def rows(**changes: Any) -> Evidence:
+    plain = {
+        "kind": "records",
+        "method": Method.COPY_FORWARD,
+        "records": (TAKEN, HELD, RELEASED),
+        "checks": (HELD_READ, HUNT, ALIVE),
+    }
+    return device(**{**plain, **changes})
 
 
 def files(**changes: Any) -> Evidence:
@@ -155,8 +188,43 @@ def test_nothing_reaches_destroy() -> None:
         (device(checks=(replace(SAMPLE, unread_blocks=1),)), "sample-incomplete", Outcome.UNKNOWN),
         (device(checks=(replace(SAMPLE, blocks=128),)), "sample-incomplete", Outcome.UNKNOWN),
         (device(checks=(replace(SAMPLE, mismatched_blocks=1),)), "sample-differs", Outcome.NOT_REACHED),
-        (device(destroy=("history",)), "history-not-hunted", Outcome.UNKNOWN),
-        (files(destroy=("names",)), "names-not-reached", Outcome.NOT_REACHED),
+        (device(destroy=("history",)), "free-space-not-reached", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW,)), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, state="needles-lost"))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, needles=0))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, names=0))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, unread_size=512))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, size=0))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(checks=(BELOW, replace(HUNT, step=3))), "not-hunted", Outcome.UNKNOWN),
+        (hunted(records=(PASS, RELEASED, FILLED)), "names-not-reached", Outcome.UNKNOWN),
+        (
+            hunted(records=(PASS, RELEASED, replace(NAMED, is_complete=False), FILLED)),
+            "names-not-reached",
+            Outcome.UNKNOWN,
+        ),
+        (hunted(records=(PASS, RELEASED, NAMED)), "free-space-not-reached", Outcome.UNKNOWN),
+        (
+            hunted(records=(PASS, RELEASED, NAMED, replace(FILLED, is_complete=False, unreached=4096))),
+            "free-space-not-reached",
+            Outcome.UNKNOWN,
+        ),
+        (hunted(checks=(BELOW, found("contents", "carrier"))), "contents-found", Outcome.NOT_REACHED),
+        (hunted(checks=(BELOW, found("contents", "free"))), "history-found", Outcome.NOT_REACHED),
+        (hunted(checks=(BELOW, found("names", "directories"))), "names-found", Outcome.NOT_REACHED),
+        (rows(records=(HELD, RELEASED)), "not-withdrawn", Outcome.UNKNOWN),
+        (rows(records=(TAKEN, RELEASED), passes=0), "scope-short", Outcome.UNKNOWN),
+        (rows(records=(replace(TAKEN, size=SIZE + 512), HELD, RELEASED)), "scope-short", Outcome.UNKNOWN),
+        (rows(checks=(HELD_READ, HUNT)), "survivors-not-checked", Outcome.UNKNOWN),
+        (rows(checks=(HELD_READ, HUNT, replace(ALIVE, rows_after=6))), "survivors-differ", Outcome.UNKNOWN),
+        (rows(checks=(HELD_READ, HUNT, replace(ALIVE, is_sound=False))), "survivors-differ", Outcome.UNKNOWN),
+        (
+            rows(checks=(HELD_READ, HUNT, replace(ALIVE, digest_after="sha256:" + "1" * 64))),
+            "survivors-differ",
+            Outcome.UNKNOWN,
+        ),
+        (rows(checks=(HELD_READ, found("contents", "engine"), ALIVE)), "contents-found", Outcome.NOT_REACHED),
+        (rows(checks=(HELD_READ, found("contents", "engine-log"), ALIVE)), "contents-found", Outcome.NOT_REACHED),
+        (rows(checks=(HELD_READ, ALIVE)), "not-hunted", Outcome.UNKNOWN),
         (files(checks=(READ,)), "not-read-below-file-system", Outcome.UNKNOWN),
         (files(records=(PASS,)), "not-released", Outcome.UNKNOWN),
         (
@@ -208,6 +276,26 @@ def test_without_the_conditions_only_an_overwritten_payload_is_clear() -> None:
     both = luks(passes=2, records=(HEADER, payload), checks=(GONE, read), crypto_erase=None)
     assert outcome(both) == CLEAR
     assert outcome(both, Level.PURGE) == (Outcome.NOT_REACHED, Level.CLEAR)
+
+
+def test_names_history_and_rows_are_proven_by_a_hunt_that_found_nothing() -> None:
+    """The steps that reach them are not enough: somebody must have looked everywhere, with something to look for."""
+    assert outcome(hunted()) == CLEAR
+    assert outcome(rows()) == CLEAR
+
+
+def test_a_find_elsewhere_is_residual_unless_the_order_wants_history_gone() -> None:
+    """An earlier version in a free block is no flaw of this erasure; what the order names is."""
+    assert outcome(rows(checks=(HELD_READ, found("contents", "free"), ALIVE))) == CLEAR
+    assert outcome(files(checks=(BELOW, found("names", "directories")))) == CLEAR
+
+
+def test_the_first_rule_book_still_derives_what_it_did() -> None:
+    """Certificates that cite it are judged by it for ever: it knew neither hunts nor names."""
+    named = claims.claim(files(destroy=("names",)), Level.CLEAR, "expunge-rules-1")
+    old = claims.claim(device(destroy=("history",)), Level.CLEAR, "expunge-rules-1")
+    assert (named.outcome, [one.code for one in named.reasons]) == (Outcome.NOT_REACHED, ["names-not-reached"])
+    assert (old.outcome, [one.code for one in old.reasons]) == (Outcome.UNKNOWN, ["history-not-hunted"])
 
 
 def test_a_rule_book_that_never_was_is_not_believed() -> None:

@@ -27,6 +27,7 @@ from certificates.statements import (
     Level,
     LuksIdentity,
     Order,
+    RecordsIdentity,
     Verification,
     VolumeIdentity,
 )
@@ -56,6 +57,7 @@ def identity(kind: Kind) -> Identity:
         "files": FilesIdentity(UUID, 2, 1, 100, 1 << 20),
         "database": DatabaseIdentity("sqlite", UUID, 12, "database", 1, 10),
         "luks": LuksIdentity(UUID, device),
+        "records": RecordsIdentity("sqlite", "-", UUID, 12, "main", "rows", 1, 100),
     }
     return identities[kind]
 
@@ -159,7 +161,8 @@ class Run:
 
 def run_of(kind: Kind = "device", verification: Verification | None = None, **changes: object) -> Run:
     """A run over a small target of that kind: for files and databases several streams, the last with an odd tail."""
-    sizes = {"files": (4096, 12288, 512, 49152), "database": (40960, 8192, 16384)}.get(kind, (65536,))
+    several = {"files": (4096, 12288, 512, 49152), "database": (40960, 8192, 16384), "records": (8192, 40960)}
+    sizes = several.get(kind, (65536,))
     simulated = Simulated(kind, sizes, header_size=16384 if kind == "luks" else 0)
     ordered = carrier(kind, verification=verification or FullVerification(), **changes)
     return Run(simulated, ordered)

@@ -10,8 +10,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from certificates.encoding import digest
 from certificates.errors import Refused
-from certificates.statements import Area, Carrier, Extent, Fact, Kind, Media, Selector, SurveyedMachine
+from certificates.statements import (
+    Area,
+    Carrier,
+    Check,
+    Extent,
+    Fact,
+    FillRecord,
+    Hits,
+    Kind,
+    Media,
+    NamesRecord,
+    NeedlesRecord,
+    ResidueHunt,
+    Selector,
+    StepRecord,
+    SurveyedMachine,
+    SurvivorsCheck,
+    WithdrawalRecord,
+)
+from wipers.acts import Act, ConfirmSurvivors, FillFree, Given, Hunt, Sample, ScrubNames, Withdraw
 from wipers.model import Advice, KeyState, Lost, MediumError, Obstacle, Target
 
 SECTOR = 512
@@ -102,6 +122,15 @@ class Storage:
             self.durable[stream][here] = self.seen[stream][here]
         self.dirty.clear()
 
+    def sectors_left(self) -> int:
+        """How many sectors still show what stood there before the run."""
+        pairs = ((seen, self.original[stream]) for stream, seen in self.seen.items())
+        return sum(
+            seen[at : at + SECTOR] == before[at : at + SECTOR]
+            for seen, before in pairs
+            for at in range(0, len(seen), SECTOR)
+        )
+
     def lose_power(self, chance: random.Random) -> None:
         """Of what was not flushed, some sectors are on the medium and some are not."""
         self.dirty = {place for place in sorted(self.dirty) if chance.random() < 0.5}
@@ -120,7 +149,7 @@ class SimulatedWriter:
         self._chance = random.Random(plug.cut_at or 0)
         self.sector_size = SECTOR
         self.place: Literal["device", "below-file-system"] = (
-            "below-file-system" if machine.kind in ("files", "database") else "device"
+            "below-file-system" if machine.kind in ("files", "database", "records") else "device"
         )
 
     def facts(self) -> tuple[Fact, ...]:
@@ -210,6 +239,27 @@ class SimulatedWriter:
 
     def moved(self) -> tuple[Extent, ...]:
         return self._machine.lies.moved
+
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        """An engine's copy of everything is held as a whole; a hunt sees what the storage shows now."""
+        with self._effect():
+            number, now, machine = given.number, given.now(), self._machine
+            match step:
+                case Sample(names=names):
+                    return NeedlesRecord(number, 8, machine.names if names else 0, now)
+                case Withdraw():
+                    return WithdrawalRecord(number, len(machine.sizes), len(machine.sizes), sum(machine.sizes), 5, now)
+                case ScrubNames():
+                    return NamesRecord(number, 1, 4096, True, now)
+                case FillFree():
+                    return FillRecord(number, 1 << 20, 0, True, now)
+                case Hunt():
+                    left = machine.storage.sectors_left()
+                    hits = (Hits("contents", "carrier", left),) if left else ()
+                    return ResidueHunt(number, "made", 8, 8, ("plain",), machine.size, 0, hits, now)
+                case ConfirmSurvivors():
+                    same = digest(b"what had to survive")
+                    return SurvivorsCheck(number, 1, 7, 7, same, same, "a simulated check", True, now)
 
     def advice(self) -> Advice:
         return Advice(is_sequential=self._machine.zone_size > 0)

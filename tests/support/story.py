@@ -74,6 +74,8 @@ from tests.support.world import NOW, PEOPLE, Papers, role_of, seal
 
 WRITTEN, READ = timedelta(hours=1, minutes=49), timedelta(hours=3, minutes=31)
 """From the start to the end of the pass, and of the read-back."""
+RULE_BOOK = "expunge-rules-1"
+"""Rule book of the documents told here: they stand for those that were published with it, and must stay readable."""
 RANDOM = KeystreamPattern(hashlib.sha256(b"the key of the only pass").hexdigest())
 
 
@@ -354,7 +356,7 @@ def certify(
         medium=_medium(carrier),
         applied=_applied(told, evidence),
         evidence=evidence,
-        claim=claims.claim(evidence, carrier.level),
+        claim=claims.claim(evidence, carrier.level, RULE_BOOK),
         started_at=NOW + timedelta(seconds=1),
         ended_at=NOW + READ,
         destination=carrier.destination,

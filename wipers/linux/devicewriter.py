@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from certificates.statements import Area, Extent, Fact
+from certificates.statements import Area, Check, Extent, Fact, StepRecord
+from wipers.acts import Act, Given
 from wipers.linux.advice import advice_of
 from wipers.linux.candidates import facts_of_candidate
 from wipers.linux.devices import device_numbered
@@ -106,6 +107,9 @@ class DeviceWriter:
 
     def temperature(self) -> int | None:
         return temperature(self._storage.descriptor, self._machine)
+
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        raise TypeError(f"{step.kind} is not done on a device or image")
 
     def status(self) -> bytes:
         device = device_numbered(self._machine, self._device)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from certificates.statements import Area, Extent, Fact
+from certificates.statements import Area, Check, Extent, Fact, StepRecord
+from wipers.acts import Act, Given
 from wipers.linux.direct import OF_THE_MEDIUM, Storage, error_name
 from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, read_below
 from wipers.linux.filesystems import FileSystem, generation
@@ -232,6 +233,9 @@ class FilesWriter:
 
     def temperature(self) -> int | None:
         return None
+
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        raise TypeError(f"{step.kind} is not done on files")
 
     def status(self) -> bytes:
         """Nothing: a file is no drive."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from certificates.errors import Refused
 from certificates.statements import (
     Carrier,
     DatabaseIdentity,
@@ -14,6 +15,7 @@ from certificates.statements import (
     FilesIdentity,
     ImageIdentity,
     LuksIdentity,
+    RecordsIdentity,
     Selector,
     SurveyedMachine,
     VolumeIdentity,
@@ -96,3 +98,5 @@ def _module(carrier: Carrier) -> Kind:
             from wipers.linux import sqlite
 
             return sqlite
+        case RecordsIdentity():
+            raise Refused("carrier-not-found", carrier=carrier.id)

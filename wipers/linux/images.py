@@ -11,6 +11,7 @@ from certificates.errors import Refused
 from certificates.statements import (
     Area,
     Carrier,
+    Check,
     Extent,
     Fact,
     ImageIdentity,
@@ -19,7 +20,9 @@ from certificates.statements import (
     PathSelector,
     Residual,
     Selector,
+    StepRecord,
 )
+from wipers.acts import Act, Given
 from wipers.linux import formats
 from wipers.linux.filesystems import FileSystem
 from wipers.linux.identity import check_free, check_same, check_unchanged, facts_of, image_facts, residual_of
@@ -143,6 +146,9 @@ class ImageWriter:
 
     def temperature(self) -> int | None:
         return None
+
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        raise TypeError(f"{step.kind} is not done on a device or image")
 
     def status(self) -> bytes:
         """Nothing: a file is no drive."""

@@ -11,6 +11,7 @@ from certificates.errors import Refused
 from certificates.statements import (
     Area,
     Carrier,
+    Check,
     Extent,
     Fact,
     ImageIdentity,
@@ -18,7 +19,9 @@ from certificates.statements import (
     LuksSelector,
     Residual,
     Selector,
+    StepRecord,
 )
+from wipers.acts import Act, Given
 from wipers.linux import blocks, cryptsetup, images
 from wipers.linux.direct import error_name, page_aligned
 from wipers.linux.identity import check_free, check_same
@@ -154,6 +157,9 @@ class LuksWriter:
 
     def temperature(self) -> int | None:
         return self._container.temperature()
+
+    def act(self, step: Act, given: Given) -> StepRecord | Check:
+        raise TypeError(f"{step.kind} is not done on a device or image")
 
     def status(self) -> bytes:
         return self._container.status()

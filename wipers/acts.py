@@ -1,0 +1,90 @@
+"""Acts: steps that are done as one by whoever holds the target, and what each is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from certificates.statements import Time
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Keep values of what is to be destroyed, and its names where those are to go, to look for them afterwards."""
+
+    names: bool
+    kind: Literal["sample"] = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take what is ordered out of the engine's live files; what held it is the area `held` from then on."""
+
+    kind: Literal["withdraw"] = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubNames:
+    """Write over where the names stood: freed directory entries, the file system's journal."""
+
+    kind: Literal["scrub-names"] = "scrub-names"
+
+
+@dataclass(frozen=True, slots=True)
+class FillFree:
+    """Write over all free space of the file system, and give it back."""
+
+    kind: Literal["fill-free"] = "fill-free"
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """Look for what `Sample` kept on the whole storage below, past every cache."""
+
+    kind: Literal["hunt"] = "hunt"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmSurvivors:
+    """Count and sum again what no order named."""
+
+    kind: Literal["confirm-survivors"] = "confirm-survivors"
+
+
+Act = Sample | Withdraw | ScrubNames | FillFree | Hunt | ConfirmSurvivors
+"""Steps that are done as one by whoever holds the target: what they are depends on its kind."""
+
+
+class Halt(Protocol):
+    """Whether the run is to come to rest."""
+
+    def is_set(self) -> bool:
+        """Tell whether it is to stop at the next place from which a resume can go on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an act is given besides the target."""
+
+    number: int
+    """Number of the step."""
+    now: Callable[[], Time]
+    """Time of day, never before one that it returned."""
+    stop: Halt
+    """An act that finds it set comes to rest and raises Halted."""
+    told: Callable[[int, int], None]
+    """Takes how many bytes of how many are behind us."""
+    note: Callable[[str], None]
+    """Puts a sentence into the journal, durable before it returns; never a name or content."""
+    keep: Callable[[str, bytes], None]
+    """Makes an evidence file durable under its name before it returns."""
+    entropy: Callable[[int], bytes]
+    """Random bytes."""
+    resumed: bool
+    """Whether the step was begun before, in this run or one before it."""
+
+
+class Halted(Exception):
+    """An act came to rest because the run is to stop; a resume begins it again."""
