@@ -1,0 +1,96 @@
+"""What a withdrawal has done so far, line by line, each durable before the next: a crash finds its way by it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from certificates.errors import Refused
+from certificates.statements import Carrier
+
+FORMAT = "records-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was about to be done, or was done."""
+
+    phase: str
+    """Which, in the words of the engine or of the frame."""
+    facts: dict[str, Any]
+    """What is needed to undo or complete it; paths of files and numbers, no content."""
+
+
+class Manifest:
+    """The lines of one carrier's withdrawal, in the state directory, readable by its owner alone."""
+
+    def __init__(self, directory: Path, carrier: Carrier) -> None:
+        """Name the file after the selector's commitment, which says nothing; read what is there."""
+        commitment = carrier.selector.commitment if carrier.selector is not None else ""
+        self._path = directory / f"{commitment.removeprefix('sha256:') or 'none'}.records"
+        self._lines = _read(self._path)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines, the first first."""
+        return tuple(self._lines)
+
+    def last(self, phase: str) -> Line | None:
+        """The last line of a phase; none where it was not reached."""
+        return next((line for line in reversed(self._lines) if line.phase == phase), None)
+
+    def write(self, phase: str, **facts: Any) -> None:
+        """Add a line, durable before this returns; raises OSError."""
+        is_new = not self._path.exists()
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            os.write(descriptor, _written(Line(phase, facts)) if not is_new else _written(_HEAD, Line(phase, facts)))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            sync_folder(self._path.parent)
+        self._lines.append(Line(phase, facts))
+
+    def forget(self) -> None:
+        """Remove it: the run has its certificate."""
+        self._lines.clear()
+        if self._path.exists():
+            self._path.unlink()
+            sync_folder(self._path.parent)
+
+
+_HEAD = Line(FORMAT, {})
+
+
+def _written(*lines: Line) -> bytes:
+    return b"".join(json.dumps([line.phase, line.facts]).encode("ascii") + b"\n" for line in lines)
+
+
+def _read(path: Path) -> list[Line]:
+    """The lines of a file; the last one may have been cut by a crash, and then was not acted on."""
+    try:
+        whole = path.read_bytes().split(b"\n")[:-1]
+    except (FileNotFoundError, PermissionError):
+        return []
+    try:
+        lines = [Line(phase, facts) for phase, facts in map(json.loads, whole)]
+    except (ValueError, TypeError) as error:
+        raise Refused("run-state-unreadable", where=path, detail=type(error).__name__) from error
+    if lines and lines[0].phase != FORMAT:
+        raise Refused("run-state-unreadable", where=path, detail=lines[0].phase)
+    return lines[1:]
+
+
+def sync_folder(path: Path) -> None:
+    """Names made or removed in a directory are durable; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
