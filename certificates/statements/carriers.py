@@ -201,6 +201,9 @@ class RecordsIdentity:
     """Fewest rows; fewer found is a refusal."""
     most_rows: int
     """Most rows; more found is a refusal."""
+    object: Text | None = None
+    """What the engine calls the table for its lifetime (PostgreSQL: its oid), so that one dropped and made again is
+    another; none where the scope is no table, or the engine has no such name."""
     kind: Literal["records"] = "records"
     """Mark of this kind."""
 
@@ -273,6 +276,8 @@ class KnownCopy:
     """replica, backup, snapshot, header backup, escrowed key..."""
     carrier: Id | None = None
     """Carrier of this order that covers it; none: outside this order, so not reached."""
+    place: Id | None = None
+    """Host, slot or other name by which a database server tells this copy from others; none: any of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
