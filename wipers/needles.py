@@ -1,0 +1,201 @@
+"""Needles: short samples of what is to be destroyed, taken before the first write, to be looked for afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from wipers.searching import Pattern, escaped
+
+Sort = Literal["contents", "names"]
+
+LENGTH = 28
+"""Bytes of a sample; a shorter value is taken whole."""
+SHORTEST = 8
+"""Fewest bytes of a needle: less stands on a large storage by chance."""
+MOST = 2000
+"""Needles of one sort that are kept, whatever there is to sample."""
+EACH = 8
+"""Most samples of one file."""
+BLOCK = 512
+"""Bytes that are read for one sample, of which the most telling part is kept."""
+ATTEMPTS = 4
+"""Places of one section that are tried until one tells enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """One sample, by the number that alone appears in evidence."""
+
+    number: int
+    """Its number among all of the run."""
+    sort: Sort
+    """Part of a content, or a name."""
+    value: bytes
+    """The bytes themselves: they never leave this host."""
+    stream: int = 0
+    """Number of the file it was taken from, where it was taken from a file."""
+    offset: int = 0
+    """First byte of it in that file."""
+    shapes: tuple[Pattern, ...] = ()
+    """What else is looked for in its place, where the value alone is too short to be told from chance."""
+
+
+class Draw:
+    """Chance from a key, the same for the same key."""
+
+    def __init__(self, key: bytes) -> None:
+        """Begin with the first number."""
+        self._key = key
+        self._count = 0
+
+    def below(self, bound: int) -> int:
+        """Return the next number from 0 up to the bound, without it."""
+        self._count += 1
+        return int.from_bytes(hashlib.blake2b(self._count.to_bytes(8, "big"), key=self._key).digest()[:16]) % bound
+
+
+def is_telling(value: bytes) -> bool:
+    """Tell whether the bytes are so many and so different that they hardly stand anywhere by chance."""
+    return len(value) >= SHORTEST and len(set(value)) >= (5 if len(value) < 16 else 8)
+
+
+def most_telling(block: bytes) -> tuple[int, bytes] | None:
+    """Return the part of a block with the most different bytes, and where it begins; none where none tells enough."""
+    if len(block) <= LENGTH:
+        return (0, block) if is_telling(block) else None
+    begin = max(range(0, len(block) - LENGTH + 1, 4), key=lambda at: len(set(block[at : at + LENGTH])))
+    value = block[begin : begin + LENGTH]
+    return (begin, value) if is_telling(value) else None
+
+
+Read = Callable[[int, int, int], bytes]
+"""Takes the number of a file, an offset and a length, and returns the bytes there, or nothing where it cannot."""
+
+
+def from_streams(
+    read: Read, sizes: Sequence[int], key: bytes, most: int = MOST, each: int = EACH
+) -> tuple[Needle, ...]:
+    """Return samples of numbered files, from every section of every file, or of as many files from every section of
+    their list as there may be needles. What several samples have in common is kept of none."""
+    draw = Draw(key)
+    taken = (_sample(read, stream, section, draw) for stream, section in _sections(sizes, draw, most, each))
+    return _numbered(_only_once(one for one in taken if one is not None))
+
+
+def _sections(sizes: Sequence[int], draw: Draw, most: int, each: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield the files to sample, each with a section of it as begin and length."""
+    count = len(sizes)
+    chosen = range(count)
+    per_file = max(1, min(each, most // max(count, 1)))
+    bounds = [count * at // most for at in range(most + 1)] if count > most else []
+    for stream in chosen if not bounds else _one_of_each(bounds, draw):
+        size = sizes[stream]
+        parts = max(1, min(per_file, size // BLOCK))
+        for part in range(parts if size >= SHORTEST else 0):
+            begin = size * part // parts
+            yield stream, (begin, size * (part + 1) // parts - begin)
+
+
+def _one_of_each(bounds: list[int], draw: Draw) -> Iterator[int]:
+    for begin, end in pairwise(bounds):
+        yield begin + draw.below(end - begin)
+
+
+def _sample(read: Read, stream: int, section: tuple[int, int], draw: Draw) -> Needle | None:
+    begin, length = section
+    for _ in range(ATTEMPTS):
+        offset = begin + draw.below(max(length - BLOCK, 0) + 1)
+        found = most_telling(read(stream, offset, min(BLOCK, length)))
+        if found is not None:
+            return Needle(0, "contents", found[1], stream, offset + found[0])
+        if length <= BLOCK:
+            return None
+    return None
+
+
+def from_values(values: Iterable[bytes], key: bytes, most: int = MOST) -> tuple[Needle, ...]:
+    """Return samples of values, short ones whole, of long ones one part each; of many values a fair choice. Values
+    that tell too little are left out."""
+    draw = Draw(key)
+    kept: list[bytes] = []
+    seen = 0
+    for value in values:
+        part = _part(value, draw)
+        if part is None:
+            continue
+        seen += 1
+        if len(kept) < most:
+            kept.append(part)
+        elif (place := draw.below(seen)) < most:
+            kept[place] = part
+    return _numbered(Needle(0, "contents", value) for value in dict.fromkeys(kept))
+
+
+def _part(value: bytes, draw: Draw) -> bytes | None:
+    if len(value) > BLOCK:
+        begin = draw.below(len(value) - BLOCK + 1)
+        found = most_telling(value[begin : begin + BLOCK])
+        if found is not None:
+            return found[1]
+    found = most_telling(value[:BLOCK])
+    return found[1] if found is not None else None
+
+
+def from_names(names: Iterable[tuple[bytes, int]], kind: str, key: bytes, most: int = MOST) -> tuple[Needle, ...]:
+    """Return names as needles, each given with the inode that it leads to: a short one only in the shape of the
+    directory entry of that kind of file system, where that is known; of many names a fair choice."""
+    draw = Draw(key)
+    kept: list[Needle] = []
+    seen = 0
+    for name, inode in names:
+        shape = directory_entry(kind, name, inode)
+        if not is_telling(name) and shape is None:
+            continue
+        seen += 1
+        needle = Needle(0, "names", name, shapes=(shape,) if shape is not None else ())
+        if len(kept) < most:
+            kept.append(needle)
+        elif (place := draw.below(seen)) < most:
+            kept[place] = needle
+    return _numbered(kept)
+
+
+def directory_entry(kind: str, name: bytes, inode: int) -> Pattern | None:
+    """Return how a name stands in a directory of that kind of file system, beside what it leads to; none where that is
+    not known (linux/fs/ext4/ext4.h ext4_dir_entry_2; xfs_da_format.h xfs_dir2_data_entry)."""
+    size = len(name)
+    if kind in {"ext2", "ext3", "ext4"}:
+        head = escaped(inode.to_bytes(4, "little")) + b".." + escaped(bytes((size,))) + b"[\\x00-\\x07]"
+        return Pattern(head + escaped(name), 8 + size)
+    if kind == "xfs":
+        return Pattern(escaped(inode.to_bytes(8, "big") + bytes((size,)) + name), 9 + size)
+    return None
+
+
+def renumbered(needles: Iterable[Needle], first: int) -> tuple[Needle, ...]:
+    """Return the needles with numbers from `first` on."""
+    return tuple(replace(needle, number=first + at) for at, needle in enumerate(needles))
+
+
+def label(key: bytes, value: bytes) -> str:
+    """Return the HMAC-SHA-256 by which the owner of the key, and nobody else, can tell what the needle was."""
+    return hmac.new(key, value, hashlib.sha256).hexdigest()
+
+
+def _only_once(needles: Iterable[Needle]) -> Iterator[Needle]:
+    """Yield what no two samples share: a form letter's text says nothing of one letter."""
+    found: dict[bytes, list[Needle]] = {}
+    for needle in needles:
+        found.setdefault(needle.value, []).append(needle)
+    for same in found.values():
+        if len({(one.stream, one.offset) for one in same}) == 1:
+            yield same[0]
+
+
+def _numbered(needles: Iterable[Needle]) -> tuple[Needle, ...]:
+    return renumbered(needles, 0)

@@ -1,0 +1,108 @@
+"""Where something packed may begin, and what it holds: a value inside is found by unpacking alone."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Protocol
+
+MOST_UNPACKED = 1 << 20
+"""Bytes of what is unpacked that are looked through, counted from its begin."""
+PIECE = 256
+"""Packed bytes given at once: where a stream was cut into, what the last piece held is lost."""
+REACH = 1 << 17
+"""Most packed bytes that a trial looks at; a sweep reads that much beyond each of its chunks."""
+
+
+class Packing(Protocol):
+    """A way of packing. Others may be handed to a hunt beside those here."""
+
+    @property
+    def name(self) -> str:
+        """Name of the form."""
+        ...
+
+    @property
+    def anchor(self) -> bytes:
+        """Regular expression (see `searching.Pattern`) of the bytes where something so packed may begin."""
+        ...
+
+    @property
+    def anchor_size(self) -> int:
+        """Bytes of every match of the anchor."""
+        ...
+
+    @property
+    def align(self) -> int:
+        """Positions on the storage at which it begins are multiples of this."""
+        ...
+
+    def unpack(self, view: memoryview) -> bytes:
+        """Return what the bytes hold that begin here, cut at `MOST_UNPACKED`; nothing where it is something else."""
+        ...
+
+
+def inflate(view: memoryview, window: int) -> bytes:
+    """Return what a deflate stream holds, up to where it breaks off or makes no sense; `window` as zlib knows it."""
+    stream = zlib.decompressobj(window)
+    try:
+        # Most trials are of chance bytes and end at once: the long way is for those that begin well.
+        stream.decompress(view[:256], 64)
+    except zlib.error:
+        return b""
+    whole = zlib.decompressobj(window)
+    found = bytearray()
+    for begin in range(0, len(view), PIECE):
+        try:
+            found += whole.decompress(view[begin : begin + PIECE], MOST_UNPACKED - len(found))
+        except zlib.error:
+            break
+        if whole.eof or whole.unconsumed_tail or len(found) >= MOST_UNPACKED:
+            break
+    return bytes(found)
+
+
+class Zlib:
+    """RFC 1950: method 8, a window of 32 or 16 KiB, no dictionary, every level. InnoDB writes windows of 16 KiB."""
+
+    name = "zlib"
+    anchor = rb"(?:\x78[\x01\x5e\x9c\xda]|\x68[\x05\x43\x81\xde])"
+    anchor_size = 2
+    align = 1
+
+    def unpack(self, view: memoryview) -> bytes:
+        return inflate(view, zlib.MAX_WBITS)
+
+
+class Gzip:
+    """RFC 1952: one member, with any of the optional fields."""
+
+    name = "gzip"
+    anchor = rb"\x1f\x8b\x08[\x00-\x1f]"
+    anchor_size = 4
+    align = 1
+
+    def unpack(self, view: memoryview) -> bytes:
+        return inflate(view, zlib.MAX_WBITS | 16)
+
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+
+
+class Zip:
+    """A deflated file in an archive (APPNOTE 4.3.7), and so in office documents."""
+
+    name = "zip"
+    anchor = rb"PK\x03\x04[\x00-\x3f]\x00..\x08\x00"
+    anchor_size = 10
+    align = 1
+
+    def unpack(self, view: memoryview) -> bytes:
+        if len(view) < _LOCAL.size:
+            return b""
+        *_, name, extra = _LOCAL.unpack_from(view)
+        return inflate(view[_LOCAL.size + name + extra :], -zlib.MAX_WBITS)
+
+
+PACKINGS: tuple[Packing, ...] = (Zlib(), Gzip(), Zip())
+"""What every hunt unpacks."""
