@@ -17,6 +17,7 @@ from certificates.statements import (
     FilesIdentity,
     ImageIdentity,
     LuksIdentity,
+    RecordsIdentity,
 )
 from wipers.model import Target
 
@@ -110,7 +111,7 @@ def is_pluggable(carrier: Carrier) -> bool:
     identity = carrier.identity.container if isinstance(carrier.identity, LuksIdentity) else carrier.identity
     if isinstance(identity, ImageIdentity):
         return identity.attached
-    return not isinstance(identity, FilesIdentity | DatabaseIdentity)
+    return not isinstance(identity, FilesIdentity | DatabaseIdentity | RecordsIdentity)
 
 
 def may_be(target: Target, carrier: Carrier) -> bool:

@@ -11,6 +11,7 @@ from certificates.keyring import highest_grade
 from certificates.statements import (
     Carrier,
     Certificate,
+    DatabaseIdentity,
     DeviceIdentity,
     Evidence,
     FilesIdentity,
@@ -23,25 +24,28 @@ from certificates.statements import (
     Method,
     Order,
     OverwriteRecord,
+    RecordsIdentity,
     Role,
     SampledReadBack,
     VolumeIdentity,
+    WithdrawalRecord,
 )
 from certificates.written import check_written
 
 Pairs = Mapping[str, tuple[object, object]]
 """Field -> (what the certificate says, what it has to say)."""
 
-METHODS: dict[Kind, Method] = {
-    "device": Method.DEVICE_OVERWRITE,
-    "image": Method.DEVICE_OVERWRITE,
-    "volume": Method.DEVICE_OVERWRITE,
-    "files": Method.IN_PLACE_OVERWRITE,
-    "database": Method.IN_PLACE_OVERWRITE,
-    "luks": Method.KEY_DESTRUCTION,
+METHODS: dict[Kind, tuple[Method, ...]] = {
+    "device": (Method.DEVICE_OVERWRITE,),
+    "image": (Method.DEVICE_OVERWRITE,),
+    "volume": (Method.DEVICE_OVERWRITE,),
+    "files": (Method.IN_PLACE_OVERWRITE,),
+    "database": (Method.IN_PLACE_OVERWRITE,),
+    "luks": (Method.KEY_DESTRUCTION,),
+    "records": (Method.COPY_FORWARD, Method.HOLE_FILLING),
 }
-"""What is done in principle to each kind of carrier."""
-_NAMELESS = {"kind", "least_count", "most_count", "most_bytes", "engine", "scope", "least_rows", "most_rows"}
+"""What may be done in principle to each kind of carrier."""
+_NAMELESS = {"kind", "least_count", "most_count", "most_bytes", "scope", "least_rows", "most_rows"}
 """Fields of an identity that no single fact on the open descriptor repeats."""
 
 
@@ -76,8 +80,9 @@ def _of_order(told: Certificate, order: Order, carrier: Carrier) -> Pairs:
         "otherwise": (told.otherwise, carrier.otherwise),
         "keep_until": (told.keep_until, order.keep_until),
         "evidence.kind": (evidence.kind, carrier.identity.kind),
-        "evidence.method": (evidence.method, METHODS[carrier.identity.kind]),
+        "evidence.method": (evidence.method in METHODS[carrier.identity.kind], True),
         "evidence.destroy": (evidence.destroy, carrier.destroy),
+        "evidence.hunt": (evidence.hunt, carrier.hunt),
         "evidence.copies": (evidence.copies, carrier.copies),
         "evidence.crypto_erase": (evidence.crypto_erase, carrier.crypto_erase),
         "evidence.technique": (evidence.technique, _technique(carrier) or evidence.technique),
@@ -151,11 +156,18 @@ def _check_identity(evidence: Evidence, carrier: Carrier) -> None:
     found = {fact.name: fact.value for fact in evidence.before}
     for field in fields(identity):
         name, value = field.name.replace("_", "-"), getattr(identity, field.name)
-        if field.name not in _NAMELESS and found.get(name, "") != _as_fact(value):
+        if not _is_unrepeated(identity, field.name) and found.get(name, "") != _as_fact(value):
             facts = {"fact": name, "found": found.get(name, ""), "expected": _as_fact(value)}
             raise Untrusted("identity-changed", where="-", **facts)
     if isinstance(identity, ImageIdentity) and evidence.media is not Media.OPAQUE:
         raise Untrusted("binding-broken", document="evidence", field="media")
+
+
+def _is_unrepeated(identity: Identity, name: str) -> bool:
+    """Tell whether the open descriptor has nothing to say of a field: a SQLite file does not name its engine, and an
+    order need not name a table by what its engine calls it."""
+    is_open = name == "object" and getattr(identity, "object", None) is None
+    return name in _NAMELESS or is_open or (name == "engine" and isinstance(identity, DatabaseIdentity))
 
 
 def _check_volume(evidence: Evidence, volume: VolumeIdentity) -> None:
@@ -183,6 +195,10 @@ def _check_scope(evidence: Evidence, carrier: Carrier) -> None:
         raise Untrusted("evidence-scope", found=f"{whole:,}", expected=f"{identity.size:,}")
     if isinstance(identity, FilesIdentity) and not identity.least_count <= evidence.objects <= identity.most_count:
         raise Untrusted("binding-broken", document="evidence", field="objects")
+    if isinstance(identity, RecordsIdentity):
+        taken = sum(record.rows for record in evidence.records if isinstance(record, WithdrawalRecord))
+        if taken and not identity.least_rows <= taken <= identity.most_rows:
+            raise Untrusted("binding-broken", document="evidence", field="rows")
     for record in evidence.records:
         if isinstance(record, OverwriteRecord) and record.area == "whole" and record.size < evidence.size:
             raise Untrusted("evidence-scope", found=f"{record.size:,}", expected=f"{evidence.size:,}")

@@ -179,7 +179,7 @@ def _gaps_of_hunting(evidence: Evidence) -> tuple[Reason, ...]:
         found.append(Reason("names-not-reached"))
     if "history" in evidence.destroy and not any(record.is_complete for record in fills):
         found.append(Reason("free-space-not-reached", sum(record.unreached for record in fills)))
-    if not (evidence.destroy or evidence.kind == "records"):
+    if not (evidence.destroy or evidence.hunt or evidence.kind == "records"):
         return tuple(found)
     whole = [check for check in evidence.checks if isinstance(check, ResidueHunt) and _is_whole(check, evidence)]
     if not whole:

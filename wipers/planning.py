@@ -180,6 +180,7 @@ def _flawless(carrier: Carrier, target: Target, method: Method, steps: tuple[Ste
         residual=target.residual,
         copies=carrier.copies,
         crypto_erase=carrier.crypto_erase,
+        hunt=carrier.hunt,
     )
 
 

@@ -212,4 +212,5 @@ def evidence(plan: Plan, carrier: Carrier, entries: Iterable[Entry]) -> Evidence
         residual=plan.residual,
         copies=carrier.copies,
         crypto_erase=carrier.crypto_erase,
+        hunt=carrier.hunt,
     )

@@ -48,7 +48,7 @@ def _check(case: Dossier, evidence: Evidence, check: SampledReadBack) -> tuple[F
 def _is_spread(evidence: Evidence) -> bool:
     """Tell whether the layout is not in the bundle: blocks lie in files, or in zones with gaps between them."""
     has_gaps = any(one.code == "zone-gaps" for one in evidence.residual)
-    return evidence.objects != 1 or evidence.kind in ("files", "database") or has_gaps
+    return evidence.objects != 1 or evidence.kind in ("files", "database", "records") or has_gaps
 
 
 def _check_plain(evidence: Evidence, check: SampledReadBack, nonce: str | None) -> Finding:

@@ -256,7 +256,7 @@ def _people(page: Page, language: Language) -> Section:
 
 def _check(page: Page, language: Language) -> Section:
     again = command(page.told.evidence)
-    is_released = page.told.evidence.kind in ("files", "database")
+    is_released = page.told.evidence.kind in ("files", "database", "records")
     two = say("check.two.released" if is_released else "check.two.none", language)
     two = say("check.two", language, command=again) if again else two
     three = say("check.three", language, digest=page.certificate.digest)

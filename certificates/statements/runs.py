@@ -165,6 +165,8 @@ class Evidence:
     """Known copies named by the order."""
     crypto_erase: CryptoEraseConditions | None = None
     """Conditions of cryptographic erase, on the order's word."""
+    hunt: bool | None = None
+    """True: the order wants what is destroyed looked for afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
