@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from certificates.statements import Time
+from certificates.statements import Method, Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Sample:
 class Withdraw:
     """Take what is ordered out of the engine's live files; what held it is the area `held` from then on."""
 
+    method: Method
+    """The way of several that the plan chose."""
     kind: Literal["withdraw"] = "withdraw"
 
 

@@ -20,7 +20,7 @@ class RecordsWiper:
 
     def steps(self, technique: Technique, wanted: Wanted) -> tuple[Step, ...]:
         """Return the sample, the withdrawal, what becomes of the files held, the hunt and the survivors."""
-        before = (Sample(names=False), Withdraw())
+        before = (Sample(names=False), Withdraw(technique.method[self.kind]))
         held = written_and_read_back(technique, "held", wanted.verification, first=len(before))
         beyond = after_release(replace(wanted, names=False, hunt=True))
         return (*before, *held, Release(), *beyond, ConfirmSurvivors())
