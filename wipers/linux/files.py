@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -67,7 +67,20 @@ def is_rest_of(begun: Begun, streams: Streams) -> bool:
     """Tell whether what is there now is what a begun run left: none but its files, or nothing after its release."""
     if begun.streams is None:
         return len(streams) == 0
-    return set(streams.tree.inodes) <= set(begun.streams.tree.inodes)
+    return is_subset(streams.tree.inodes, begun.streams.tree.inodes)
+
+
+AT_ONCE = 1 << 16
+"""Inodes compared at once, which bounds what a comparison keeps in memory."""
+
+
+def is_subset(some: Collection[int], of: Collection[int]) -> bool:
+    """Tell whether every number is among the others, in passes over both that each hold a part of them."""
+    passes = -(-len(of) // AT_ONCE) or 1
+    return all(
+        {one for one in some if one % passes == turn} <= {one for one in of if one % passes == turn}
+        for turn in range(passes)
+    )
 
 
 def _outside(identity: FilesIdentity, streams: Streams) -> Iterator[Obstacle]:

@@ -33,9 +33,9 @@ FORBIDDING_FLAGS = {
     0x00004000: "file-data-journaled",
     0x00100000: "file-verity",
     0x10000000: "file-inline",
+    0x02000000: "file-direct-access",
 }
 """Inode flags (linux/fs.h FS_*_FL) under which writing in place is refused, or does not replace what is stored."""
-
 
 NO_JOURNAL = "no journal"
 """Data mode of an ext4 that was made without a journal: it lists none."""
@@ -104,9 +104,14 @@ def refusals(found: FileSystem, where: str) -> tuple[Obstacle, ...]:
     return tuple(refused)
 
 
+def inode_flags(descriptor: int) -> int:
+    """Return the inode's flags (linux/fs.h FS_*_FL); raises OSError."""
+    return _long_of(descriptor, FS_IOC_GETFLAGS)
+
+
 def forbidding_flags(descriptor: int) -> tuple[str, ...]:
     """Return the reason code of each inode flag that forbids erasure in place; raises OSError."""
-    flags = _long_of(descriptor, FS_IOC_GETFLAGS)
+    flags = inode_flags(descriptor)
     return tuple(reason for flag, reason in FORBIDDING_FLAGS.items() if flags & flag)
 
 

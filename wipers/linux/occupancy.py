@@ -17,7 +17,6 @@ from wipers.linux.machine import Machine, sys_folder, whole_disk
 from wipers.linux.mounts import swaps
 from wipers.linux.openers import openers
 from wipers.linux.streams import Streams, map_streams
-from wipers.linux.trees import survey
 from wipers.linux.usage import in_use
 from wipers.model import Obstacle, Target
 
@@ -55,7 +54,7 @@ def occupy(root: int, where: str, names: tuple[str, ...], machine: Machine, *, i
     `is_held`: this process has the files open for writing already.
     """
     found = file_system_of(root, machine)
-    streams = map_streams(root, survey(root, names), is_held=is_held)
+    streams = map_streams(root, found, names, is_held=is_held)
     obstacles = (
         *system_refusals(where, machine),
         *refusals(found, where),
@@ -121,14 +120,30 @@ def _problems(where: str, streams: Streams) -> Iterator[Obstacle]:
             yield Obstacle(reason, (("count", str(count)), ("where", where)))
 
 
+class _AnyFileOf:
+    """Every file of a file system, whose numbers need not be at hand: what is open is less than what is ordered."""
+
+    def __init__(self, device: int) -> None:
+        self._device = device
+
+    def __contains__(self, file: object) -> bool:
+        return isinstance(file, tuple) and file[0] == self._device
+
+
 def users_of(where: str, device: int, streams: Streams, machine: Machine) -> Iterator[Obstacle]:
     """Yield who uses one of the files: a process, a loop device, the swap."""
-    files = frozenset((device, inode) for inode in streams.tree.inodes)
-    found = [f"/dev/{loop.name} lies over one of the files" for loop in loops(machine) if loop.file in files]
-    found += ["one of the files is swapped to" for swap in swaps(machine) if swap.file in files]
-    opened = openers(machine, files).files
-    found += sorted({f"{opener} has one of the files open" for users in opened.values() for opener in users})
-    yield from (in_use(where, user) for user in found)
+    users: dict[int, list[str]] = {}
+    for file, openers_of in openers(machine, _AnyFileOf(device)).files.items():
+        users.setdefault(file[1], []).extend(f"{one} has one of the files open" for one in openers_of)
+    for loop in loops(machine):
+        if loop.file is not None and loop.file[0] == device:
+            users.setdefault(loop.file[1], []).append(f"/dev/{loop.name} lies over one of the files")
+    for swap in swaps(machine):
+        if swap.file is not None and swap.file[0] == device:
+            users.setdefault(swap.file[1], []).append("one of the files is swapped to (swapoff lets go of it)")
+    if users:
+        ordered = users.keys() & set(filter(users.__contains__, streams.tree.inodes))
+        yield from (in_use(where, user) for user in sorted({one for inode in ordered for one in users[inode]}))
 
 
 def system_refusals(where: str, machine: Machine) -> tuple[Obstacle, ...]:

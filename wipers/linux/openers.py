@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from wipers.linux.machine import Machine, attribute, entries, processes
 
@@ -16,6 +17,14 @@ NO_STORAGE = ("socket:", "pipe:", "anon_inode:", "net:", "mnt:", "pid:", "user:"
 
 FileNumber = tuple[int, int]
 """Device and inode."""
+
+
+class Files(Protocol):
+    """Files that are asked for."""
+
+    def __contains__(self, file: object, /) -> bool:
+        """Tell whether a file, by device and inode, is one of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,14 @@ class Openers:
     """By device and inode, of the files asked for."""
 
 
-def openers(machine: Machine, files: frozenset[FileNumber] = frozenset()) -> Openers:
+def openers(machine: Machine, files: Files = frozenset()) -> Openers:
     """Everybody who has a block device, or one of the files, open; what may not be read is not seen."""
     devices: dict[int, tuple[Opener, ...]] = {}
     found: dict[FileNumber, tuple[Opener, ...]] = {}
     for process, folder in processes(machine):
         if process == os.getpid():
             continue
-        for status, may_write in _open_things(str(folder), mapped=bool(files)):
+        for status, may_write in _open_things(str(folder), mapped=files != frozenset()):
             is_device = stat.S_ISBLK(status.st_mode)
             number = (status.st_dev, status.st_ino)
             if not is_device and number not in files:

@@ -7,13 +7,12 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import map_extents, moved_ranges
 from wipers.linux.filesystems import generation
 from wipers.linux.streams import Streams
-from wipers.linux.trees import AS_FOLDER
+from wipers.linux.trees import AS_FOLDER, Folders
 
 ELSEWHERE = frozenset({errno.ENOTDIR, errno.ELOOP})
 """What tells that a name leads elsewhere now: its directory was moved, and something else stands in its place."""
@@ -31,10 +30,10 @@ def remove_names(root: int, streams: Streams, seed: str) -> int:
     """Truncate every file and remove its names, then what stood beside them, then the ordered directories; return how
     many names are left because something else has them now. Not durable before the next barrier; raises OSError."""
     tree = streams.tree
-    folders = _Folders(root)
+    folders = Folders(root)
     left = 0
     try:
-        for stream, number, name in _file_names(streams):
+        for stream, number, name in tree.all_names():
             left += not _remove_file(folders, streams, stream, name, passing_name(seed, stream, number))
         for name in tree.others:
             left += not _remove_other(folders, name)
@@ -43,39 +42,7 @@ def remove_names(root: int, streams: Streams, seed: str) -> int:
     return left + sum(not _remove_folder(root, name) for name in reversed(tree.folders))
 
 
-def _file_names(streams: Streams) -> Iterator[tuple[int, int, str]]:
-    """Yield every ordered name as number of the file, number of the name, name."""
-    tree = streams.tree
-    for stream, path in enumerate(tree.paths):
-        for number, name in enumerate((path, *tree.further.get(stream, ()))):
-            yield stream, number, name
-
-
-class _Folders:
-    """The directory that was used last, held open, because files come sorted by directory."""
-
-    def __init__(self, root: int) -> None:
-        self._root = root
-        self._path: str | None = None
-        self._descriptor = -1
-
-    def of(self, name: str) -> tuple[int, str]:
-        """Return the directory's descriptor and the last part of the name; raises OSError."""
-        path, _, last = name.rpartition("/")
-        if path != self._path:
-            self.close()
-            self._descriptor = open_beneath(self._root, path or ".", AS_FOLDER)
-            self._path = path
-        return self._descriptor, last
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._path, self._descriptor = None, -1
-
-
-def _remove_file(folders: _Folders, streams: Streams, stream: int, name: str, passing: str) -> bool:
+def _remove_file(folders: Folders, streams: Streams, stream: int, name: str, passing: str) -> bool:
     """Remove one name of a file; tell false if another file has the name.
 
     It is renamed first and looked at again under the name that nobody else knows: between a look and an unlink
@@ -141,7 +108,7 @@ def _truncate(folder: int, name: str, streams: Streams, stream: int) -> bool:
         os.close(descriptor)
 
 
-def _remove_other(folders: _Folders, name: str) -> bool:
+def _remove_other(folders: Folders, name: str) -> bool:
     """Remove a link, socket, pipe or device node; tell false if a file or directory has the name now."""
     try:
         folder, last = folders.of(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from certificates.statements import Carrier, Fact
 from wipers.linux.streams import Streams
 from wipers.linux.trees import Tree
 
-FORMAT = "streams-1"
+FORMAT = "streams-2"
 CHUNK = 1 << 20
 
 
@@ -144,17 +143,20 @@ def _head(begun: Begun, *, released: bool) -> str:
 
 
 def _encoded(begun: Begun) -> Iterator[str]:
-    """Yield the head, then one line a file, then what goes with the files. Names that are no UTF-8 survive."""
+    """Yield the head, then one line a file, then what goes with the files, a line a name. Names that are no UTF-8
+    survive."""
     yield _head(begun, released=False)
     streams = begun.streams
     if streams is None:
         raise ValueError("a run without files has no list")
     tree = streams.tree
     for stream, path in enumerate(tree.paths):
-        numbers = streams.numbers[streams.starts[stream] : streams.starts[stream + 1]].tolist()
         identity = [tree.inodes[stream], streams.generations[stream], tree.sizes[stream]]
-        yield json.dumps([path, tree.further.get(stream, []), identity, numbers], separators=(",", ":"))
-    yield json.dumps({"others": tree.others, "folders": tree.folders})
+        further = list(tree.further.of(stream))
+        yield json.dumps([path, further, identity, list(streams.rows[stream])], separators=(",", ":"))
+    yield json.dumps({"others": len(tree.others), "folders": len(tree.folders)})
+    yield from map(json.dumps, tree.others)
+    yield from map(json.dumps, tree.folders)
 
 
 def _decoded(head: dict[str, Any], lines: Iterator[str]) -> Begun:
@@ -169,16 +171,12 @@ def _decoded_streams(lines: Iterator[str], objects: int) -> Streams:
     streams = Streams(Tree())
     tree = streams.tree
     for stream in range(objects):
-        path, further, (inode, inode_generation, size), numbers = json.loads(next(lines))
-        tree.paths.append(path)
-        tree.inodes.append(inode)
-        tree.sizes.append(size)
-        if further:
-            tree.further[stream] = further
-        streams.generations.append(inode_generation)
-        streams.numbers.extend(array("Q", numbers))
-        streams.starts.append(len(streams.numbers))
+        path, further, (inode, inode_generation, size), rows = json.loads(next(lines))
+        tree.add(path, inode, size)
+        for name in further:
+            tree.further.append(stream, name)
+        streams.append(inode_generation, rows)
     rest = json.loads(next(lines))
-    tree.others.extend(rest["others"])
-    tree.folders.extend(rest["folders"])
+    tree.others.extend(json.loads(next(lines)) for _ in range(rest["others"]))
+    tree.folders.extend(json.loads(next(lines)) for _ in range(rest["folders"]))
     return streams

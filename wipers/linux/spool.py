@@ -141,6 +141,9 @@ class Numbers:
             return self._tail[place - self._full]
         return self._blocks.get(place // self._EACH)[place % self._EACH]
 
+    def __contains__(self, number: object) -> bool:
+        return any(number == one for one in self)
+
     def __iter__(self) -> Iterator[int]:
         for number in range(len(self._blocks)):
             yield from self._blocks.load(number)

@@ -1,4 +1,4 @@
-"""The numbered files of a run and where their bytes lay before the first write, compact enough for a million files."""
+"""The numbered files of a run and where their bytes lay before the first write, in memory that does not grow."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import errno
 import fcntl
 import os
 import signal
-from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import Span, map_extents, runs
-from wipers.linux.filesystems import forbidding_flags, generation
-from wipers.linux.trees import Tree, may_write
+from wipers.linux.filesystems import FileSystem, generation, inode_flags
+from wipers.linux.inodes import reasons_against
+from wipers.linux.selection import READING, Named
+from wipers.linux.spool import Numbers, Triples
+from wipers.linux.trees import About, Tree, may_write, survey
 
-READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+__all__ = ["READING", "Streams", "map_streams", "open_stream"]
 
 
 @dataclass(slots=True)
@@ -23,12 +26,12 @@ class Streams:
 
     tree: Tree
     """Names, inodes and sizes."""
-    generations: array[int] = field(default_factory=lambda: array("Q"))
+    generations: Numbers = field(default_factory=Numbers)
     """Generation of each inode."""
-    starts: array[int] = field(default_factory=lambda: array("Q", [0]))
-    """Where each file's spans begin in `numbers`, and behind the last."""
-    numbers: array[int] = field(default_factory=lambda: array("Q"))
-    """Logical, physical and length of every span, one file after the other."""
+    size: int = 0
+    """Bytes of all blocks of all files."""
+    rows: Triples = field(default_factory=Triples)
+    """Logical, physical and length of every span, file by file."""
 
     @classmethod
     def empty(cls) -> Streams:
@@ -36,21 +39,18 @@ class Streams:
         return cls(Tree())
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return len(self.generations)
 
-    def append(self, inode_generation: int, spans: tuple[Span, ...]) -> None:
+    def append(self, inode_generation: int, spans: Iterable[tuple[int, int, int]]) -> None:
         """Add the next file of the tree."""
+        rows = tuple(spans)
+        self.rows.append(rows)
         self.generations.append(inode_generation)
-        for span in spans:
-            self.numbers.extend(span)
-        self.starts.append(len(self.numbers))
+        self.size += sum(row[2] for row in rows)
 
     def spans(self, stream: int) -> tuple[Span, ...]:
         """Return where the file's bytes lay."""
-        begin, end = self.starts[stream], self.starts[stream + 1]
-        if end - begin == 3:
-            return (Span(*self.numbers[begin:end]),)
-        return tuple(Span(*self.numbers[at : at + 3]) for at in range(begin, end, 3))
+        return tuple(map(Span._make, self.rows[stream]))
 
     def runs(self, stream: int) -> tuple[tuple[int, int], ...]:
         """Return the file's allocated runs as offset and length."""
@@ -58,46 +58,67 @@ class Streams:
 
     def end(self, stream: int) -> int:
         """Return the first byte behind the file's last allocated block."""
-        last = self.starts[stream + 1]
-        return self.numbers[last - 3] + self.numbers[last - 1] if last > self.starts[stream] else 0
+        return max((logical + length for logical, _, length in self.rows[stream]), default=0)
 
     def allocated(self, stream: int) -> int:
         """Return how many bytes the file's blocks hold."""
-        return sum(self.numbers[self.starts[stream] + 2 : self.starts[stream + 1] : 3])
-
-    @property
-    def size(self) -> int:
-        """Bytes of all blocks of all files."""
-        return sum(self.numbers[2::3])
+        return sum(length for _, _, length in self.rows[stream])
 
 
-def map_streams(root: int, tree: Tree, *, is_held: bool = False) -> Streams:
-    """Return the tree's files with their extents, having noted on the tree what must not be touched; reads only.
+def map_streams(root: int, found: FileSystem, names: Iterable[str | Named], *, is_held: bool = False) -> Streams:
+    """Return the files that names lead to with their extents, having noted what must not be touched; reads only;
+    raises OSError for the root.
 
     `is_held`: this process has them open for writing itself, so that whether others have cannot be asked this way.
     """
-    streams = Streams(tree)
-    for stream in range(len(tree.paths)):
-        try:
-            descriptor = open_stream(root, tree, stream, READING)
-        except OSError as error:
-            tree.note(_problem_of(error))
-            streams.append(0, ())
-            continue
-        try:
-            for reason in forbidding_flags(descriptor):
-                tree.note(reason)
-            if not may_write(descriptor):
-                tree.note("files-not-accessible")
-            if not is_held and is_written_elsewhere(descriptor):
-                tree.note("written-elsewhere")
-            streams.append(generation(descriptor), _mapped(descriptor, tree))
-        except OSError:
-            tree.note("extents-not-provable")
-            streams.append(0, ())
-        finally:
-            os.close(descriptor)
+    streams = Streams(Tree())
+
+    def look(folder: int, name: str, about: About) -> None:
+        _look(streams, found, folder, name, about, is_held=is_held)
+
+    survey(root, names, streams.tree, look)
     return streams
+
+
+def _look(streams: Streams, found: FileSystem, folder: int, name: str, about: About, *, is_held: bool) -> None:
+    """Add a file, having noted what is against it."""
+    tree = streams.tree
+    try:
+        descriptor = open_beneath(folder, name, READING)
+    except OSError as error:
+        tree.note(_problem_of(error))
+        streams.append(0, ())
+        return
+    try:
+        if os.fstat(descriptor).st_ino != about.inode:
+            tree.note("files-changing")
+        if not may_write(descriptor):
+            tree.note("files-not-accessible")
+        if not is_held and is_written_elsewhere(descriptor):
+            tree.note("written-elsewhere")
+        _map(streams, found, descriptor, about)
+    finally:
+        os.close(descriptor)
+
+
+def _map(streams: Streams, found: FileSystem, descriptor: int, about: About) -> None:
+    """Add where the file's bytes lie, or note that it cannot be told."""
+    tree = streams.tree
+    try:
+        flags = inode_flags(descriptor)
+        mapping = map_extents(descriptor)
+        number = generation(descriptor)
+    except OSError:
+        tree.note("extents-not-provable")
+        streams.append(0, ())
+        return
+    for reason in reasons_against(found.kind, flags, mapping):
+        tree.note(reason)
+    if mapping.is_preallocated:
+        tree.see("preallocated")
+    if about.blocks < about.size:
+        tree.see("sparse")
+    streams.append(number, mapping.spans)
 
 
 def open_stream(root: int, tree: Tree, stream: int, flags: int, name: str | None = None) -> int:
@@ -124,13 +145,6 @@ def is_written_elsewhere(descriptor: int) -> bool:
         return error.errno == errno.EAGAIN
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
-
-
-def _mapped(descriptor: int, tree: Tree) -> tuple[Span, ...]:
-    found = map_extents(descriptor)
-    if found.doubts:
-        tree.note("extents-not-provable")
-    return found.spans
 
 
 def _problem_of(error: OSError) -> str:

@@ -1,137 +1,305 @@
-"""What an order's names lead to: regular files each once, what stands beside them, and why some may not be touched."""
+"""What an order's names lead to: regular files each once, what stands beside them, and why some may not be touched.
+
+Nothing here grows with the number of files but lists that lie outside memory (`spool`).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from array import array
-from collections.abc import Iterator
+import struct
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.filesystems import forbidding_flags
+from wipers.linux.selection import Named, has_digest
+from wipers.linux.spool import Names, Numbers, Records, in_order
 
 KEEPS_NAMES = frozenset({"file-immutable", "file-append-only"})
 """Inode flags under which no name can be taken out of a directory."""
 AS_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+OTHERS = (
+    (stat.S_ISLNK, "links"),
+    (stat.S_ISSOCK, "sockets"),
+    (stat.S_ISFIFO, "pipes"),
+    (stat.S_ISBLK, "device-nodes"),
+    (stat.S_ISCHR, "device-nodes"),
+)
+"""What stands beside regular files, as it is counted."""
+
+
+class About(NamedTuple):
+    """What a look at a name said of the file it leads to."""
+
+    inode: int
+    size: int
+    """Bytes by st_size."""
+    blocks: int
+    """Bytes that the file system says it holds."""
+
+
+Look = Callable[[int, str, About], None]
+"""Told each file as it gets its number: a descriptor of a directory, the name below it, what is known of it."""
+
+
+class Further:
+    """Ordered names of files besides their first."""
+
+    def __init__(self) -> None:
+        """Hold none."""
+        self._streams = Numbers()
+        self._names = Names()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def append(self, stream: int, name: str) -> None:
+        """Add a name of a file whose number is not below any added before."""
+        self._streams.append(stream)
+        self._names.append(name)
+
+    def of(self, stream: int) -> Iterator[str]:
+        """Yield the further names of a file."""
+        if not len(self):
+            return
+        place = bisect_left(self._streams, stream)
+        while place < len(self) and self._streams[place] == stream:
+            yield self._names[place]
+            place += 1
 
 
 @dataclass(slots=True)
 class Tree:
     """The files that names lead to, numbered in a fixed order. Names never leave the host; counts may."""
 
-    paths: list[str] = field(default_factory=list)
+    paths: Names = field(default_factory=Names)
     """First name of each regular file, relative to the root: its position is the number of its stream."""
-    inodes: array[int] = field(default_factory=lambda: array("Q"))
+    inodes: Numbers = field(default_factory=Numbers)
     """Inode of each."""
-    sizes: array[int] = field(default_factory=lambda: array("Q"))
+    sizes: Numbers = field(default_factory=Numbers)
     """Bytes of each by st_size."""
-    further: dict[int, list[str]] = field(default_factory=dict)
-    """Other ordered names of a file, by its number."""
-    others: list[str] = field(default_factory=list)
+    further: Further = field(default_factory=Further)
+    """Other ordered names of files."""
+    others: Names = field(default_factory=Names)
     """Links, sockets, pipes and device nodes below an ordered directory: never opened, removed with it."""
-    folders: list[str] = field(default_factory=list)
+    folders: Names = field(default_factory=Names)
     """Ordered directories, a parent before what it holds."""
     problems: dict[str, int] = field(default_factory=dict)
     """Reason codes of what must not be touched, and how often each was met."""
-    links: dict[int, list[int]] = field(default_factory=dict)
-    """Of inodes with more than one name: number of the file, st_nlink, ordered names."""
-
-    @property
-    def size(self) -> int:
-        """Bytes by st_size."""
-        return sum(self.sizes)
+    findings: dict[str, int] = field(default_factory=dict)
+    """What is worth knowing of what was found, and how often it was met."""
+    size: int = 0
+    """Bytes by st_size."""
 
     @property
     def names(self) -> int:
         """Names that go when the files are released."""
-        return len(self.paths) + sum(map(len, self.further.values())) + len(self.others) + len(self.folders)
+        return len(self.paths) + len(self.further) + len(self.others) + len(self.folders)
+
+    def all_names(self) -> Iterator[tuple[int, int, str]]:
+        """Yield every ordered name of a regular file as number of the file, number of the name, name."""
+        for stream, path in enumerate(self.paths):
+            yield stream, 0, path
+            for number, name in enumerate(self.further.of(stream), start=1):
+                yield stream, number, name
+
+    def add(self, path: str, inode: int, size: int) -> None:
+        """Give a file its number."""
+        self.paths.append(path)
+        self.inodes.append(inode)
+        self.sizes.append(size)
+        self.size += size
 
     def note(self, reason: str, count: int = 1) -> None:
         """Count something that must not be touched."""
         self.problems[reason] = self.problems.get(reason, 0) + count
 
+    def see(self, what: str, count: int = 1) -> None:
+        """Count something worth knowing."""
+        self.findings[what] = self.findings.get(what, 0) + count
 
-def survey(root: int, names: tuple[str, ...]) -> Tree:
+
+def survey(root: int, names: Iterable[str | Named], tree: Tree | None = None, look: Look | None = None) -> Tree:
     """Return what the names lead to below the root directory's descriptor; reads only; raises OSError for the root.
 
-    The order is that of the names' bytes, level by level, so that the same tree is always numbered the same.
+    Directory by directory, a parent before what it holds, in the order of the names' bytes, so that the same tree is
+    always numbered the same; files with several names come last, in the order of their inodes.
     """
-    tree = Tree()
-    device = os.fstat(root).st_dev
-    ordered = plain_names(names, tree)
-    for name in ordered:
-        _visit_named(root, device, name, tree)
-    outside = sum(1 for _, links, seen in tree.links.values() if links > seen)
-    if outside:
-        tree.note("hard-links-outside", outside)
+    tree = Tree() if tree is None else tree
+    walk = _Walk(root, tree, look)
+    try:
+        for named in plain_names(names, tree):
+            walk.visit(named)
+        walk.descend()
+    finally:
+        walk.close()
     return tree
 
 
-def plain_names(names: tuple[str, ...], tree: Tree) -> list[str]:
-    """Return the names in the order of their bytes, without one that lies below another; ways out are problems."""
-    kept: set[str] = set()
-    for name in names:
-        parts = [part for part in name.split("/") if part]
-        if not parts or "." in parts or ".." in parts:
-            tree.note("name-not-plain")
-            continue
-        kept.add("/".join(parts))
-    return sorted((name for name in kept if not any(above in kept for above in _above(name))), key=os.fsencode)
+def plain_names(names: Iterable[str | Named], tree: Tree) -> Iterator[Named]:
+    """Yield the names in the order of their parts' bytes, without one that lies below another; ways out are
+    problems, and so are two digests for one name."""
+    kept, digest = None, b""
+    for record in in_order(filter(None, (_record(name, tree) for name in names))):
+        key, _, rest = record.partition(b"\0\0")
+        if key == kept:
+            if rest[1:] != digest:
+                tree.note("file-differs")
+        elif kept is None or not key.startswith(kept + b"\0"):
+            kept, digest = key, rest[1:]
+            yield Named(os.fsdecode(key.replace(b"\0", b"/")), rest[:1] == b"l", digest)
 
 
-def _above(name: str) -> Iterator[str]:
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name
+def _record(name: str | Named, tree: Tree) -> bytes:
+    """Return what sorts a name by its parts; nothing for one that is not plain, which is a problem."""
+    named = Named(name) if isinstance(name, str) else name
+    parts = [part for part in named.name.split("/") if part]
+    if not parts or "." in parts or ".." in parts or "\0" in named.name:
+        tree.note("name-not-plain")
+        return b""
+    return os.fsencode("\0".join(parts)) + b"\0\0" + (b"l" if named.is_literal else b"p") + named.digest
 
 
-def _visit_named(root: int, device: int, name: str, tree: Tree) -> None:
-    """Take up a name of the order itself; a link or a special file so named is a problem."""
-    folder, _, last = name.rpartition("/")
-    try:
-        above = open_beneath(root, folder or ".", AS_FOLDER)
+class Folders:
+    """The directory that was used last, held open, because names come sorted by directory."""
+
+    def __init__(self, root: int) -> None:
+        """Hold none."""
+        self._root = root
+        self._path: str | None = None
+        self._descriptor = -1
+
+    def of(self, name: str) -> tuple[int, str]:
+        """Return the directory's descriptor and the last part of the name; raises OSError."""
+        path, _, last = name.rpartition("/")
+        self.open(path)
+        return self._descriptor, last
+
+    def open(self, path: str) -> bool:
+        """Hold the directory; tell false if it was held already; raises OSError."""
+        if path == self._path:
+            return False
+        self.close()
+        self._descriptor = open_beneath(self._root, path or ".", AS_FOLDER)
+        self._path = path
+        return True
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._path, self._descriptor = None, -1
+
+
+_LINKED = struct.Struct(">QQQQQ")
+"""Inode, the order in which names were met, st_size, bytes held, st_nlink; the name follows."""
+
+
+class _Walk:
+    """One walk from the ordered names down, and at its end the files that have several names."""
+
+    def __init__(self, root: int, tree: Tree, look: Look | None) -> None:
+        self._root = root
+        self._device = os.fstat(root).st_dev
+        self._tree = tree
+        self._look = look
+        self._folders = Folders(root)
+        self._linked = Records()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._folders.close()
+
+    def visit(self, named: Named) -> None:
+        """Take up a name of the order itself; a link or a special file so named is a problem."""
         try:
-            found = os.stat(last, dir_fd=above, follow_symlinks=False)
-            _check_folder(above, tree)
-        finally:
-            os.close(above)
-    except OSError as error:
-        tree.note(_problem_of(error))
-        return
-    if stat.S_ISDIR(found.st_mode):
-        _visit_folder(root, device, name, tree)
-    elif stat.S_ISREG(found.st_mode):
-        _take(name, found, device, tree)
-    else:
-        tree.note("not-regular-file")
-
-
-def _visit_folder(root: int, device: int, top: str, tree: Tree) -> None:
-    """Take up everything below a directory, without recursion: a tree may be deeper than the interpreter's stack."""
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        tree.folders.append(folder)
-        try:
-            found = _entries(root, folder, tree)
+            if self._folders.open(named.name.rpartition("/")[0]):
+                _check_folder(self._folders.of(named.name)[0], self._tree)
+            folder, last = self._folders.of(named.name)
+            found = os.stat(last, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            tree.note(_problem_of(error))
-            continue
-        below = [name for name, about in found if _take_or_descend(name, about, device, tree)]
-        waiting.extend(reversed(below))
+            self._tree.note(_problem_of(error))
+            return
+        if named.is_literal and not stat.S_ISREG(found.st_mode) and (named.digest or not stat.S_ISDIR(found.st_mode)):
+            self._tree.note("not-regular-file")
+            return
+        if named.digest and not self._is_as_told(folder, last, named.digest):
+            self._tree.note("file-differs")
+        self._take_up(folder, named.name, last, found)
 
+    def _is_as_told(self, folder: int, last: str, digest: bytes) -> bool:
+        try:
+            return has_digest(folder, last, digest)
+        except OSError:
+            return False
 
-def _entries(root: int, folder: str, tree: Tree) -> list[tuple[str, os.stat_result]]:
-    opened = open_beneath(root, folder, AS_FOLDER)
-    try:
-        _check_folder(opened, tree)
-        with os.scandir(opened) as entries:
-            found = [(f"{folder}/{entry.name}", entry.stat(follow_symlinks=False)) for entry in entries]
-    finally:
-        os.close(opened)
-    return sorted(found, key=lambda one: os.fsencode(one[0]))
+    def descend(self) -> None:
+        """Take up everything below the ordered directories, without recursion: the list of directories is the queue."""
+        number = 0
+        while number < len(self._tree.folders):
+            self._visit_folder(self._tree.folders[number])
+            number += 1
+        self._number_linked()
+
+    def _visit_folder(self, path: str) -> None:
+        try:
+            self._folders.open(path)
+            folder, _ = self._folders.of(f"{path}/.")
+            _check_folder(folder, self._tree)
+            with os.scandir(folder) as entries:
+                names = in_order(os.fsencode(entry.name) for entry in entries)
+                for name in map(os.fsdecode, names):
+                    self._visit_entry(folder, f"{path}/{name}", name)
+        except OSError as error:
+            self._tree.note(_problem_of(error))
+
+    def _visit_entry(self, folder: int, path: str, name: str) -> None:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            self._tree.note("files-changing")
+            return
+        self._take_up(folder, path, name, found)
+
+    def _take_up(self, folder: int, path: str, name: str, found: os.stat_result) -> None:
+        """Put something in its list; a mount in its place, over a file too, is a problem."""
+        if found.st_dev != self._device:
+            self._tree.note("mount-below")
+        elif stat.S_ISDIR(found.st_mode):
+            self._tree.folders.append(path)
+        elif not stat.S_ISREG(found.st_mode):
+            self._tree.others.append(path)
+            self._tree.see(next(what for is_kind, what in OTHERS if is_kind(found.st_mode)))
+        elif found.st_nlink > 1:
+            numbers = (found.st_ino, len(self._linked), found.st_size, found.st_blocks * 512, found.st_nlink)
+            self._linked.append(_LINKED.pack(*numbers) + os.fsencode(path))
+        else:
+            self._number(folder, path, name, About(found.st_ino, found.st_size, found.st_blocks * 512))
+
+    def _number(self, folder: int, path: str, name: str, about: About) -> None:
+        self._tree.add(path, about.inode, about.size)
+        if self._look is not None:
+            self._look(folder, name, about)
+
+    def _number_linked(self) -> None:
+        """Number each file that has several names once, and see whether the order names them all."""
+        rows = ((_LINKED.unpack_from(record), os.fsdecode(record[_LINKED.size :])) for record in in_order(self._linked))
+        outside = 0
+        for inode, names in groupby(rows, key=lambda row: row[0][0]):
+            ((_, _, size, blocks, links), path), *others = names
+            self._number(self._root, path, path, About(inode, size, blocks))
+            self._tree.see("hard-linked")
+            for _, name in others:
+                self._tree.further.append(len(self._tree.paths) - 1, name)
+            outside += links > 1 + len(others)
+        if outside:
+            self._tree.note("hard-links-outside", outside)
 
 
 def _check_folder(descriptor: int, tree: Tree) -> None:
@@ -150,37 +318,6 @@ def _check_folder(descriptor: int, tree: Tree) -> None:
 def may_write(descriptor: int) -> bool:
     """Tell whether this process could open what the descriptor holds for writing; the superuser always could."""
     return os.geteuid() == 0 or os.access(f"/proc/self/fd/{descriptor}", os.W_OK)
-
-
-def _take_or_descend(name: str, found: os.stat_result, device: int, tree: Tree) -> bool:
-    """Take up one entry; tell whether it is a directory to go down into."""
-    if stat.S_ISDIR(found.st_mode):
-        if found.st_dev != device:
-            tree.note("mount-below")
-            return False
-        return True
-    if stat.S_ISREG(found.st_mode):
-        _take(name, found, device, tree)
-    else:
-        tree.others.append(name)
-    return False
-
-
-def _take(name: str, found: os.stat_result, device: int, tree: Tree) -> None:
-    """Number a regular file, or count a further name of one that has its number."""
-    if found.st_dev != device:
-        tree.note("mount-below")
-        return
-    known = tree.links.get(found.st_ino) if found.st_nlink > 1 else None
-    if known is not None:
-        known[2] += 1
-        tree.further.setdefault(known[0], []).append(name)
-        return
-    if found.st_nlink > 1:
-        tree.links[found.st_ino] = [len(tree.paths), found.st_nlink, 1]
-    tree.paths.append(name)
-    tree.inodes.append(found.st_ino)
-    tree.sizes.append(found.st_size)
 
 
 def _problem_of(error: OSError) -> str:
