@@ -31,6 +31,10 @@ system_programs() {
 		parted:parted
 		mount:mount
 		nwipe:nwipe
+		mkfs.xfs:xfsprogs
+		mkfs.btrfs:btrfs-progs
+		ext4magic:ext4magic
+		extundelete:extundelete
 	PROGRAMS
 }
 

@@ -96,17 +96,28 @@ def _made(
 
 @contextmanager
 def overlay(folder: Path) -> Iterator[Ground]:
-    """An overlay whose layers lie on an ext4; files are laid in the lower one, as an image of a container has them."""
+    """An overlay whose layers lie on an ext4: what is laid there lies in the upper one."""
     with ExitStack() as held:
         below = held.enter_context(ext4()(folder / "below"))
-        for name in ("lower", "upper", "work"):
-            (below.root / name).mkdir()
         root = folder / "merged"
-        root.mkdir()
-        layers = f"lowerdir={below.root}/lower,upperdir={below.root}/upper,workdir={below.root}/work"
-        run("mount", "-t", "overlay", "-o", layers, "overlay", root)
+        for path in (below.root / "lower", root):
+            path.mkdir()
+        _mount_overlay(root, below.root / "lower", below.root / "upper")
         held.callback(run, "umount", root)
         yield Ground(root, below.storage)
+
+
+def lay_over(root: Path, lower: Path, upper: Path) -> None:
+    """What was the upper layer is the lower one from now on, below a fresh one."""
+    run("umount", root)
+    _mount_overlay(root, lower, upper)
+
+
+def _mount_overlay(root: Path, lower: Path, upper: Path) -> None:
+    work = upper.with_name(f"work-of-{upper.name}")
+    for path in (upper, work):
+        path.mkdir()
+    run("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}", "overlay", root)
 
 
 @contextmanager

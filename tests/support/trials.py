@@ -1,4 +1,4 @@
-"""One order for files on some file system, carried out by the command, and looked at by a reader that knows no files."""
+"""One order for files on some file system, carried out by the command, and judged by a reader that knows no files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.cli import main
 from certificates.audit import Sign
+from certificates.errors import Refused
 from certificates.statements import Certificate
 from tests.support.grounds import Ground, MakeGround
 from tests.support.real_site import Charge, RealSite, files_carrier
@@ -91,7 +92,11 @@ class Trial:
 
     def run(self, **changes: Any) -> Ending:
         """The order is carried out, or refused."""
-        charge = self.charge(**changes)
+        try:
+            charge = self.charge(**changes)
+        except Refused as refused:
+            # Even the draft could not be measured.
+            return Ending(3, {"error": {"reason": refused.reason, "message": str(refused)}}, "")
         confirmed = [part for label in charge.labels for part in ("--confirm", label)]
         return command(self.site, "run", str(charge.path), "--key", str(self.site.key), *confirmed)
 
