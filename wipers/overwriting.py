@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from certificates.statements import Advanced, Extent, Failure, Noted, Pattern, Reproved, Revisited
+from certificates.statements import (
+    Advanced,
+    Extent,
+    Failure,
+    Noted,
+    Pattern,
+    Reproved,
+    Revisited,
+)
 from wipers.model import Lost, Overwrite, Writer
 from wipers.overwrite import overwrite
 from wipers.ports import Ports, Watch
@@ -33,6 +41,8 @@ class Overwriting:
     """Journals how far the step came, and returns the step after it."""
     check_same: Callable[[], object]
     """Raises Lost if the target is no longer what was planned."""
+    check_known: Callable[[], None]
+    """Raises Lost if nothing that the run wrote is there."""
 
     def go(self, begun: BegunStep) -> tuple[BegunStep, Meter]:
         """Return the step with all of the area behind it, flushed, and what was measured; raises Lost, Stopped."""
@@ -51,15 +61,18 @@ class Overwriting:
     def _reprove(self, begun: BegunStep) -> BegunStep:
         if begun.failed_size > sum(one.extent.length for one in begun.failures):
             self.ports.chronicle.write(Noted("not proved again: more ranges failed than a journal lists"))
+            self.check_known()
             return begun
+        claimed = Claimed(self.pattern, begun.position, begun.stretch, begun.failures)
         self.watch.settle()
         self.watch.entered("re-proving")
-        claimed = Claimed(self.pattern, begun.position, begun.stretch, begun.failures)
         seed = (self.ports.chronicle.head or "").encode()
-        loop = self.watch.loop(is_judged=False)
-        proof = reprove(self.writer, self._layout, claimed, seed, loop)
+        proof = reprove(self.writer, self._layout, claimed, seed, self.watch.loop(is_judged=False))
         if not proof.is_whole:
             raise Stopped
+        if proof.shows_nothing:
+            # Nothing is journaled as proved again: the step would begin anew on a twin.
+            self.check_known()
         begun = self.note(Reproved(self.number, begun.position, proof.blocks, proof.mismatched, proof.unread))
         is_lost = proof.mismatched > 0
         self.watch.entered(

@@ -44,6 +44,8 @@ class BegunStep:
     """Bytes along its layout that are on the medium."""
     stretch: int = 0
     """Position of the checkpoint before: what lies between the two was flushed last."""
+    reached: int = 0
+    """The furthest position that was ever flushed; the step may have begun anew since."""
     failures: tuple[Failure, ...] = ()
     """Ranges before the position that could not be written, the first 4096."""
     failed_size: int = 0
@@ -180,6 +182,7 @@ def changed_by(begun: BegunStep, event: StepEvent) -> BegunStep:
                 begun,
                 position=event.position,
                 stretch=begun.position,
+                reached=max(begun.reached, event.position),
                 failures=coalesce((*begun.failures, *event.failures))[:KEPT],
                 failed_size=begun.failed_size + event.failed_size,
             )
@@ -187,7 +190,7 @@ def changed_by(begun: BegunStep, event: StepEvent) -> BegunStep:
             return replace(begun, failures=event.failures, failed_size=event.failed_size)
         case Reproved():
             is_lost = event.mismatched > 0
-            return BegunStep(begun.began_at, resumed=begun.resumed) if is_lost else begun
+            return BegunStep(begun.began_at, reached=begun.reached, resumed=begun.resumed) if is_lost else begun
         case _:
             assert_never(event)
 

@@ -56,6 +56,8 @@ class SampleFindings:
     mismatched_blocks: int
     unread: tuple[Failure, ...]
     unread_blocks: int
+    matched_size: int
+    """Bytes that equal the pattern, also in blocks that differ elsewhere."""
 
 
 def read_back_all(
@@ -202,6 +204,7 @@ class _Samples:
             mismatched_blocks=counts["differing"],
             unread=unread.ranges(),
             unread_blocks=counts["unread"],
+            matched_size=counts["matched"],
         )
 
 
@@ -223,7 +226,7 @@ def read_back_sample(
     differing, unread, patience = Tally(), Tally(), Patience()
     samples = _Samples(keeps_raw=keeps_raw, is_anchor=lambda number: positions[number] in anchors)
     blocks: dict[int, tuple[Extent, ...]] = {}
-    counts = {"differing": 0, "unread": 0}
+    counts = {"differing": 0, "unread": 0, "matched": 0}
     lock = threading.Lock()
 
     def make_deed() -> Deed:
@@ -238,6 +241,7 @@ def read_back_sample(
             with lock:
                 counts["unread"] += bool(failures)
                 counts["differing"] += bool(differences)
+                counts["matched"] += len(data) - sum(one.extent.length for one in (*failures, *differences))
             if failures or differences:
                 noticed()
 

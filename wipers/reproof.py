@@ -28,6 +28,13 @@ class Proof:
     unread: int
     is_whole: bool
     """It was not stopped before its end."""
+    matched_size: int
+    """Bytes that are what is claimed, also in blocks that differ elsewhere."""
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Tell whether of all that was read not one sector is what is claimed."""
+        return self.mismatched > 0 and self.matched_size == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +59,30 @@ def reprove(reader: Reader, layout: Layout, claimed: Claimed, seed: bytes, loop:
 
     What was flushed last is read whole, of all before it a sample that the seed chooses. Raises Lost.
     """
-    written = _written(layout, claimed, 0, claimed.stretch)
-    blocks = blocks_of(sum(one.length for one in written()))
-    count = sample_size(blocks, CONFIDENCE_PPM, FRACTION_PPM) if blocks else 0
-    chosen = positions(hashlib.sha256(seed).digest(), blocks, count)
-    sample = read_back_sample(reader, written(), claimed.pattern, chosen, loop=loop)
+    sampled = sample(reader, _written(layout, claimed, 0, claimed.stretch), claimed.pattern, seed, loop)
     last = _written(layout, claimed, claimed.stretch, claimed.position)
     whole = read_back_all(reader, last(), claimed.pattern, loop)
     return Proof(
-        blocks=sample.looked_at + blocks_of(whole.position),
-        mismatched=sample.mismatched_blocks + blocks_of(whole.mismatched_size),
-        unread=sample.unread_blocks + blocks_of(whole.unread_size),
-        is_whole=sample.looked_at == len(chosen) and whole.position == sum(one.length for one in last()),
+        blocks=sampled.blocks + blocks_of(whole.position),
+        mismatched=sampled.mismatched + blocks_of(whole.mismatched_size),
+        unread=sampled.unread + blocks_of(whole.unread_size),
+        is_whole=sampled.is_whole and whole.position == sum(one.length for one in last()),
+        matched_size=sampled.matched_size + whole.matched,
+    )
+
+
+def sample(reader: Reader, layout: Layout, pattern: Pattern, seed: bytes, loop: Loop) -> Proof:
+    """Return how blocks of the layout that the seed chooses compare with the pattern; raises Lost."""
+    blocks = blocks_of(sum(one.length for one in layout()))
+    count = sample_size(blocks, CONFIDENCE_PPM, FRACTION_PPM) if blocks else 0
+    chosen = positions(hashlib.sha256(seed).digest(), blocks, count)
+    found = read_back_sample(reader, layout(), pattern, chosen, loop=loop)
+    return Proof(
+        blocks=found.looked_at,
+        mismatched=found.mismatched_blocks,
+        unread=found.unread_blocks,
+        is_whole=found.looked_at == len(chosen),
+        matched_size=found.matched_size,
     )
 
 

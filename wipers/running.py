@@ -60,6 +60,7 @@ from wipers.partitions import partitions_on
 from wipers.ports import NonceSource, Ports, Watch
 from wipers.profile import Meter, on_the_wire
 from wipers.progress import BegunStep, Progress, StepEvent, changed_by
+from wipers.recognition import check_known, marks_of
 from wipers.verifying import (
     Drawn,
     Reading,
@@ -147,6 +148,7 @@ class _Run:
             # A cache that lied about a flush satisfied the read-back and lost its content with the power: what nothing
             # has changed since is read back again.
             self.progress = self.progress.taken_up().without_checks_after(self._last_change())
+            self._recognize()
             return
         found = self.writer.facts()
         if found != self.plan.facts:
@@ -161,6 +163,21 @@ class _Run:
         self._keep_status("before")
         self._write(identified)
         self.progress = replace(self.progress, identified=identified)
+
+    def _recognize(self) -> None:
+        """The medium is the one that was begun, as far as its content tells; raises Lost."""
+        if any(isinstance(self.plan.steps[number], Release) for number in self.progress.steps):
+            # The names are gone, perhaps the blocks with them: nothing is written there any more.
+            return
+        begun = (one for number, one in self.progress.steps.items() if not self.progress.is_done(number))
+        if not any(one.position for one in begun):
+            # A step with a position is proved again before it goes on, and that tells it better.
+            self._check_known()
+
+    def _check_known(self) -> None:
+        marks = marks_of(self.plan, self.progress, self._pattern)
+        if marks:
+            check_known(marks, self.writer, self.watch, (self.ports.chronicle.head or "").encode())
 
     def _keep_status(self, when: str) -> None:
         """File what the drive answers about itself; the drive alone attests it."""
@@ -245,6 +262,7 @@ class _Run:
             watch=self.watch,
             note=self._note,
             check_same=self._same_facts,
+            check_known=self._check_known,
         )
         begun, meter = act.go(self.progress.steps[number])
         self._keep_profile(number, step, meter, begun.failures)

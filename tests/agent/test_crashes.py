@@ -24,7 +24,7 @@ from certificates.statements import (
     SelectorCommitment,
 )
 from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
-from tests.support.simulated_host import Simulated
+from tests.support.simulated_host import Simulated, Storage
 from wipers.model import Target
 
 SECRET = Selector("C-1", "11" * 32, PathSelector("/secret/name", "22" * 32))
@@ -117,6 +117,28 @@ def test_a_resume_does_not_choose_between_two_disks_that_bear_one_identity(tmp_p
     assert isinstance(result.failure, Interrupted)
     assert "/simulated/A" in result.failure.tell()
     assert desk.machine.opened == opened
+    desk.machine.carriers["C-1"] = (begun,)
+    (result,) = desk.resume()
+    assert result.failure is None
+
+
+def test_a_resume_leaves_a_twin_alone_while_the_disk_that_was_begun_is_unplugged(tmp_path: Path) -> None:
+    """Found alone, it bears every planned fact; what the journal says was written is not on it."""
+    desk = agent(tmp_path)
+    (begun,) = desk.machine.carriers["C-1"]
+    # Written and flushed by then: it goes away amid the read-back.
+    begun.lies.lost_at = 4
+    (result,) = desk.run(approved(order(witnesses=())))
+    assert isinstance(result.failure, Interrupted)
+    assert begun.storage.sectors_left() == 0
+    begun.lies.lost_at = None
+    twin = Simulated("image", media=Media.OPAQUE, serial="C-1", more=FACTS)
+    twin.storage = Storage.holding(twin.sizes, seed=99)
+    desk.machine.carriers["C-1"] = (twin,)
+    (result,) = desk.resume()
+    assert isinstance(result.failure, Interrupted)
+    assert result.failure.reason == "target-unwritten"
+    assert twin.asked == []
     desk.machine.carriers["C-1"] = (begun,)
     (result,) = desk.resume()
     assert result.failure is None

@@ -111,6 +111,31 @@ def test_a_device_that_is_away_is_waited_for(site: RealSite, device: LoopDevice)
     check_end(site, device)
 
 
+def test_another_medium_in_the_place_of_the_one_that_was_written_is_left_alone(
+    site: RealSite, device: LoopDevice
+) -> None:
+    """Cheap bridges all bear one number: nothing but what was written tells the drive in the drawer from its twin."""
+    watch = killed(site, device, READING)
+    device.detach()
+    written = device.image.read_bytes()
+    with device.image.open("r+b") as file:
+        file.write(memoryview(content())[:SIZE])
+    device.attach()
+    for _ in range(2):
+        refused = site.resume()
+        assert refused.returncode == 4, refused.stdout
+        assert "Nothing was written to it now" in refused.stdout
+    device.detach()
+    assert device.image.read_bytes() == memoryview(content())[:SIZE]
+    assert not watch.has_certificate
+    with device.image.open("r+b") as file:
+        file.write(written)
+    device.attach()
+    resumed = site.resume()
+    assert resumed.returncode == 6, resumed.stdout
+    check_end(site, device)
+
+
 def test_the_kill_switch_stops_a_resume_until_it_is_lifted(site: RealSite, device: LoopDevice) -> None:
     """Expiry does not stop what has begun; this does."""
     watch = killed(site, device, WRITING)

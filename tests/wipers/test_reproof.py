@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import errors
-from certificates.statements import Extent, Failure, Level, Noted, OverwriteRecord, Reproved
+from certificates.statements import Extent, Failure, Kind, Level, Noted, Outcome, OverwriteRecord, Reproved
 from tests.support.runs import SMALL, Run, run_of
-from tests.support.simulated_host import SECTOR, Lies
+from tests.support.simulated_host import SECTOR, Lies, PowerCut, Storage
 from wipers.progress import replay
 from wipers.reproof import between, without
 
@@ -90,13 +91,18 @@ def test_the_stretch_flushed_last_is_read_whole() -> None:
         assert reproved(run)[0].mismatched == 1
 
 
+def lost_from(run: Run, begin: int) -> Run:
+    """The run, whose cache lied about every flush and lost with the power what lies from that byte on."""
+    storage = run.simulated.storage
+    for stream, before in storage.original.items():
+        storage.seen[stream][begin:] = before[begin:]
+        storage.durable[stream][:] = storage.seen[stream]
+    return run
+
+
 def test_where_a_flush_lied_the_step_begins_anew() -> None:
     """And says so: nobody must think that the second half alone was written twice."""
-    run = run_of()
-    run.simulated.lies.flush_lies = True
-    stopped(run)
-    run.simulated.lies.flush_lies = False
-    run.simulated.storage.seen = {0: bytearray(run.simulated.storage.durable[0])}
+    run = lost_from(stopped(run_of()), 8192)
     run.simulated.asked.clear()
     run.go()
     assert reproved(run)[0].mismatched > 0
@@ -111,10 +117,8 @@ def test_where_a_flush_lied_the_step_begins_anew() -> None:
 def test_failures_from_before_are_forgotten_with_the_rest() -> None:
     """They are found again, or they are not there any more; counted twice they would unmake the sum."""
     run = run_of()
-    run.simulated.lies = Lies(flush_lies=True, bad_writes={(0, 3): "EIO"})
-    stopped(run)
-    run.simulated.lies.flush_lies = False
-    run.simulated.storage.seen = {0: bytearray(run.simulated.storage.durable[0])}
+    run.simulated.lies = Lies(bad_writes={(0, 3): "EIO"})
+    lost_from(stopped(run), 8192)
     run.go()
     (record,) = run.evidence.records
     assert isinstance(record, OverwriteRecord)
@@ -181,3 +185,106 @@ def test_with_more_failures_than_are_listed_nothing_is_proved_and_that_is_said()
     run.go()
     assert reproved(run) == []
     assert any("not proved again" in event.note for event in run.journal.events(Noted) if isinstance(event, Noted))
+
+
+def plugged_in(run: Run) -> bytes:
+    """In place of the medium, another that calls itself the same; what stands on it."""
+    other = Storage.holding(run.simulated.sizes, seed=99)
+    run.simulated.storage.seen, run.simulated.storage.durable = other.seen, other.durable
+    run.simulated.asked.clear()
+    return bytes(other.seen[0])
+
+
+def refused(run: Run) -> str:
+    """Why a run that is taken up does not go on."""
+    with pytest.raises(errors.Interrupted) as caught:
+        run.go()
+    return caught.value.reason
+
+
+def test_a_twin_on_which_nothing_of_the_run_stands_is_not_written_to() -> None:
+    """Bridges that all report one number, and the one that was begun is in a drawer: a pass anew would destroy this."""
+    run = stopped(run_of())
+    begun = run.simulated.storage.seen, run.simulated.storage.durable
+    there = plugged_in(run)
+    for _ in range(2):
+        assert refused(run) == "target-unwritten"
+        assert (bytes(run.simulated.storage.seen[0]), run.simulated.asked) == (there, [])
+    run.simulated.storage.seen, run.simulated.storage.durable = begun
+    run.go()
+    assert [event.mismatched for event in reproved(run)] == [0]
+    assert len(run.simulated.asked) == 6
+    assert run.claim.level is Level.CLEAR
+
+
+def test_one_sector_that_was_written_tells_the_medium_from_a_twin() -> None:
+    """A cache may have lost everything but what it had to put somewhere: that is no reason to need a new order."""
+    run = lost_from(stopped(run_of()), SECTOR)
+    run.go()
+    assert reproved(run)[0].mismatched == reproved(run)[0].blocks > 0
+    assert run.claim.level is Level.CLEAR
+
+
+def test_a_pass_that_began_anew_still_knows_its_medium() -> None:
+    """Its position is 0 again, and all that it wrote before stands there all the same."""
+    run = lost_from(stopped(run_of()), 8192)
+    run.ports["stop"] = StopAfter(11)
+    with pytest.raises(errors.Interrupted):
+        run.go()
+    del run.ports["stop"]
+    begun = replay(run.journal.entries).steps[0]
+    assert (begun.position, begun.reached) == (0, 40960)
+    medium = run.simulated.storage.seen, run.simulated.storage.durable
+    there = plugged_in(run)
+    assert refused(run) == "target-unwritten"
+    assert bytes(run.simulated.storage.seen[0]) == there
+    run.simulated.storage.seen, run.simulated.storage.durable = medium
+    run.go()
+    assert run.claim.level is Level.CLEAR
+
+
+@pytest.mark.parametrize("kind", ["device", "luks"])
+def test_a_later_pass_is_not_begun_on_a_twin(kind: Kind) -> None:
+    """It has written nothing yet by which the medium could be told; the pass before it has, there or in the header."""
+    technique = {"device": "hmg-is5-enhanced", "luks": "luks2-header-and-payload"}[kind]
+    cuts = 0
+    for cut_at in range(5, 60):
+        run = run_of(kind, technique=technique)
+        run.plug.cut_at = cut_at
+        with contextlib.suppress(PowerCut):
+            run.go()
+        run.restore_power()
+        progress = replay(run.journal.entries)
+        begun = [one for number, one in progress.steps.items() if not progress.is_done(number)]
+        if len(progress.records) != 1 or any(one.position for one in begun):
+            continue
+        cuts += 1
+        medium = run.simulated.storage.seen, run.simulated.storage.durable
+        there = plugged_in(run)
+        assert refused(run) == "target-unwritten"
+        assert (bytes(run.simulated.storage.seen[0]), run.simulated.asked) == (there, [])
+        run.simulated.storage.seen, run.simulated.storage.durable = medium
+        run.go()
+        assert run.claim.outcome is Outcome.PROVEN
+    assert cuts >= 3
+
+
+def test_a_later_pass_that_was_lost_whole_begins_anew() -> None:
+    """What the pass before left stands there, so this is the medium."""
+    run = stopped(run_of(technique="hmg-is5-enhanced"), 30)
+    progress = replay(run.journal.entries)
+    assert (len(progress.records), progress.steps[1].position > 0) == (1, True)
+    for data in (run.simulated.storage.seen[0], run.simulated.storage.durable[0]):
+        data[:] = bytes(len(data))
+    run.go()
+    assert reproved(run)[0].mismatched == reproved(run)[0].blocks > 0
+    assert run.claim.outcome is Outcome.PROVEN
+
+
+def test_a_medium_that_cannot_be_read_at_all_is_not_called_another() -> None:
+    """A dying disk is given up by the rules of care, not by a guess."""
+    run = stopped(run_of())
+    run.simulated.lies.bad_reads = {(0, sector): "EIO" for sector in range(128)}
+    run.go()
+    assert reproved(run)[0].mismatched == 0
+    assert run.is_concluded
