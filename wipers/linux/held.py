@@ -27,7 +27,9 @@ class Taken:
     inode: int
     """Its inode, by which it is known again."""
     how: How
-    """Linked (the engine still has its name), swapped for an empty file, or moved."""
+    """Linked (the engine still has its name), swapped for another file, or moved."""
+    filling: bytes = b""
+    """What the file holds that has its place, where it was swapped."""
 
 
 class Held:
@@ -62,9 +64,10 @@ class Held:
         """Every file has a further name in the held directory, so that what the engine unlinks is not lost sight of."""
         return self._take(paths, "link")
 
-    def swap(self, paths: Iterable[Path]) -> tuple[Taken, ...]:
-        """Every file is in the held directory, and an empty one of the same owner and mode has its place."""
-        return self._take(paths, "swap")
+    def swap(self, paths: Iterable[Path], filling: bytes = b"") -> tuple[Taken, ...]:
+        """Every file is in the held directory, and one of the same owner and mode that holds `filling` has its place:
+        what the engine is to see until it has committed, rather than an empty table."""
+        return self._take(paths, "swap", filling)
 
     def move(self, paths: Iterable[Path]) -> tuple[Taken, ...]:
         """Every file is in the held directory, and nothing has its place."""
@@ -130,20 +133,21 @@ class Held:
             folder.rmdir()
             sync_folder(folder.parent)
 
-    def _take(self, paths: Iterable[Path], how: How) -> tuple[Taken, ...]:
+    def _take(self, paths: Iterable[Path], how: How, filling: bytes = b"") -> tuple[Taken, ...]:
         """Note all, then take each: after a crash every one of them is where it was or where it was noted to go."""
         folder = self.path
         if folder is None:
             raise RuntimeError("nothing is taken before the held directory is noted")
         first = len(self.taken())
         taking = tuple(
-            Taken(path, f"{first + number:06d}", path.lstat().st_ino, how) for number, path in enumerate(paths)
+            Taken(path, f"{first + number:06d}", path.lstat().st_ino, how, filling) for number, path in enumerate(paths)
         )
         for one in taking:
             if not stat.S_ISREG(one.path.lstat().st_mode):
                 raise Refused("in-use", where=one.path, by="something that is no regular file")
         if taking:
-            self.manifest.write("take", how=how, files=[[str(one.path), one.name, one.inode] for one in taking])
+            files = [[str(one.path), one.name, one.inode] for one in taking]
+            self.manifest.write("take", how=how, filling=filling.hex(), files=files)
         return self._do(taking, folder)
 
     def _do(self, taking: tuple[Taken, ...], folder: Path) -> tuple[Taken, ...]:
@@ -159,32 +163,33 @@ class Held:
 
 
 def _take_one(one: Taken, folder: Path) -> bool:
-    """The file is in the held directory; false where the engine removed it before it could be linked. Idempotent."""
+    """The file is in the held directory; false where something else has its name by now. Idempotent."""
     place = folder / one.name
     if _inode(place) != one.inode:
-        try:
-            one.path.rename(place) if one.how == "move" else os.link(one.path, place, follow_symlinks=False)
-        except FileNotFoundError:
-            if one.how != "link":
-                raise
+        if _inode(one.path) != one.inode:
             return False
+        if one.how == "move":
+            one.path.rename(place)
+        else:
+            os.link(one.path, place, follow_symlinks=False)
     if one.how == "swap" and _inode(one.path) == one.inode:
-        _put_empty(one.path, folder / f"{one.name}.new")
+        _put_other(one, folder / f"{one.name}.new")
     return True
 
 
-def _put_empty(path: Path, new: Path) -> None:
-    """An empty file of the same owner and mode takes the place of a file, at no moment nothing."""
-    found = path.lstat()
+def _put_other(one: Taken, new: Path) -> None:
+    """A file of the same owner and mode takes the place of another, at no moment nothing."""
+    found = one.path.lstat()
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchown(descriptor, found.st_uid, found.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+        os.write(descriptor, one.filling)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    new.rename(path)
+    new.rename(one.path)
 
 
 def _inode(path: Path) -> int | None:
@@ -196,4 +201,5 @@ def _inode(path: Path) -> int | None:
 
 def _taken_in(line: Line) -> list[Taken]:
     how: How = line.facts["how"]
-    return [Taken(Path(path), name, inode, how) for path, name, inode in line.facts["files"]]
+    filling = bytes.fromhex(line.facts["filling"])
+    return [Taken(Path(path), name, inode, how, filling) for path, name, inode in line.facts["files"]]

@@ -38,6 +38,7 @@ from wipers.acts import Given
 from wipers.linux.held import Held
 from wipers.linux.machine import Machine
 from wipers.model import Obstacle
+from wipers.packings import Packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,6 @@ class Request:
     """Its private part."""
     machine: Machine
     """Where it is looked for."""
-    method: Method | None = None
-    """How the plan does it: COPY_FORWARD or HOLE_FILLING; none while there is no plan."""
 
     @property
     def where(self) -> Path:
@@ -153,16 +152,21 @@ class Session(Protocol):
         """The engine's live files: `engine` for data files, `engine-log` for logs; for telling where a hit lies."""
         ...
 
+    def packings(self) -> tuple[Packing, ...]:
+        """Forms in which this engine packs values, beside those that every hunt knows."""
+        ...
+
     def values(self, most: int) -> Iterator[bytes]:
         """At most so many values of what is ordered, as bytes in the engine's own encoding and uncompressed, spread
         over columns, types and pages; the frame drops what is too short to be looked for. Only before `withdraw`."""
         ...
 
-    def withdraw(self, held: Held, given: Given) -> Withdrawn:
-        """What is ordered is in none of the engine's live files; `held` has every file that held it, and nobody else
-        reaches those (each has the one name there). Counts again under lock: raises Lost("records-changed") where rows
-        are more or fewer than ordered, before anything is changed. Begun again after a crash it completes what
-        `recover` left. Locks are waited for at most `LOCK_SECONDS`; then Lost("records-in-use")."""
+    def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
+        """What is ordered is, by the way that the plan chose, in none of the engine's live files; `held` has every
+        file that held it, and nobody else reaches those (each has the one name there). Counts again under lock: raises
+        Lost("records-changed") where rows are more or fewer than ordered, before anything is changed. Begun again
+        after a crash it completes what `recover` left. Locks are waited for at most `LOCK_SECONDS`; then
+        Lost("records-in-use")."""
         ...
 
     def check(self) -> tuple[str, bool]:

@@ -1,0 +1,180 @@
+"""What a SQLite database is made of, as far as taking rows out of it must know: tables, keys, references, indexes of
+words, triggers. Reads only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from certificates.errors import Refused
+from wipers.linux.engines import LOCK_SECONDS
+
+OLDEST = (3, 37, 0)
+"""First SQLite that tells virtual and shadow tables from others (PRAGMA table_list)."""
+WORDS = ("fts3", "fts4", "fts5")
+"""Modules whose indexes of words are rebuilt after rows went."""
+HIDDEN_KEYS = ("rowid", "_rowid_", "oid")
+"""Names of a row's number, each unless a column has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, virtual or not."""
+
+    name: str
+    kind: str
+    """table, virtual, shadow, view."""
+    columns: tuple[str, ...]
+    """Columns that hold values."""
+    key: tuple[str, ...]
+    """Expressions that name a row."""
+    module: str = ""
+    """Module of a virtual table."""
+    content: str | None = None
+    """Index of words: the table whose words they are; empty where it keeps no contents; none where it keeps its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key."""
+
+    child: str
+    parent: str
+    columns: tuple[tuple[str, str], ...]
+    """Column of the child, column of the parent."""
+    on_delete: str
+    """CASCADE, SET NULL, SET DEFAULT, RESTRICT or NO ACTION."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A database's schema."""
+
+    tables: dict[str, Table]
+    """By name in lower case."""
+    references: tuple[Reference, ...]
+    version: int
+    """Number that every change of the schema raises."""
+
+    def table(self, name: str) -> Table:
+        """A table by its name; raises Refused."""
+        try:
+            return self.tables[name.lower()]
+        except KeyError:
+            raise Refused("condition-wrong", detail="the database has no such table") from None
+
+    @property
+    def kept(self) -> tuple[Table, ...]:
+        """Tables whose rows are rows of people: neither shadows of others nor SQLite's own."""
+        return tuple(
+            one for one in self.tables.values() if one.kind == "table" and not one.name.lower().startswith("sqlite_")
+        )
+
+    @property
+    def words(self) -> tuple[Table, ...]:
+        """Indexes of words."""
+        return tuple(one for one in self.tables.values() if one.module in WORDS)
+
+
+def name_of(name: str) -> str:
+    """A name as SQL takes it, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """A connection to a database file that is there, which leaves nothing on disk but what it is told to; raises
+    Refused where this SQLite is too old."""
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise Refused("records-not-offered", where="SQLite", detail=f"{sqlite3.sqlite_version} is too old: 3.37")
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=LOCK_SECONDS,
+        check_same_thread=False,
+    )
+    try:
+        connection.text_factory = bytes
+        connection.execute("PRAGMA temp_store = MEMORY")
+        yield connection
+    finally:
+        connection.close()
+
+
+def number(connection: sqlite3.Connection, statement: str, values: tuple[object, ...] = ()) -> int:
+    """The one number that a statement answers."""
+    return int(connection.execute(statement, values).fetchone()[0])
+
+
+def word(connection: sqlite3.Connection, statement: str, values: tuple[object, ...] = ()) -> str:
+    """The one word that a statement answers."""
+    return str(connection.execute(statement, values).fetchone()[0], "utf-8")
+
+
+def read_catalog(connection: sqlite3.Connection) -> Catalog:
+    """The schema of the database."""
+    tables = {}
+    listed = connection.execute("PRAGMA main.table_list").fetchall()
+    made = dict(connection.execute("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table'").fetchall())
+    for _, name, kind, _, has_no_rowid, *_ in listed:
+        sql = str(made.get(name) or b"", "utf-8")
+        found = _table(connection, str(name, "utf-8"), str(kind, "utf-8"), has_no_rowid=bool(has_no_rowid), sql=sql)
+        tables[found.name.lower()] = found
+    references = tuple(
+        one for table in tables.values() if table.kind == "table" for one in _references(connection, table, tables)
+    )
+    return Catalog(tables, references, number(connection, "PRAGMA main.schema_version"))
+
+
+def _table(connection: sqlite3.Connection, name: str, kind: str, *, has_no_rowid: bool, sql: str) -> Table:
+    info = connection.execute(f"PRAGMA main.table_xinfo({name_of(name)})").fetchall()
+    # hidden: 1 a virtual table's own arguments, 2 and 3 computed from the others.
+    columns = tuple(str(one[1], "utf-8") for one in info if one[6] == 0)
+    if has_no_rowid:
+        key = tuple(name_of(str(one[1], "utf-8")) for one in sorted(info, key=lambda one: one[5]) if one[5])
+    else:
+        taken = {str(one[1], "utf-8").lower() for one in info}
+        key = tuple(name for name in HIDDEN_KEYS if name not in taken)[:1]
+    module, content = _module(sql) if kind == "virtual" else ("", None)
+    return Table(name, kind, columns, key, module, content)
+
+
+def _module(sql: str) -> tuple[str, str | None]:
+    """The module of CREATE VIRTUAL TABLE ... USING module(arguments), and its option `content`."""
+    after = sql[sql.lower().find(" using ") + len(" using ") :].strip()
+    module, _, arguments = after.partition("(")
+    content = None
+    for argument in arguments.rstrip(" )").split(","):
+        option, equals, value = argument.partition("=")
+        if equals and option.strip().lower() == "content":
+            content = value.strip().strip("\"'`[]")
+    return module.strip().lower(), content
+
+
+def _references(connection: sqlite3.Connection, table: Table, tables: dict[str, Table]) -> Iterator[Reference]:
+    listed: dict[int, list[tuple[bytes, bytes | None]]] = {}
+    facts: dict[int, tuple[str, str]] = {}
+    for one, _, parent, own, other, _, on_delete, _ in connection.execute(
+        f"PRAGMA main.foreign_key_list({name_of(table.name)})"
+    ):
+        listed.setdefault(one, []).append((own, other))
+        facts[one] = (str(parent, "utf-8"), str(on_delete, "utf-8"))
+    for one, pairs in listed.items():
+        parent, on_delete = facts[one]
+        primary = _primary(connection, parent) if parent.lower() in tables else ()
+        columns = tuple(
+            (str(own, "utf-8"), str(other, "utf-8") if other is not None else primary[at])
+            for at, (own, other) in enumerate(pairs)
+            if other is not None or at < len(primary)
+        )
+        yield Reference(table.name, parent, columns, on_delete)
+
+
+def _primary(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    info = connection.execute(f"PRAGMA main.table_info({name_of(table)})").fetchall()
+    return tuple(str(one[1], "utf-8") for one in sorted(info, key=lambda one: one[5]) if one[5])

@@ -1,0 +1,243 @@
+"""How far a deletion of rows reaches in a SQLite database: by foreign keys, by triggers, into indexes of words; and
+what stays, counted and summed. Reads only: what it notes stands in temporary tables in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from certificates.encoding import digest
+from certificates.errors import Refused
+from certificates.statements import Consequence
+from wipers.conditions import Bound, bind
+from wipers.linux.engines import Request, Survivors
+from wipers.linux.engines.sqlite_catalog import Catalog, Reference, Table, name_of, number
+from wipers.searching import literal, search_for
+
+BATCH = 4096
+"""Rows read at a time."""
+_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_CHANGES = {sqlite3.SQLITE_INSERT: "adds to", sqlite3.SQLITE_UPDATE: "changes", sqlite3.SQLITE_DELETE: "takes from"}
+
+
+@dataclass(slots=True)
+class Reach:
+    """What goes when the ordered rows go."""
+
+    catalog: Catalog
+    table: Table
+    condition: str
+    """What follows WHERE, with the driver's marks."""
+    values: tuple[Bound, ...]
+    doomed: dict[str, str] = field(default_factory=dict)
+    """By table in lower case: the temporary table with the keys of its rows that go."""
+    changed: dict[str, set[str]] = field(default_factory=dict)
+    """By table in lower case: columns that a foreign key empties in rows that stay."""
+    consequences: list[Consequence] = field(default_factory=list)
+    rows: int = 0
+    """Rows that the condition selects."""
+
+    def of(self, table: Table) -> str | None:
+        """The temporary table with the keys of a table's rows that go; none where none does."""
+        return self.doomed.get(table.name.lower())
+
+
+def reach_of(connection: sqlite3.Connection, catalog: Catalog, request: Request, *, with_keys: bool) -> Reach:
+    """Everything that goes with the ordered rows; raises Refused where rows that stay refer to them, where a trigger
+    would carry them elsewhere, or where the table is of a kind that keeps more than can be taken out.
+
+    `with_keys`: foreign keys are followed, as a program does that has them switched on.
+    """
+    table = catalog.table(request.selects.table or "")
+    _check_kind(request, catalog, table)
+    condition: str = "1"
+    values: tuple[Bound, ...] = ()
+    if request.identity.scope == "rows":
+        condition, values = bind(request.selects.condition or "", request.parameters, lambda _: "?")
+    reach = Reach(catalog, table, f"({condition})", values)
+    _check_triggers(connection, reach)
+    _select(connection, reach)
+    if with_keys:
+        _follow(connection, request, reach)
+    return reach
+
+
+def _check_kind(request: Request, catalog: Catalog, table: Table) -> None:
+    where = request.where
+    if table.kind not in {"table", "virtual"} or (table.kind == "virtual" and table not in catalog.words):
+        detail = f"a {table.kind} of this module" if table.kind == "virtual" else f"a {table.kind}"
+        raise Refused("records-not-offered", where=where, detail=detail)
+    if not table.key:
+        raise Refused("records-not-offered", where=where, detail="a table whose columns hide the number of its rows")
+    if table in catalog.words and table.content is not None:
+        raise Refused("records-not-offered", where=where, detail="an index of words without contents of its own")
+    older = [one for one in catalog.words if one.content == table.name and one.module != "fts5"]
+    if older and request.identity.scope == "table":
+        raise Refused("records-not-offered", where=where, detail="an index of words of before FTS5 over the table")
+
+
+def _check_triggers(connection: sqlite3.Connection, reach: Reach) -> None:
+    """A trigger may keep an index of words up to date; one that does more would carry rows elsewhere."""
+    found: list[str] = []
+    words = {one.name.lower() for one in reach.catalog.words}
+
+    def note(action: int, thing: str | None, _other: str | None, _database: str | None, trigger: str | None) -> int:
+        if action in _CHANGES and trigger and (thing or "").lower() not in words:
+            found.append(_CHANGES[action])
+        return sqlite3.SQLITE_OK
+
+    connection.set_authorizer(note)
+    try:
+        table = name_of(reach.table.name)
+        connection.execute(f"EXPLAIN DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
+    except sqlite3.Error as error:
+        raise Refused("condition-wrong", detail=str(error)) from error
+    finally:
+        connection.set_authorizer(None)
+    for does in found:
+        raise Refused("records-not-offered", where="the table", detail=f"a trigger {does} another table")
+
+
+def _select(connection: sqlite3.Connection, reach: Reach) -> None:
+    """Note the keys of what the condition selects, which may do nothing but read."""
+    place = _noted(connection, reach, reach.table)
+    keys = ", ".join(reach.table.key)
+
+    def only_reads(action: int, thing: str | None, name: str | None, database: str | None, _: str | None) -> int:
+        is_note = action == sqlite3.SQLITE_INSERT and database == "temp" and thing == place.removeprefix("temp.")
+        # An index of words asks for it before it answers.
+        is_version = action == sqlite3.SQLITE_PRAGMA and thing == "data_version"
+        is_fine = (action in _READS and name != "load_extension") or is_note or is_version
+        return sqlite3.SQLITE_OK if is_fine else sqlite3.SQLITE_DENY
+
+    connection.set_authorizer(only_reads)
+    try:
+        connection.execute(
+            f"INSERT INTO {place} SELECT {keys} FROM main.{name_of(reach.table.name)} WHERE {reach.condition}",
+            reach.values,
+        )
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.Error as error:
+        raise Refused("condition-wrong", detail=str(error)) from error
+    finally:
+        connection.set_authorizer(None)
+    reach.rows = number(connection, f"SELECT count(*) FROM {place}")
+
+
+def _noted(connection: sqlite3.Connection, reach: Reach, table: Table) -> str:
+    """The temporary table for the keys of a table's rows, made when it is first asked for."""
+    place = reach.of(table)
+    if place is None:
+        place = f"temp.expunge_{len(reach.doomed)}"
+        columns = ", ".join(f"k{at}" for at in range(len(table.key)))
+        connection.execute(f"DROP TABLE IF EXISTS {place}")
+        connection.execute(f"CREATE TABLE {place} ({columns}, PRIMARY KEY ({columns})) WITHOUT ROWID")
+        reach.doomed[table.name.lower()] = place
+    return place
+
+
+def _follow(connection: sqlite3.Connection, request: Request, reach: Reach) -> None:
+    """Follow foreign keys until nothing more goes, then see what would be left pointing at nothing."""
+    before = -1
+    counts: dict[str, int] = {}
+    while before != sum(counts.values()):
+        before = sum(counts.values())
+        for one in reach.catalog.references:
+            if one.on_delete == "CASCADE" and one.parent.lower() in reach.doomed:
+                child = reach.catalog.table(one.child)
+                place = _noted(connection, reach, child)
+                connection.execute(
+                    f"INSERT OR IGNORE INTO {place} SELECT {', '.join(child.key)} "
+                    f"FROM main.{name_of(child.name)} AS child WHERE {_refers(reach, one)}"
+                )
+        counts = {name: number(connection, f"SELECT count(*) FROM {place}") for name, place in reach.doomed.items()}
+    if more := sum(counts.values()) - reach.rows:
+        reach.consequences.append(Consequence("rows-by-foreign-key", more))
+    for one in reach.catalog.references:
+        if one.parent.lower() in reach.doomed and one.on_delete != "CASCADE":
+            _leave(connection, request, reach, one)
+
+
+def _leave(connection: sqlite3.Connection, request: Request, reach: Reach, one: Reference) -> None:
+    child = reach.catalog.table(one.child)
+    count = number(
+        connection,
+        f"SELECT count(*) FROM main.{name_of(child.name)} AS child "
+        f"WHERE {_refers(reach, one)} AND {staying(reach, child, 'child')}",
+    )
+    if not count:
+        return
+    if one.on_delete not in {"SET NULL", "SET DEFAULT"}:
+        raise Refused("records-referenced", where=request.where, detail=f"{count} rows by a foreign key")
+    reach.changed.setdefault(child.name.lower(), set()).update(own for own, _ in one.columns)
+    reach.consequences.append(Consequence("references-emptied", count))
+
+
+def _refers(reach: Reach, one: Reference) -> str:
+    """The condition that a row of the child refers to a row that goes."""
+    parent = reach.catalog.table(one.parent)
+    same = " AND ".join(f"parent.{name_of(other)} = child.{name_of(own)}" for own, other in one.columns)
+    noted = " AND ".join(f"noted.k{at} = parent.{key}" for at, key in enumerate(parent.key))
+    joined = f"main.{name_of(parent.name)} AS parent JOIN {reach.doomed[parent.name.lower()]} AS noted"
+    return f"EXISTS (SELECT 1 FROM {joined} ON {noted} WHERE {same})"
+
+
+def staying(reach: Reach, table: Table, alias: str) -> str:
+    """The condition that a row of a table stays."""
+    place = reach.of(table)
+    if place is None:
+        return "1"
+    noted = " AND ".join(f"noted.k{at} = {alias}.{key}" for at, key in enumerate(table.key))
+    return f"NOT EXISTS (SELECT 1 FROM {place} AS noted WHERE {noted})"
+
+
+def _kept_of(connection: sqlite3.Connection, reach: Reach) -> Iterator[tuple[Table, sqlite3.Cursor]]:
+    """Yield every table with its rows that stay, in the order of their keys, which nothing here changes."""
+    is_dropped = reach.condition == DROPPED
+    own_words = (one for one in reach.catalog.words if one.content is None)
+    for table in sorted((*reach.catalog.kept, *own_words), key=lambda one: one.name):
+        if is_dropped and table == reach.table:
+            continue
+        left_out = reach.changed.get(table.name.lower(), set())
+        columns = ", ".join(f"own.{name_of(one)}" for one in table.columns if one not in left_out) or "1"
+        order = ", ".join(f"own.{one}" for one in table.key) or "1"
+        statement = f"SELECT {columns} FROM main.{name_of(table.name)} AS own WHERE {staying(reach, table, 'own')}"
+        yield table, connection.execute(f"{statement} ORDER BY {order}")
+
+
+def survivors(connection: sqlite3.Connection, reach: Reach, key: bytes) -> Survivors:
+    """Every row that stays, counted and summed in the order of its key."""
+    tables, rows = 0, 0
+    total = hashlib.blake2b(digest_size=32, key=key)
+    for table, found in _kept_of(connection, reach):
+        total.update(table.name.encode() + b"\0")
+        tables += 1
+        for batch in _batches(found):
+            # Version 2 writes a value the same way wherever else it stands: no references.
+            total.update(marshal.dumps(batch, 2))
+            rows += len(batch)
+    return Survivors(tables, rows, digest(total.digest()))
+
+
+def unshared(connection: sqlite3.Connection, reach: Reach, parts: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the parts of values that no row which stays holds anywhere: only those tell the one from the other."""
+    wanted = tuple(parts)
+    search = search_for([literal(one) for one in wanted])()
+    shared: set[int] = set()
+    for _, found in _kept_of(connection, reach):
+        for batch in _batches(found):
+            shared.update(number for number, _ in search.scan(memoryview(marshal.dumps(batch, 2))))
+    return tuple(one for at, one in enumerate(wanted) if at not in shared)
+
+
+DROPPED = "(1)"
+"""The condition of a whole table, which is dropped and not emptied."""
+
+
+def _batches(found: sqlite3.Cursor) -> Iterator[list[tuple[object, ...]]]:
+    while batch := found.fetchmany(BATCH):
+        yield batch

@@ -1,0 +1,270 @@
+"""Rows or a table leave a SQLite database, in steps of which each is one transaction or one change of names."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from certificates.statements import Consequence, Fact, Method
+from wipers.acts import Given, Halted
+from wipers.linux.engines import LOCK_SECONDS, Request, Survivors, Withdrawn, rows_outside
+from wipers.linux.engines.sqlite_catalog import Catalog, Table, connected, name_of, number, read_catalog
+from wipers.linux.engines.sqlite_reach import Reach, reach_of, survivors
+from wipers.linux.engines.sqlite_rewrite import (
+    NEW,
+    exchange,
+    faults_of,
+    fill_up,
+    make_alike,
+    mode_of,
+    write_new,
+    write_over,
+)
+from wipers.linux.held import Held
+from wipers.linux.manifest import sync_folder
+from wipers.linux.openers import openers
+from wipers.model import Lost
+
+_GONE = Table("", "table", (), ())
+"""Stands for a table that is dropped already."""
+PAUSE = 0.05
+"""Seconds between two looks at who has the file open."""
+
+
+def others_of(request: Request) -> tuple[str, ...]:
+    """Which other processes have the database open."""
+    return opened_by(request, request.where)
+
+
+def opened_by(request: Request, path: Path) -> tuple[str, ...]:
+    """Which other processes have a file open."""
+    found = path.stat()
+    number_of_file = (found.st_dev, found.st_ino)
+    opened = openers(request.machine, frozenset({number_of_file})).files
+    return tuple(sorted({str(opener) for opener in opened.get(number_of_file, ())}))
+
+
+class Withdrawal:
+    """One run's way from a database with the rows to one without, resumable between any two of its steps."""
+
+    def __init__(
+        self, request: Request, expected: tuple[Fact, ...], held: Held, given: Given, method: Method, *, with_keys: bool
+    ) -> None:
+        """Open nothing yet; the held directory has begun."""
+        self._request = request
+        self._path = request.where
+        self._expected = expected
+        self._held = held
+        self._given = given
+        self._method = method
+        self._with_keys = with_keys
+        self._new = (held.path or self._path.parent) / NEW
+
+    def go(self) -> Withdrawn:
+        """The rows are gone, and every file that held them is in the held directory under its only name."""
+        done = self._held.manifest.last("done")
+        if done is None:
+            if self._was_exchanged():
+                self._note_done(0)
+            else:
+                self._withdraw()
+            done = self._held.manifest.last("done")
+        counted, after = self._held.manifest.last("counted"), self._held.manifest.last("rewritten")
+        if done is None or counted is None or after is None:
+            raise Lost("engine-failed", where="the database", detail="the list of what was done is not whole")
+        return Withdrawn(
+            rows=counted.facts["rows"],
+            locked_milliseconds=done.facts["locked"],
+            before=Survivors(*after.facts["before"]),
+            after=Survivors(*after.facts["after"]),
+            consequences=tuple(Consequence(code, count) for code, count in counted.facts["consequences"]),
+        )
+
+    def _withdraw(self) -> None:
+        """Take the lock once, and do everything under it; raises Halted before that alone."""
+        if self._given.stop.is_set():
+            raise Halted
+        if self._method is Method.COPY_FORWARD:
+            self._wait_until_alone()
+        self._take_logs()
+        with self._locked() as connection:
+            began = time.monotonic()
+            before, reach = self._delete(connection)
+            write_new(connection, self._new)
+            after = self._check_new(reach)
+            facts = {"before": [before.tables, before.rows, before.digest]}
+            self._held.manifest.write("rewritten", after=[after.tables, after.rows, after.digest], **facts)
+            if self._method is Method.COPY_FORWARD:
+                self._take("-journal")
+                with self._exchanged():
+                    connection.close()
+            else:
+                self._write_over(connection)
+            self._note_done(int((time.monotonic() - began) * 1000) + 1)
+
+    def _note_done(self, locked: int) -> None:
+        self._held.manifest.write("done", locked=locked)
+
+    def _was_exchanged(self) -> bool:
+        """Tell whether the new file has the name: others may use it since."""
+        line = self._held.manifest.last("exchange")
+        return line is not None and self._path.stat().st_ino == line.facts["new"]
+
+    def _wait_until_alone(self) -> None:
+        """Nobody else has the file open: whoever did would go on with the old one; raises Lost after a while."""
+        until = time.monotonic() + LOCK_SECONDS
+        while others := others_of(self._request):
+            if time.monotonic() > until:
+                raise Lost("records-in-use", where="the database", detail=f"{others[0]} has it open")
+            time.sleep(PAUSE)
+
+    def _take_logs(self) -> None:
+        """The log and the journal have a name in the held directory, so that SQLite cannot let go of their blocks."""
+        inodes = self._held_inodes()
+        paths = (Path(f"{self._path}{end}") for end in ("-wal", "-journal"))
+        self._held.link(path for path in paths if path.exists() and path.stat().st_ino not in inodes)
+
+    def _held_inodes(self) -> set[int]:
+        return {self._new.with_name(name).stat().st_ino for name in self._held.names()}
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        """A connection that keeps everybody out from its first transaction on, with the log brought into the file."""
+        with connected(self._path, "rw") as connection:
+            mode = mode_of(connection)
+            if self._held.manifest.last("mode") is None:
+                self._held.manifest.write("mode", mode=mode)
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA foreign_keys = {'ON' if self._with_keys else 'OFF'}")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
+            if number_of_mode(connection) != "persist":
+                raise Lost("records-in-use", where="the database", detail="its log cannot be brought in")
+            self._take("-shm")
+            yield connection
+
+    def _take(self, end: str) -> None:
+        """A file beside the database is in the held directory alone; it may have been linked there before."""
+        path = Path(f"{self._path}{end}")
+        if not path.exists():
+            return
+        if path.stat().st_ino in self._held_inodes():
+            path.unlink()
+            sync_folder(path.parent)
+        else:
+            self._held.move((path,))
+
+    def _delete(self, connection: sqlite3.Connection) -> tuple[Survivors, Reach]:
+        """The rows are gone in one transaction, counted in it; what stays was counted in it too."""
+        connection.execute("BEGIN EXCLUSIVE")
+        counted = self._held.manifest.last("counted")
+        catalog = read_catalog(connection)
+        is_gone = counted is not None and (self._request.selects.table or "").lower() not in catalog.tables
+        if is_gone:
+            reach = Reach(catalog, _GONE, "(1)", ())
+        else:
+            reach = reach_of(connection, catalog, self._request, with_keys=self._with_keys)
+            if counted is None:
+                self._check_count(catalog, reach)
+            elif reach.rows not in (0, counted.facts["rows"]):
+                raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows since the run began")
+        before = survivors(connection, reach, self._request.key)
+        if counted is None:
+            consequences = [[one.code, one.count] for one in reach.consequences]
+            self._held.manifest.write("counted", rows=reach.rows, consequences=consequences)
+        if not is_gone:
+            self._take_out(connection, reach)
+        connection.execute("COMMIT")
+        return before, reach
+
+    def _check_count(self, catalog: Catalog, reach: Reach) -> None:
+        """Under the lock it is the schema that was planned for, and as many rows as ordered; raises Lost."""
+        if str(catalog.version) != self._expected[-1].value:
+            raise Lost("records-changed", where="the database", detail="its schema is another than planned for")
+        if rows_outside(self._request, reach.rows) is not None:
+            raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows under lock")
+
+    def _take_out(self, connection: sqlite3.Connection, reach: Reach) -> None:
+        table = name_of(reach.table.name)
+        words = [one for one in reach.catalog.words if one.content is None or one.content]
+        if self._request.identity.scope == "table":
+            over = [one for one in words if one.content == reach.table.name]
+            for one in over:
+                connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('delete-all')")
+            connection.execute(f"DROP TABLE main.{table}")
+            words = [one for one in words if one != reach.table and one not in over]
+        else:
+            connection.execute(f"DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
+        for one in words:
+            # Deleted words stay in an index's segments until it is built anew.
+            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('rebuild')")
+        for one in reach.catalog.words:
+            if one.content == "":
+                connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('optimize')")
+        self._refresh_statistics(connection, reach)
+
+    def _refresh_statistics(self, connection: sqlite3.Connection, reach: Reach) -> None:
+        """Statistics keep values of rows (sqlite_stat3, sqlite_stat4): those of the tables concerned are dropped, and
+        gathered anew where this SQLite gathers them."""
+        for kept in ("sqlite_stat3", "sqlite_stat4", "sqlite_stat1"):
+            if kept in reach.catalog.tables:
+                for name in reach.doomed:
+                    connection.execute(f"DELETE FROM main.{kept} WHERE lower(tbl) = ?", (name,))
+        if "sqlite_stat1" in reach.catalog.tables:
+            for name in reach.doomed:
+                if name != reach.table.name.lower() or self._request.identity.scope == "rows":
+                    connection.execute(f"ANALYZE main.{name_of(reach.catalog.table(name).name)}")
+
+    def _check_new(self, reach: Reach) -> Survivors:
+        """Everything that stays is in the new file, which SQLite finds whole; raises Lost."""
+        with connected(self._new, "rw") as fresh:
+            faults = faults_of(fresh)
+            if faults:
+                raise Lost("engine-failed", where="the new file", detail=f"{faults} faults by integrity_check")
+            left = replace(reach, catalog=read_catalog(fresh), doomed={})
+            after = survivors(fresh, left, self._request.key)
+            mode = self._held.manifest.last("mode")
+            if mode is not None and mode.facts["mode"] == "wal" and self._method is Method.COPY_FORWARD:
+                fresh.execute("PRAGMA journal_mode = WAL").fetchall()
+        return after
+
+    @contextmanager
+    def _exchanged(self) -> Iterator[None]:
+        """The new file has the name; nobody gets into either of the two until the block is left."""
+        make_alike(self._path, self._new)
+        if others := others_of(self._request):
+            raise Lost("records-in-use", where="the database", detail=f"{others[0]} has it open")
+        with ExitStack() as left:
+            left.callback(os.close, exchange(self._path, self._held, self._new))
+            self._see_latecomers_off()
+            yield
+
+    def _see_latecomers_off(self) -> None:
+        """Whoever opened the old file in the moment before the exchange meets its lock until it gives up; it cannot
+        write to a file without a name in any case."""
+        until = time.monotonic() + LOCK_SECONDS
+        while opened_by(self._request, self._new) and time.monotonic() < until:
+            time.sleep(PAUSE)
+
+    def _write_over(self, connection: sqlite3.Connection) -> None:
+        """The new file's pages are in the old file's blocks, so that whoever has it open goes on with it."""
+        fill_up(self._new, number(connection, "PRAGMA main.page_count"))
+        write_over(connection, self._new)
+        self._take("-journal")
+        mode = self._held.manifest.last("mode")
+        if mode is not None and mode.facts["mode"] == "wal":
+            connection.execute("PRAGMA main.journal_mode = WAL").fetchall()
+        self._new.unlink()
+        sync_folder(self._new.parent)
+
+
+def number_of_mode(connection: sqlite3.Connection) -> str:
+    """Ask for a journal that is kept rather than removed, and return what SQLite made of it."""
+    return str(connection.execute("PRAGMA main.journal_mode = PERSIST").fetchone()[0], "utf-8")
