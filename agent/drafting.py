@@ -19,7 +19,7 @@ from certificates.statements import Order, Selector
 
 Measure = Callable[[dict[str, Any], dict[str, Any], str], "Measured"]
 """(identity so far, what is selected, the carrier's id) -> what this host finds there; raises Refused."""
-SELECTOR_OF = {"files": "files", "image": "path", "database": "path", "luks": "luks"}
+SELECTOR_OF = {"files": "files", "image": "path", "database": "path", "luks": "luks", "records": "records"}
 """Kind of identity -> kind of selector."""
 
 
@@ -122,6 +122,10 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
     selects = form.table(table, "selects", where)
     table.pop("selects", None)
     count, size = selects.pop("count", None), selects.pop("size", None)
+    if identity.get("kind") == "records":
+        from agent.records_form import records_selects
+
+        records_selects(form, selects, f"{where}.selects")
     if means.measure is not None and identity.get("kind"):
         found = means.measure(identity, selects, str(table.get("id")))
         _fill(identity, found.identity)
@@ -233,8 +237,8 @@ def _fill(identity: dict[str, Any], found: dict[str, Any]) -> None:
 
 def _count_of(identity: dict[str, Any], selects: dict[str, Any]) -> Any:
     """Return how many objects are selected, as far as the file says."""
-    if identity.get("kind") == "files":
-        most = identity.get("most_count")
+    if identity.get("kind") in ("files", "records"):
+        most = identity.get("most_count", identity.get("most_rows"))
         return most if isinstance(most, int) else 0
     backups = selects.get("header_backups", [])
     return 1 + len(backups) if isinstance(backups, list) else 1

@@ -40,6 +40,10 @@ def _measure(identity: dict[str, Any], selects: dict[str, Any], carrier: str) ->
             return Measured(facts, 1, facts["size"])
         case "luks":
             return _luks(identity, selects, carrier)
+        case "records":
+            from agent.records_form import measure_records
+
+            return measure_records(identity, selects, carrier)
         case "device":
             facts = _device(identity, carrier)
             return Measured(facts, 1, facts["size"])
@@ -63,12 +67,14 @@ def _folder(path: str) -> Iterator[int]:
 
 def _filesystem(descriptor: int) -> str:
     """Return the UUID of the file system below a descriptor."""
-    from wipers.linux.filesystems import file_system_of
+    from wipers.linux.filesystems import file_system_of, refusals
 
-    found = file_system_of(descriptor).uuid
-    if found is None:
-        raise Refused("file-unreadable", where="the file system", detail="its UUID cannot be told; write it down")
-    return found
+    found = file_system_of(descriptor)
+    if found.uuid is not None:
+        return found.uuid
+    for obstacle in refusals(found, "what is selected"):
+        raise Refused(obstacle.reason, **dict(obstacle.facts))
+    raise Refused("file-unreadable", where="the file system", detail="its UUID cannot be told; write it down")
 
 
 def _files(selects: dict[str, Any]) -> Measured:

@@ -19,6 +19,7 @@ from certificates.statements import (
     LuksIdentity,
     Order,
     PersonRole,
+    RecordsIdentity,
     SampledVerification,
     VolumeIdentity,
 )
@@ -159,6 +160,9 @@ def _identity(carrier: Carrier) -> str:
     if isinstance(identity, VolumeIdentity):
         maker, layer, uuid = volume_words(identity)
         return f"{maker} {layer}  {uuid}  {size_text(identity.size)}"
+    if isinstance(identity, RecordsIdentity):
+        rows_ordered = f"{number(identity.least_rows)}-{number(identity.most_rows)}"
+        return f"{identity.engine} {identity.system} {identity.database}  {identity.scope} {rows_ordered}"
     return f"{identity.filesystem}"
 
 
