@@ -1,0 +1,168 @@
+"""A PostgreSQL server of Debian in a folder of the test: a socket there and no port, run by the user `postgres`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+USER = "postgres"
+PASSWORD = "of-a-test"
+SETTINGS = {
+    "listen_addresses": "''",
+    "max_connections": "20",
+    "shared_buffers": "16MB",
+    "max_wal_size": "12MB",
+    "min_wal_size": "5MB",
+    "autovacuum": "off",
+    "checkpoint_timeout": "1h",
+    "max_prepared_transactions": "2",
+    "wal_level": "logical",
+    "logging_collector": "on",
+    "log_directory": "'log'",
+    "log_destination": "stderr",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgreSQL:
+    """A server: where its files are, and how to reach it."""
+
+    data: Path
+    socket: Path
+    password_file: Path
+
+    def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
+        """A session that commits every statement by itself, as the superuser."""
+        return psycopg.connect(
+            host=str(self.socket),
+            user=USER,
+            password=PASSWORD,
+            dbname=database,
+            autocommit=True,
+            **options,
+        )
+
+    def query(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """What a statement answers in a session of its own."""
+        with self.connect(database) as session:
+            cursor = session.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self) -> None:
+        """The server takes connections."""
+        log = self.data.parent / "start.log"
+        as_user("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", log, "-o", f"-k {self.socket}", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """No process of the server is left."""
+        as_user("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """The server died at once, all of it, as in a power cut that spared the kernel."""
+        postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = _children(postmaster)
+        for process in (postmaster, *children):
+            _signal(process)
+        deadline = time.monotonic() + 20
+        while any(_is_alive(process) for process in (postmaster, *children)):
+            assert time.monotonic() < deadline, "the server did not die"
+            time.sleep(0.02)
+
+    def is_running(self) -> bool:
+        """Whether the postmaster of the data directory lives."""
+        try:
+            postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return False
+        return _is_alive(postmaster)
+
+
+def _children(process: int) -> tuple[int, ...]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return tuple(int(child) for child in listed)
+
+
+def _signal(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
+def as_user(program: str, *arguments: str | Path, check: bool = True) -> str:
+    """What a program of the server printed; it runs as the server's user, and its failure is the test's."""
+    account = pwd.getpwnam(USER)
+    done = subprocess.run(
+        [str(PROGRAMS / program), *(str(one) for one in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGPASSWORD": PASSWORD},
+    )
+    assert not check or done.returncode == 0, f"{program}: {done.stdout}"
+    return done.stdout
+
+
+def own(path: Path) -> None:
+    """The server's user owns the folder."""
+    account = pwd.getpwnam(USER)
+    os.chown(path, account.pw_uid, account.pw_gid)
+
+
+@contextmanager
+def postgresql(folder: Path, *, checksums: bool = True, **settings: str) -> Iterator[PostgreSQL]:
+    """A running server whose data directory lies in the folder; stopped at the end, whatever happened."""
+    server = make(folder, checksums=checksums, **settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.is_running():
+            server.stop("immediate")
+
+
+def make(folder: Path, *, checksums: bool = True, **settings: str) -> PostgreSQL:
+    """A data directory that no server runs on yet; the socket lies beside it."""
+    work = folder / "pg"
+    work.mkdir()
+    own(work)
+    server = PostgreSQL(work / "data", work, work / "passfile")
+    first = work / "first-password"
+    first.write_text(PASSWORD + "\n")
+    own(first)
+    options = ("--data-checksums",) if checksums else ()
+    as_user(
+        "initdb",
+        *("-D", server.data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={first}", "--wal-segsize=1"),
+        *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync", *options),
+    )
+    first.unlink()
+    with (server.data / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in {**SETTINGS, **settings}.items())
+    server.password_file.write_text(f"*:*:*:{USER}:{PASSWORD}\n")
+    server.password_file.chmod(0o600)
+    return server

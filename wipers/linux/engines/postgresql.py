@@ -1,0 +1,198 @@
+"""PostgreSQL: what an order names, taken out of the server's live files, and the files that held it handed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from certificates.errors import Refused
+from certificates.statements import Fact, Method, Place, Residual
+from wipers.acts import Given
+from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
+from wipers.linux.engines.postgresql_checks import check_whole
+from wipers.linux.engines.postgresql_files import live_files, segments
+from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
+from wipers.linux.engines.postgresql_packings import PACKED
+from wipers.linux.engines.postgresql_scope import Scope, find_scope
+from wipers.linux.engines.postgresql_segments import restore_setting
+from wipers.linux.engines.postgresql_server import (
+    connect,
+    has_cluster,
+    is_served,
+    system_identifier,
+    translated,
+)
+from wipers.linux.engines.postgresql_swap import check_in_use, conclude, pending
+from wipers.linux.engines.postgresql_values import samples_of
+from wipers.linux.engines.postgresql_withdraw import Withdrawal
+from wipers.linux.filesystems import file_system_of
+from wipers.linux.held import Held
+from wipers.model import Lost, Obstacle
+from wipers.packings import Packing
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+ENGINE = "postgresql"
+REWRITTEN_PER_SECOND = 40 << 20
+"""Bytes of tables that a second of lock rewrites, for what is told beforehand."""
+
+
+def look(request: Request) -> Look | None:
+    """Return what is there now; none where there is no data directory. Reads only; raises Refused."""
+    if not has_cluster(request.where):
+        return None
+    if request.identity.scope == "cluster":
+        raise Refused("records-not-offered", where=request.where, detail="order its files once the server is stopped")
+    with _reading(request) as session:
+        scope = find_scope(session, request)
+        obstacles = (*scope.obstacles, *find_obstacles(session, request, scope))
+        return _look(session, request, scope, obstacles)
+
+
+@contextmanager
+def _reading(request: Request) -> Iterator[Connection[Any]]:
+    """A session in which nothing can be changed; what the server says against the condition is a refusal."""
+    import psycopg
+
+    with connect(request) as session:
+        session.execute("SET default_transaction_read_only = on")
+        try:
+            yield session
+        except psycopg.OperationalError as error:
+            raise Refused("engine-unreachable", where=request.where, detail=type(error).__name__) from error
+        except psycopg.Error as error:
+            detail = f"{error.sqlstate} {type(error).__name__}"
+            raise Refused("condition-wrong", detail=detail) from error
+
+
+def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: tuple[Obstacle, ...]) -> Look:
+    size = sum(table.bytes for table in scope.tables.values())
+    logged = sum(file.stat().st_size for file in segments(request.where))
+    copies = find_copies(session)
+    expected = 1000 * size // REWRITTEN_PER_SECOND
+    return Look(
+        facts=facts(request, scope.object),
+        rows=scope.rows,
+        size=size + logged,
+        preferred=Method.COPY_FORWARD,
+        obstacles=obstacles,
+        residual=_residual(copies, scope),
+        consequences=scope.consequences(),
+        copies=copies,
+        description=(
+            Fact("way", "copy-forward"),
+            Fact("lock-milliseconds", str(expected)),
+            Fact("bytes-to-write", str(2 * size + logged)),
+            Fact("offline-phase", "none"),
+        ),
+    )
+
+
+def _residual(copies: tuple[Any, ...], scope: Scope) -> tuple[Residual, ...]:
+    kinds = {copy.what for copy in copies}
+    found = [Residual("server-memory"), Residual("temporary-files")]
+    if "replica" in kinds or "slot" in kinds:
+        found.append(Residual("replicas"))
+    if "archive" in kinds:
+        found.append(Residual("archived-log"))
+    if scope.effects.get("large-object-columns"):
+        found.append(Residual("large-objects"))
+    return tuple(found)
+
+
+def facts(request: Request, thing: str) -> tuple[Fact, ...]:
+    """Return the identity of what is ordered, read from the data directory; raises Lost where that is gone."""
+    where = request.where
+    try:
+        inode, system = where.stat().st_ino, system_identifier(where)
+        descriptor = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            filesystem = file_system_of(descriptor, request.machine).uuid or ""
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise Lost("target-lost", where="the data directory", detail=type(error).__name__) from error
+    database = request.identity.database
+    return facts_of(ENGINE, system=system, filesystem=filesystem, inode=inode, database=database, thing=thing)
+
+
+def recover(request: Request, held: Held) -> None:
+    """A commit that was cut is concluded as the server's commit log tells, and its settings are as they were; raises
+    Refused."""
+    check_in_use(request.where, is_served(request.where, request.machine.proc))
+    with connect(request) as session, translated(request.where):
+        xid = pending(held)
+        if xid is not None:
+            conclude(session, held, xid, request.where)
+        restore_setting(session, held)
+
+
+@contextmanager
+def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Opened]:  # noqa: A001 - the port's
+    """Hold two sessions with the server, identified and counted again; raises Refused."""
+    with connect(request) as working, connect(request) as watching:
+        scope = find_scope(working, request)
+        opened = Opened(request, working, watching, scope, expected)
+        if not resuming:
+            _check(opened)
+        yield opened
+
+
+def _check(opened: Opened) -> None:
+    found = opened.facts()
+    for fact, wanted in zip(found, opened.expected, strict=True):
+        if fact != wanted:
+            where, name = opened.request.where, fact.name
+            raise Refused("identity-changed", where=where, fact=name, found=fact.value, expected=wanted.value)
+    obstacles = [*opened.scope.obstacles, *find_obstacles(opened.watching, opened.request, opened.scope)]
+    outside = rows_outside(opened.request, opened.scope.rows)
+    for obstacle in (*obstacles, *([outside] if outside is not None else [])):
+        raise Refused(obstacle.reason, **dict(obstacle.facts))
+
+
+@dataclass(slots=True)
+class Opened:
+    """Two sessions with the server: one works, one watches."""
+
+    request: Request
+    working: Connection[Any]
+    watching: Connection[Any]
+    scope: Scope
+    expected: tuple[Fact, ...]
+    is_out: bool = False
+
+    def facts(self) -> tuple[Fact, ...]:
+        """Identity, read again; what this run took out is told as it was."""
+        found = facts(self.request, self.scope.object)
+        is_gone = self.scope.object == "-" or self.is_out
+        return (*found[:-1], self.expected[-1]) if is_gone else found
+
+    def files(self) -> Iterable[tuple[Path, Place]]:
+        """The server's files, and what each is to it."""
+        return live_files(self.request.where)
+
+    def values(self, most: int) -> Iterator[bytes]:
+        """Values of what is ordered, as the server stores them."""
+        with translated(self.request.where):
+            yield from samples_of(self.working, self.scope, most)
+
+    def packings(self) -> tuple[Packing, ...]:
+        """Forms in which this server packs values."""
+        return PACKED
+
+    def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
+        """What is ordered is out, and what held it is held; raises Lost, Halted."""
+        with translated(self.request.where):
+            done = Withdrawal(self.request, self.working, self.watching, held, given, method).run()
+        self.is_out = True
+        return done
+
+    def check(self) -> tuple[str, bool]:
+        """Heap and indexes of what was written anew hold together, as the server's own extension sees it."""
+        with translated(self.request.where):
+            return check_whole(self.working, tuple(self.scope.tables))

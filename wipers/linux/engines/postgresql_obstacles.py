@@ -1,0 +1,131 @@
+"""Why records of a PostgreSQL server must not be touched now: what still sees them, keeps their log, or copies them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wipers.linux.engines import CopyKnown, Request
+from wipers.linux.engines.postgresql_scope import Scope
+from wipers.linux.engines.postgresql_server import NAME, one, rows
+from wipers.model import Obstacle
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+LONG_SECONDS = 5
+"""A transaction that is older holds its snapshot for longer than we wait for a lock."""
+
+_SNAPSHOTS = (
+    "SELECT pid, coalesce(extract(epoch FROM clock_timestamp() - xact_start)::int, 0), state FROM pg_stat_activity"
+    " WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()"
+    " AND application_name <> %s AND backend_type = 'client backend' AND xact_start IS NOT NULL"
+    " AND (datname = current_database() OR datname IS NULL)"
+    " AND clock_timestamp() - xact_start > make_interval(secs => %s)"
+)
+_PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
+_SLOTS = (
+    "SELECT slot_name, slot_type, active, xmin IS NOT NULL OR catalog_xmin IS NOT NULL,"
+    " pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::int8 FROM pg_replication_slots"
+    " WHERE restart_lsn IS NOT NULL AND NOT temporary ORDER BY 1"
+)
+_FEEDBACK = "SELECT count(*) FROM pg_stat_replication WHERE backend_xmin IS NOT NULL"
+_BACKUPS = "SELECT count(*) FROM pg_stat_progress_basebackup"
+_ARCHIVER = (
+    "SELECT current_setting('archive_mode') <> 'off' AND last_failed_time IS NOT NULL"
+    " AND (last_archived_time IS NULL OR last_failed_time > last_archived_time) FROM pg_stat_archiver"
+)
+_LOCKS = (
+    "SELECT l.pid, l.mode FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'relation'"
+    " AND l.granted AND l.relation = ANY(%s::oid[]) AND l.database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.application_name <> %s"
+    " AND clock_timestamp() - a.xact_start > make_interval(secs => %s)"
+)
+
+
+def find_obstacles(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
+    """Return everything that would carry the records along, or that we should wait for in vain."""
+    return (
+        *_snapshots(session),
+        *_slots(session),
+        *_counted(session),
+        *_locks(session, scope),
+        *_places(session, request, scope),
+    )
+
+
+def _seen_by(where: str, detail: str) -> Obstacle:
+    return Obstacle("records-snapshot", (("where", where), ("detail", detail)))
+
+
+def _snapshots(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    found = rows(session, _SNAPSHOTS, (NAME, LONG_SECONDS))
+    return tuple(
+        _seen_by("a transaction", f"process {process}, {state}, since {seconds} s") for process, seconds, state in found
+    )
+
+
+def _slots(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    """A slot that nobody reads keeps log segments and, where it has a horizon, dead rows too."""
+    keeping = int(one(session, "SELECT pg_size_bytes(current_setting('wal_segment_size'))"))
+    found = []
+    for name, kind, is_active, has_horizon, behind in rows(session, _SLOTS):
+        if not is_active or behind > 2 * keeping or (has_horizon and kind == "physical"):
+            state = "in use" if is_active else "nobody reads it"
+            found.append(_seen_by("a replication slot", f"{name} ({kind}, {state}, {behind} bytes behind)"))
+    return tuple(found)
+
+
+def _counted(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    found = []
+    for statement, where, what in (
+        (_PREPARED, "prepared transactions", "prepared"),
+        (_FEEDBACK, "a standby", "standbys with feedback that hold a horizon"),
+        (_BACKUPS, "a base backup", "base backups running"),
+    ):
+        count = int(one(session, statement) or 0)
+        if count:
+            found.append(_seen_by(where, f"{count} {what}"))
+    if one(session, _ARCHIVER):
+        found.append(_seen_by("the archive of the log", "its command fails, so that segments are kept"))
+    return tuple(found)
+
+
+def _locks(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
+    found = rows(session, _LOCKS, (list(scope.tables), NAME, LONG_SECONDS))
+    return tuple(
+        Obstacle("records-in-use", (("where", scope.name), ("detail", f"process {process} holds {mode}")))
+        for process, mode in found
+    )
+
+
+def _places(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
+    """Files that are to be held lie on one file system, the data directory's."""
+    device = request.where.stat().st_dev
+    paths = {str(one(session, "SELECT pg_relation_filepath(%s::oid)", (oid,)) or "") for oid in scope.tables}
+    apart = [path for path in (*paths, "pg_wal", "global") if path and _device(request, path) not in (device, None)]
+    if not apart:
+        return ()
+    detail = f"{len(apart)} of its places (tablespaces, pg_wal) lie on other file systems"
+    return (Obstacle("records-not-offered", (("where", str(request.where)), ("detail", detail))),)
+
+
+def _device(request: Request, path: str) -> int | None:
+    try:
+        return (request.where / path).stat().st_dev
+    except OSError:
+        return None
+
+
+_STANDBYS = (
+    "SELECT coalesce(client_addr::text, 'this host'), application_name, state FROM pg_stat_replication ORDER BY 1"
+)
+
+
+def find_copies(session: Connection[Any]) -> tuple[CopyKnown, ...]:
+    """Return the census: standbys, slots, subscriptions and archives that this server feeds."""
+    found = [CopyKnown("replica", f"{host} {name} {state}") for host, name, state in rows(session, _STANDBYS)]
+    slots = rows(session, "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary AND NOT active ORDER BY 1")
+    found += [CopyKnown("slot", str(name)) for (name,) in slots]
+    if one(session, "SELECT current_setting('archive_mode') <> 'off'"):
+        found.append(CopyKnown("archive", str(one(session, "SELECT current_setting('archive_command')"))[:200]))
+    return tuple(found)

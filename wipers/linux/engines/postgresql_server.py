@@ -1,0 +1,180 @@
+"""Reaching a PostgreSQL server, and knowing that it is the one whose files are here."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from certificates.errors import Refused
+from wipers.linux.engines import LOCK_SECONDS, Request
+from wipers.model import Lost
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor, Error
+
+Values = tuple[Any, ...] | dict[str, Any]
+CONTROL = Path("global/pg_control")
+IDENTIFIER = struct.Struct("=Q")
+"""`ControlFileData` begins with the system identifier (src/include/catalog/pg_control.h), in the server's own order."""
+VERSIONS = range(150000, 180000)
+"""Servers whose way with files is known: PostgreSQL 15, 16 and 17."""
+QUIET = {
+    "lock_timeout": str(int(LOCK_SECONDS * 1000)),
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "client_connection_check_interval": "0",
+    "search_path": "pg_catalog",
+    "row_security": "off",
+    "synchronous_commit": "on",
+    "log_statement": "none",
+    "log_duration": "off",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_temp_files": "-1",
+    "pg_stat_statements.track": "none",
+}
+"""What our sessions ask for: nothing of what we look for gets into the server's log by our looking, and a backend that
+was told to commit commits though we die."""
+NAME = "expunge"
+SCHEMA_OF_EXTENSION = (
+    "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = %s"
+)
+
+
+def has_cluster(where: Path) -> bool:
+    """Tell whether the directory is a data directory of PostgreSQL."""
+    return (where / "PG_VERSION").is_file() and (where / CONTROL).is_file()
+
+
+def system_identifier(where: Path) -> str:
+    """Return what a data directory calls itself, read from its control file; raises OSError."""
+    descriptor = os.open(where / CONTROL, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return str(IDENTIFIER.unpack(os.read(descriptor, IDENTIFIER.size))[0])
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def connect(request: Request, database: str | None = None) -> Iterator[Connection[Any]]:
+    """Hold a session of our own with the very server that uses the data directory; raises Refused."""
+    import psycopg  # 60 ms: paid by those who have a server
+
+    try:
+        session = psycopg.connect(
+            **_named(request),
+            dbname=database or request.identity.database,
+            autocommit=True,
+            application_name=NAME,
+            connect_timeout=10,
+            options=" ".join(f"-c {name}={value}" for name, value in QUIET.items()),
+        )
+    except psycopg.Error as error:
+        raise Refused("engine-unreachable", where=request.where, detail=told(error)) from error
+    with session:
+        session.prepare_threshold = None
+        check_same(session, request)
+        yield session
+
+
+def _named(request: Request) -> dict[str, Any]:
+    """Return where and as whom; what is not named is libpq's own matter (environment, peer)."""
+    named = request.connect
+    found: dict[str, Any] = {"user": named.get("user")}
+    found["host"] = named.get("socket", named.get("host"))
+    found["port"] = named.get("port")
+    found["passfile"] = request.selects.credentials
+    found["sslmode"] = named.get("sslmode")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def check_same(session: Connection[Any], request: Request) -> None:
+    """The server that answers works in this very directory, as a primary, and lets us do all; raises Refused.
+
+    A base backup has the system identifier of its origin, so the directory in which the server's processes stand
+    decides.
+    """
+    where = request.where
+    row = session.execute(
+        "SELECT (SELECT system_identifier FROM pg_control_system()), pg_backend_pid(), pg_is_in_recovery(),"
+        " current_setting('server_version_num')::int, current_setting('is_superuser')"
+    ).fetchone()
+    if row is None:
+        raise Refused("engine-unreachable", where=where, detail="it does not answer")
+    system, process, is_standby, version, is_superuser = row
+    if str(system) != system_identifier(where):
+        raise Refused("engine-elsewhere", where=where, detail="another system identifier")
+    if not stands_in(int(process), where, request.machine.proc):
+        raise Refused("engine-elsewhere", where=where, detail="its processes stand in another directory")
+    if is_standby:
+        raise Refused("records-not-offered", where=where, detail="the server is a standby: order its primary")
+    if version not in VERSIONS:
+        raise Refused("records-not-offered", where=where, detail=f"server version {version}")
+    if is_superuser != "on":
+        raise Refused("engine-unreachable", where=where, detail="the user is no superuser")
+
+
+def stands_in(process: int, where: Path, proc: Path) -> bool:
+    """Tell whether a server process works in the directory."""
+    try:
+        found = os.stat(proc / str(process) / "cwd")
+        wanted = os.stat(where)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def is_served(where: Path, proc: Path) -> bool:
+    """Tell whether a server runs on the data directory."""
+    try:
+        process = int((where / "postmaster.pid").read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return stands_in(process, where, proc)
+
+
+def told(error: Error) -> str:
+    """Return what may be told of an error: its code and kind, for its text may hold a value."""
+    return f"{error.sqlstate or 'no answer'} {type(error).__name__}"
+
+
+@contextmanager
+def translated(where: Path) -> Iterator[None]:
+    """Errors of the driver are those of a run: a lock that was not to be had, or an engine that gave up."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise Lost("records-in-use", where=str(where), detail=f"waited {LOCK_SECONDS:g} s") from error
+    except psycopg.Error as error:
+        raise Lost("engine-failed", where=str(where), detail=told(error)) from error
+
+
+def run(session: Connection[Any], statement: str, values: Values = ()) -> Cursor[Any]:
+    """Do a statement whose values are bound; a percent sign of its own is written twice."""
+    return session.execute(statement.encode(), values)
+
+
+def one(session: Connection[Any], statement: str, values: Values = ()) -> Any:
+    """Return the first column of the first row of an answer; none where there is no row."""
+    row = run(session, statement, values).fetchone()
+    return row[0] if row is not None else None
+
+
+def rows(session: Connection[Any], statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
+    """Return all rows of an answer."""
+    return run(session, statement, values).fetchall()
+
+
+def quoted(*names: str) -> str:
+    """Return a name as `run` takes it in a statement, schema first."""
+    return ".".join('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in names)

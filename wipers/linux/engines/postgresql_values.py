@@ -1,0 +1,142 @@
+"""Values of what is ordered, as the server stores them: what to look for afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from wipers.linux.engines.postgresql_scope import VIEW, Scope, Table
+from wipers.linux.engines.postgresql_server import quoted, rows, run
+from wipers.needles import LENGTH, is_telling
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_COLUMNS = (
+    "SELECT a.attname, a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype,"
+    " 'uuid'::regtype) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+    " WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " AND (t.typcategory IN ('S', 'A') OR t.typname IN ('bytea', 'json', 'jsonb', 'uuid', 'xml', 'citext', 'hstore'))"
+    " ORDER BY a.attnum"
+)
+FETCHED = 500
+COMPARED = 2000
+"""Surviving rows of a table whose every byte is compared with the samples."""
+
+
+def values_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[bytes]:
+    """Yield about so many values of the rows, column by column of rows drawn from all over each table."""
+    tables = [table for table in scope.tables.values() if table.kind != VIEW]
+    each = max(most // max(len(tables), 1), 1)
+    for table in tables:
+        for column in _columns(session, scope, table, each):
+            yield from column.found()
+
+
+def samples_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[bytes]:
+    """Yield parts of values that tell the rows from those that stay: a value that survivors have too, whole or in what
+    was compared of them, would be found again for a good reason."""
+    tables = [table for table in scope.tables.values() if table.kind != VIEW]
+    each = max(most // max(len(tables), 1), 1)
+    for table in tables:
+        for column in _columns(session, scope, table, each):
+            yield from column.telling()
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of what is ordered in one table."""
+
+    session: Connection[Any]
+    table: Table
+    name: str
+    is_plain: bool
+    """Its values can be compared with `=`, as they are stored."""
+    condition: str
+    values: tuple[Any, ...]
+    most: int
+
+    def found(self) -> Iterator[bytes]:
+        """Values that go."""
+        for (value,) in self._rows(f"({self.condition})", f" ORDER BY md5(ctid::text) LIMIT {self.most}"):
+            yield from _leaves(value)
+
+    def telling(self) -> Iterator[bytes]:
+        """Parts of values that go and do not stay."""
+        kept = self._shared() if self.is_plain else frozenset()
+        staying = self._staying()
+        for value in self.found():
+            if value in kept:
+                continue
+            part = next((part for part in _parts(value) if part not in staying), None)
+            if part is not None:
+                yield part
+
+    def _shared(self) -> frozenset[bytes]:
+        """Values that both go and stay."""
+        if self.condition == "true":
+            return frozenset()
+        stay = (
+            f"SELECT 1 FROM ONLY {self.table.name} o WHERE o.{self.name} = expunge_row.{self.name}"
+            f" AND o.ctid NOT IN (SELECT ctid FROM ONLY {self.table.name} WHERE ({self.condition}))"
+        )
+        found = run(
+            self.session,
+            f"SELECT DISTINCT {self.name} FROM ONLY {self.table.name} expunge_row"
+            f" WHERE ({self.condition}) AND EXISTS ({stay})",
+            (*self.values, *self.values),
+        )
+        return frozenset(part for (value,) in found for part in _leaves(value))
+
+    def _staying(self) -> bytes:
+        """What some of those that stay hold, in one."""
+        if self.condition == "true":
+            return b""
+        drawn = self._rows(f"NOT coalesce(({self.condition}), false)", f" ORDER BY md5(ctid::text) LIMIT {COMPARED}")
+        return b"\x00".join(part for (value,) in drawn for part in _leaves(value))
+
+    def _rows(self, condition: str, rest: str) -> Iterator[tuple[Any, ...]]:
+        values = self.values if self.condition != "true" else ()
+        found = run(self.session, f"SELECT {self.name} FROM ONLY {self.table.name} WHERE {condition}{rest}", values)
+        while batch := found.fetchmany(FETCHED):
+            yield from batch
+
+
+def _columns(session: Connection[Any], scope: Scope, table: Table, most: int) -> Iterator[_Column]:
+    names = rows(session, _COLUMNS, (table.oid,))
+    condition = scope.conditions.get(table.oid, "true")
+    for name, is_plain in names:
+        each = max(most // len(names), 1)
+        yield _Column(session, table, quoted(name), is_plain, condition, scope.values, each)
+
+
+def _parts(value: bytes) -> Iterator[bytes]:
+    """Yield parts of a value that are as long as a needle, from its begin, its middle and its end."""
+    if len(value) <= LENGTH:
+        starts: Iterable[int] = (0,)
+    else:
+        starts = (0, (len(value) - LENGTH) // 2, len(value) - LENGTH)
+    for start in starts:
+        part = value[start : start + LENGTH]
+        if is_telling(part):
+            yield part
+
+
+def _leaves(value: object) -> Iterator[bytes]:
+    """Yield the strings in a value: those of a document or an array lie one by one in the file."""
+    match value:
+        case str():
+            yield value.encode("utf-8", "surrogatepass")
+        case bytes():
+            yield value
+        case UUID():
+            yield value.bytes
+        case list() | tuple():
+            for one in value:
+                yield from _leaves(one)
+        case dict():
+            # Keys are the same in every row: they tell nothing apart.
+            for one in value.values():
+                yield from _leaves(one)

@@ -1,0 +1,270 @@
+"""Taking records out of a PostgreSQL server step by step, each noted so that a crash finds its way on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from certificates.statements import Consequence, Id, Method
+from wipers.acts import Given, Halted
+from wipers.linux.engines import Request, Survivors, Withdrawn, rows_outside
+from wipers.linux.engines.postgresql_rewrite import Rewriting, survivors, wait_for_horizon
+from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope
+from wipers.linux.engines.postgresql_segments import Segments
+from wipers.linux.engines.postgresql_server import one, rows, run
+from wipers.linux.engines.postgresql_traces import (
+    MOST_VALUES,
+    ServerLog,
+    forget_statements,
+    forget_statistics,
+    hold_orphans,
+)
+from wipers.linux.engines.postgresql_values import values_of
+from wipers.linux.held import Held
+from wipers.model import Lost
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+MOST_READ = 5000
+"""Rows whose values are all looked for in the server's log; of more, a part is."""
+ATTEMPTS = 5
+"""Times that a deletion is begun anew which others' writes came in between of."""
+
+
+@dataclass(slots=True)
+class Withdrawal:
+    """One withdrawal from a server, begun or taken up again."""
+
+    request: Request
+    working: Connection[Any]
+    watching: Connection[Any]
+    held: Held
+    given: Given
+    method: Method
+    left: set[Id] = field(default_factory=set)
+
+    def run(self) -> Withdrawn:
+        """What is ordered is out, and what held it is held; raises Lost, Halted."""
+        self.held.begin(self.request.where, token_of(self.request))
+        log = Segments(self.watching, self.request.where, self.held)
+        with log.kept():
+            if self._line("removed") is None:
+                self._texts()
+                self._remove()
+            self._pause()
+            self._statistics()
+            self._once("orphans", lambda: hold_orphans(self.watching, self.request.where, self.held))
+        self._pause()
+        self._once("switched", log.let_go)
+        return self._result()
+
+    def _line(self, phase: str) -> dict[str, Any] | None:
+        line = self.held.manifest.last(phase)
+        return line.facts if line is not None else None
+
+    def _once(self, phase: str, act: Any) -> None:
+        """Do what a run before this one did not come to the end of."""
+        if self._line(phase) is None:
+            self.held.manifest.write(phase, count=int(act()))
+
+    def _pause(self) -> None:
+        if self.given.stop.is_set():
+            raise Halted
+
+    @property
+    def _rewriting(self) -> Rewriting:
+        return Rewriting(self.working, self.watching, self.request.where, self.held, self.request.key)
+
+    def _texts(self) -> None:
+        """The server's log and the texts of statements tell nothing of what is ordered; it is still there to be
+        compared with."""
+        scope = find_scope(self.working, self.request)
+        log = ServerLog(self.watching, self.request.where, self.held)
+        lines, is_complete = log.redact(values_of(self.working, scope, MOST_VALUES))
+        is_complete = is_complete and scope.rows <= MOST_READ
+        texts = forget_statements(self.working, self.request.where, self.held)
+        self.held.manifest.write("texts", lines=lines, is_complete=is_complete, statements=int(texts))
+
+    def _remove(self) -> None:
+        if self.request.identity.scope == "rows":
+            self._delete()
+            self._rewrite()
+        else:
+            self._drop()
+        self.held.manifest.write("removed")
+
+    def _delete(self) -> None:
+        """The rows are dead, durably; which tables held them is noted before."""
+        noted = self._line("deleting")
+        if noted is not None and self._status(noted["xid"]) == "committed":
+            return
+        from psycopg.errors import SerializationFailure
+
+        for attempt in range(ATTEMPTS):
+            try:
+                self._delete_once()
+                return
+            except SerializationFailure:
+                self.working.execute("ROLLBACK")
+                if attempt + 1 == ATTEMPTS:
+                    raise
+
+    def _delete_once(self) -> None:
+        self.working.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        scope = find_scope(self.working, self.request)
+        deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.condition})", scope.values).rowcount
+        self._check_count(deleted)
+        xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
+        tables = [[table.oid, table.name, table.kind, table.why, table.rows] for table in scope.tables.values()]
+        effects = [[effect.code, effect.count] for effect in scope.consequences()]
+        self.held.manifest.write("deleting", xid=xid, rows=deleted, tables=tables, effects=effects)
+        self.working.execute("COMMIT")
+
+    def _check_count(self, found: int) -> None:
+        """Under lock there are as many as ordered; raises Lost, having changed nothing."""
+        if rows_outside(self.request, found) is None:
+            return
+        self.working.execute("ROLLBACK")
+        identity = self.request.identity
+        detail = f"{found} rows, ordered {identity.least_rows} to {identity.most_rows}"
+        raise Lost("records-changed", where=str(self.request.where), detail=detail)
+
+    def _status(self, xid: int) -> str | None:
+        found = one(self.watching, "SELECT pg_xact_status(%s::text::xid8)", (str(xid),))
+        return str(found) if found is not None else None
+
+    def _tables(self) -> list[Table]:
+        noted = self._line("deleting") or {"tables": []}
+        return [Table(oid, name, kind, why, count, 0) for oid, name, kind, why, count in noted["tables"]]
+
+    def _rewrite(self) -> None:
+        """Every table that held the rows stands in new files."""
+        noted = self._line("deleting") or {"xid": 0}
+        done = {line.facts["oid"] for line in self.held.manifest.lines if line.phase == "rewritten"}
+        for table in self._tables():
+            if table.oid in done:
+                continue
+            self._pause()
+            wait_for_horizon(self.watching, self.request.where, noted["xid"])
+            made = self._rewriting.rewrite(table)
+            self.held.manifest.write(
+                "rewritten",
+                oid=table.oid,
+                name=table.name,
+                milliseconds=made.milliseconds,
+                before=[str(number) for number in made.before],
+                after=[str(number) for number in made.after],
+            )
+
+    def _drop(self) -> None:
+        noted = self._line("dropping")
+        if noted is not None and self._is_committed_since("dropping"):
+            return
+        scope = find_scope(self.working, self.request)
+        tables = tuple(table for table in scope.tables.values() if table.kind in "rpm")
+        before = self._remaining(tables)
+
+        def check() -> None:
+            again = find_scope(self.working, self.request)
+            self._check_count(again.rows)
+            effects = [[effect.code, effect.count] for effect in again.consequences()]
+            oids = [table.oid for table in tables]
+            self.held.manifest.write("dropping", rows=again.rows, oids=oids, before=before, effects=effects)
+
+        milliseconds = self._rewriting.drop(tables, _dropping(scope, self.request), check)
+        self.held.manifest.write("dropped", milliseconds=milliseconds)
+
+    def _is_committed_since(self, phase: str) -> bool:
+        """Tell whether files were given up for good after a phase was noted."""
+        for line in reversed(self.held.manifest.lines):
+            if line.phase in ("committed", phase):
+                return line.phase == "committed"
+        return False
+
+    def _remaining(self, tables: tuple[Table, ...]) -> list[list[Any]]:
+        """Return the tables besides, with the files they stand in: a drop leaves each where it was."""
+        oids = [table.oid for table in tables]
+        return [list(row) for row in rows(self.working, _REMAINING, (oids, self.request.selects.schema or ""))]
+
+    def _statistics(self) -> None:
+        """The catalogs of statistics hold nothing of what went, not even in dead rows."""
+        if self._line("statistics") is not None:
+            return
+        tables = self._tables()
+        dropped = (self._line("dropping") or {"oids": []})["oids"]
+        oids = [*(table.oid for table in tables), *dropped]
+        gone = forget_statistics(self.working, oids, (table.name for table in tables))
+        xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
+        wait_for_horizon(self.watching, self.request.where, xid, catalogs=True)
+        milliseconds = self._rewriting.rewrite_statistics()
+        self.held.manifest.write("statistics", count=gone, milliseconds=milliseconds)
+
+    def _result(self) -> Withdrawn:
+        lines = self.held.manifest.lines
+        locked = [int(line.facts["milliseconds"]) for line in lines if "milliseconds" in line.facts]
+        before, after = self._survivors()
+        texts = self._line("texts") or {"is_complete": False}
+        if not texts["is_complete"]:
+            self.left.add("server-log")
+        if one(self.watching, "SELECT current_setting('archive_mode') <> 'off'"):
+            self.left.add("archived-log")
+        if any(line.phase == "freed" for line in lines):
+            self.left.add("free-blocks")
+        noted = self._line("deleting") or self._line("dropping") or {"rows": 0, "effects": []}
+        return Withdrawn(
+            int(noted["rows"]),
+            max(locked, default=0),
+            before,
+            after,
+            self._consequences(noted["effects"]),
+            tuple(sorted(self.left)),
+        )
+
+    def _consequences(self, effects: list[list[Any]]) -> tuple[Consequence, ...]:
+        counts = {str(code): int(count) for code, count in effects}
+        counts["statistics-rewritten"] = int((self._line("statistics") or {"count": 0})["count"])
+        counts["server-log-lines"] = int((self._line("texts") or {"lines": 0})["lines"])
+        counts["orphan-files"] = int((self._line("orphans") or {"count": 0})["count"])
+        counts["log-segments-switched"] = int((self._line("switched") or {"count": 0})["count"])
+        return tuple(Consequence(code, count) for code, count in sorted(counts.items()) if count)
+
+    def _survivors(self) -> tuple[Survivors, Survivors]:
+        dropping = self._line("dropping")
+        if dropping is not None:
+            now = [list(row) for row in rows(self.working, _REMAINING, (dropping["oids"], self._schema()))]
+            before = {str(row[0]): (0, int(row[1])) for row in dropping["before"]}
+            after = {str(row[0]): (0, int(row[1])) for row in now if str(row[0]) in before}
+            return survivors(self.request.key, before), survivors(self.request.key, after)
+        counted: dict[str, dict[str, tuple[int, int]]] = {"before": {}, "after": {}}
+        for line in self.held.manifest.lines:
+            if line.phase == "rewritten":
+                for when, found in counted.items():
+                    count, total = line.facts[when]
+                    found[line.facts["name"]] = (int(count), int(total))
+        return survivors(self.request.key, counted["before"]), survivors(self.request.key, counted["after"])
+
+    def _schema(self) -> str:
+        return self.request.selects.schema or ""
+
+
+_REMAINING = (
+    "SELECT c.oid::int8, pg_relation_filenode(c.oid)::int8 FROM pg_class c"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND c.relpersistence = 'p' AND NOT c.oid = ANY(%s::oid[])"
+    " AND n.nspname = %s ORDER BY 1 LIMIT 1000"
+)
+
+
+def token_of(request: Request) -> str:
+    """Return the name of what is held for this carrier: it tells nothing of what that is."""
+    import hashlib
+
+    return hashlib.sha256(request.key + request.carrier.encode()).hexdigest()[:16]
+
+
+def _dropping(scope: Scope, request: Request) -> str:
+    """Return the statement that drops what is ordered whole."""
+    if request.identity.scope == "schema":
+        return f"DROP SCHEMA {scope.name} CASCADE"
+    return "DROP TABLE " + ", ".join(table.name for table in scope.tables.values())
