@@ -1,0 +1,209 @@
+"""What ext4's directories keep of names that are gone, as their blocks show it, and filling the gaps where they stood.
+
+A name that is removed leaves a gap that belongs to the entry before it. Linux clears the gap since 5.13, but not the
+copies that stay behind when an indexed directory splits a block. A new entry takes a gap whole, and is cleared with all
+of it when it is removed again: that is how a gap is filled (linux/fs/ext4/namei.c).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wipers.linux.extents import Span, map_extents
+from wipers.linux.filesystems import inode_flags
+
+INDEXED = 0x00001000
+"""Inode flag of a directory with a tree of hashes (EXT4_INDEX_FL)."""
+NOT_PLAIN = 0x00000800 | 0x10000000 | 0x40000000
+"""Inode flags of a directory whose entries stand encrypted, inside the inode, or without regard to case."""
+MARK = "user.expunge-fill"
+"""Attribute of the one file that all filling names lead to: what a crash leaves is known by it."""
+LEAST = 12
+"""Bytes of the shortest entry there is."""
+LONGEST = 264
+"""Bytes of the longest."""
+PATIENCE = 8
+"""Rounds in a row that reach nothing more, after which a directory that still keeps names is given up."""
+TRIES = 24
+"""Names tried before chance counts as exhausted."""
+DIGITS = frozenset(b"0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The gaps of a directory's blocks, in the order in which the file system looks for room."""
+
+    sizes: tuple[int, ...]
+    """Bytes that an entry can take in each, up to the last in which something stands."""
+    stale: int
+    """Bytes other than zero in all of them."""
+    lost: int
+    """Bytes other than zero where no entry can be put."""
+    blocks: int
+    """Blocks of the directory."""
+    is_indexed: bool
+    """Whether a name's hash chooses its block."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether nothing stands there but names that are in use."""
+        return not self.stale and not self.lost
+
+
+def scrub(folder: int, raw: int, block_size: int) -> bool:
+    """Fill the gaps of an ext4 directory in which names stand that are gone, and take out again what filled them; tell
+    whether none is left there. A crash leaves names that the next call takes out. Raises OSError.
+
+    `raw` reads the storage below through its cache, which the file system's own blocks of directories share.
+    """
+    _take_out(folder)
+    found = gaps_of(folder, raw, block_size)
+    blocks = found.blocks if found is not None else 0
+    dry = 0
+    while found is not None and found.stale and dry < PATIENCE:
+        # A directory never becomes shorter again: one that begins to grow is left as it is.
+        if found.blocks > blocks or not _fill(folder, found):
+            return False
+        before, found = found.stale, gaps_of(folder, raw, block_size)
+        dry = 0 if found is not None and found.stale < before else dry + 1
+    return found is not None and found.is_clean
+
+
+def gaps_of(folder: int, raw: int, block_size: int) -> Gaps | None:
+    """Return what an ext4 directory keeps of names that are gone; none where that cannot be told; raises OSError."""
+    flags = inode_flags(folder)
+    mapped = map_extents(folder)
+    if flags & NOT_PLAIN or mapped.doubts:
+        return None
+    is_indexed = bool(flags & INDEXED)
+    sizes: list[int] = []
+    last = stale = lost = blocks = 0
+    for block in _blocks(mapped.spans, raw, block_size):
+        if is_indexed and (not blocks or _is_node(block)):
+            lost += _behind_the_index(block, 0x20 if not blocks else 8)
+        else:
+            for size, left in _gaps(block):
+                if size < LEAST:
+                    lost += left
+                    continue
+                sizes.append(size)
+                stale += left
+                last = len(sizes) if left else last
+        blocks += 1
+    return Gaps(tuple(sizes[:last]), stale, lost, blocks, is_indexed)
+
+
+def _blocks(spans: tuple[Span, ...], raw: int, block_size: int) -> Iterator[bytes]:
+    for span in spans:
+        for at in range(span.physical, span.physical + span.length, block_size):
+            yield os.pread(raw, block_size, at)
+
+
+def _gaps(block: bytes) -> Iterator[tuple[int, int]]:
+    """Yield how many bytes an entry could take behind, or in place of, each entry, and how many of them are not zero.
+
+    The bytes that round a name up to four are no gap: at most three, which a later name in the same place may leave.
+    """
+    at = 0
+    while at + 8 <= len(block):
+        inode, length, name_length, kind = struct.unpack_from("<IHBB", block, at)
+        if length < 8 or at + length > len(block):
+            return
+        is_checksum = not inode and length == LEAST and kind == 0xDE
+        used = (8 + name_length + 3) & ~3 if inode else 0
+        if not is_checksum and length > used:
+            yield length - used, _nonzero(block[at + (used or 8) : at + length])
+        at += length
+
+
+def _is_node(block: bytes) -> bool:
+    """Tell whether a block of an indexed directory belongs to the index: an entry of nobody over all of it, and a limit
+    that fills it."""
+    inode, length = struct.unpack_from("<IH", block)
+    limit, count = struct.unpack_from("<HH", block, 8)
+    is_limit = limit in {(len(block) - 8) // 8, (len(block) - 16) // 8}
+    return bool(not inode and length == len(block) and is_limit and 0 < count <= limit)
+
+
+def _behind_the_index(block: bytes, begin: int) -> int:
+    """Count the bytes other than zero behind the entries of a block of the index."""
+    limit, count = struct.unpack_from("<HH", block, begin)
+    return _nonzero(block[begin + 8 * count : begin + 8 * limit])
+
+
+def _nonzero(part: bytes) -> int:
+    return len(part) - part.count(0)
+
+
+def _fill(folder: int, found: Gaps) -> bool:
+    """Make names that take the gaps, and remove them; tell false where that cannot be done here; raises OSError."""
+    try:
+        file = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    except OSError as error:
+        if error.errno in {errno.EOPNOTSUPP, errno.ENOSPC, errno.EDQUOT}:
+            return False
+        raise
+    made: list[str] = []
+    try:
+        os.setxattr(file, MARK, b"")
+        for length in _lengths(found):
+            made += _link(folder, file, length)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.ENOSPC, errno.EDQUOT, errno.EMLINK}:
+            raise
+        return bool(made)
+    finally:
+        for name in made:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+        os.close(file)
+    return True
+
+
+def _lengths(found: Gaps) -> Iterator[int]:
+    """Yield the lengths of the names that fill the gaps, in order. Where hashes choose the block, short ones go
+    everywhere by chance: each takes a whole gap, and many rounds find all."""
+    if found.is_indexed:
+        yield from [LEAST - 8] * (2 * found.blocks + 8)
+        return
+    for size in found.sizes:
+        left = size
+        while left >= LEAST:
+            taken = min(left, LONGEST)
+            yield min(taken - 8, 255)
+            left -= taken
+
+
+def _link(folder: int, file: int, length: int) -> list[str]:
+    """Give the file another name of that length; return it, or nothing where chance met names that are there."""
+    for _ in range(TRIES):
+        name = secrets.token_hex(length)[:length]
+        try:
+            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+        except FileExistsError:
+            continue
+        return [name]
+    return []
+
+
+def _take_out(folder: int) -> None:
+    """Remove what a run that crashed had filled gaps with; raises OSError."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if DIGITS.issuperset(os.fsencode(entry.name))]
+    for name in names:
+        if _is_ours(folder, name):
+            os.unlink(name, dir_fd=folder)
+
+
+def _is_ours(folder: int, name: str) -> bool:
+    try:
+        os.getxattr(f"/proc/self/fd/{folder}/{name}", MARK, follow_symlinks=False)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""Blocks that a file system keeps back from every file: let go while its free space is filled, and given back after.
+
+What was kept back is remembered on this host first: a crash must not leave a file system without its reserve.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from wipers.linux.filesystems import FileSystem
+from wipers.linux.machine import Machine, attribute, sys_folder
+
+XFS_IOC_SET_RESBLKS = 0xC0105872
+XFS_IOC_GET_RESBLKS = 0x80105873
+"""_IOWR('X', 114) and _IOR('X', 115) of struct xfs_fsop_resblks: blocks wanted, blocks there (xfs_fs.h)."""
+BLOCKS = struct.Struct("=QQ")
+
+
+@contextmanager
+def without_reserve(root: int, found: FileSystem, machine: Machine) -> Iterator[bool]:
+    """Nothing is kept back meanwhile, and nobody else fills it; give whether that could be done; raises OSError."""
+    machine.runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(_place(found, machine).with_suffix(".filling"), "a", encoding="ascii") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _give_back(root, found, machine)
+        kept = _kept_back(root, found, machine)
+        if kept:
+            _remember(_place(found, machine), kept)
+        try:
+            yield kept is not None and (kept == 0 or _keep_back(root, found, machine, 0))
+        finally:
+            _give_back(root, found, machine)
+            Path(turn.name).unlink(missing_ok=True)
+
+
+def give_back(root: int, found: FileSystem, machine: Machine) -> None:
+    """The file system keeps back again what it kept back before a run that did not end; raises OSError."""
+    place = _place(found, machine)
+    try:
+        with open(place.with_suffix(".filling"), encoding="ascii") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _give_back(root, found, machine)
+            Path(turn.name).unlink(missing_ok=True)
+    except FileNotFoundError:
+        _give_back(root, found, machine)
+    except (BlockingIOError, PermissionError):
+        # Another run fills it right now, and gives back itself; or whoever asks may not look.
+        return
+
+
+def _give_back(root: int, found: FileSystem, machine: Machine) -> None:
+    place = _place(found, machine)
+    try:
+        kept = int(json.loads(place.read_text(encoding="ascii"))["kept"])
+    except (FileNotFoundError, PermissionError):
+        return
+    except (ValueError, KeyError, TypeError):
+        # Cut short by a crash while it was written: nothing was let go yet.
+        place.unlink(missing_ok=True)
+        return
+    _keep_back(root, found, machine, kept)
+    place.unlink(missing_ok=True)
+
+
+def _place(found: FileSystem, machine: Machine) -> Path:
+    return machine.runs / f"{found.uuid or 'unknown'}.reserve"
+
+
+def _remember(place: Path, kept: int) -> None:
+    with open(place, "w", encoding="ascii") as file:
+        json.dump({"kept": kept}, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _kept_back(root: int, found: FileSystem, machine: Machine) -> int | None:
+    """Return how many blocks (ext4: clusters) are kept back from the superuser too; none where that cannot be told."""
+    if found.kind == "ext4":
+        text = attribute(_ext4(found, machine))
+        return int(text) if text.isdigit() else None
+    if found.kind == "xfs":
+        answer = bytearray(BLOCKS.size)
+        with suppress(OSError):
+            fcntl.ioctl(root, XFS_IOC_GET_RESBLKS, answer)
+            return int(BLOCKS.unpack(answer)[0])
+    return None
+
+
+def _keep_back(root: int, found: FileSystem, machine: Machine, blocks: int) -> bool:
+    try:
+        if found.kind == "ext4":
+            _ext4(found, machine).write_text(str(blocks), encoding="ascii")
+        else:
+            fcntl.ioctl(root, XFS_IOC_SET_RESBLKS, bytearray(BLOCKS.pack(blocks, 0)))
+    except OSError:
+        return False
+    return True
+
+
+def _ext4(found: FileSystem, machine: Machine) -> Path:
+    folder = sys_folder(machine, found.device)
+    return machine.sys / "fs" / "ext4" / (folder.name if folder is not None else "none") / "reserved_clusters"
