@@ -31,7 +31,7 @@ class Manifest:
         """Name the file after the selector's commitment, which says nothing; read what is there."""
         commitment = carrier.selector.commitment if carrier.selector is not None else ""
         self._path = directory / f"{commitment.removeprefix('sha256:') or 'none'}.records"
-        self._lines = _read(self._path)
+        self._lines, self._size = _read(self._path)
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -44,12 +44,14 @@ class Manifest:
 
     def write(self, phase: str, **facts: Any) -> None:
         """Add a line, durable before this returns; raises OSError."""
-        is_new = not self._path.exists()
+        is_new = self._size == 0
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._path, flags, 0o600)
         try:
-            os.write(descriptor, _written(Line(phase, facts)) if not is_new else _written(_HEAD, Line(phase, facts)))
+            # What a crash cut off was not acted on, and must not run into the next line.
+            os.ftruncate(descriptor, self._size)
+            self._size += os.write(descriptor, _written(*([_HEAD] if is_new else []), Line(phase, facts)))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -60,6 +62,7 @@ class Manifest:
     def forget(self) -> None:
         """Remove it: the run has its certificate."""
         self._lines.clear()
+        self._size = 0
         if self._path.exists():
             self._path.unlink()
             sync_folder(self._path.parent)
@@ -72,19 +75,20 @@ def _written(*lines: Line) -> bytes:
     return b"".join(json.dumps([line.phase, line.facts]).encode("ascii") + b"\n" for line in lines)
 
 
-def _read(path: Path) -> list[Line]:
-    """The lines of a file; the last one may have been cut by a crash, and then was not acted on."""
+def _read(path: Path) -> tuple[list[Line], int]:
+    """The whole lines of a file, and how many bytes they are; a last one may have been cut by a crash."""
     try:
-        whole = path.read_bytes().split(b"\n")[:-1]
+        text = path.read_bytes()
     except (FileNotFoundError, PermissionError):
-        return []
+        return [], 0
+    whole = text[: text.rfind(b"\n") + 1]
     try:
-        lines = [Line(phase, facts) for phase, facts in map(json.loads, whole)]
+        lines = [Line(phase, facts) for phase, facts in map(json.loads, whole.splitlines())]
     except (ValueError, TypeError) as error:
         raise Refused("run-state-unreadable", where=path, detail=type(error).__name__) from error
     if lines and lines[0].phase != FORMAT:
         raise Refused("run-state-unreadable", where=path, detail=lines[0].phase)
-    return lines[1:]
+    return lines[1:], len(whole)
 
 
 def sync_folder(path: Path) -> None:
