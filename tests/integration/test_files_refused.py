@@ -109,7 +109,7 @@ def test_a_journal_of_contents_is_refused(tmp_path: Path) -> None:
         (disk.root / "in").mkdir()
         (disk.root / "in" / "a.txt").write_bytes(CONTENT)
         ordered = order(disk, "a.txt")
-        assert "file-system-not-supported" in ordered.reasons()
+        assert "file-data-journaled" in ordered.reasons()
         assert "data=journal" in dict(ordered.target().obstacles[0].facts)["what"]
 
 
@@ -141,7 +141,7 @@ def test_another_file_system_is_refused(tmp_path: Path) -> None:
             found = refusals(file_system_of(root), "here")
         finally:
             os.close(root)
-        assert [one.reason for one in found] == ["file-system-not-supported"]
+        assert [one.reason for one in found] == ["file-system-in-memory"]
         assert dict(found[0].facts)["what"] == "tmpfs"
     finally:
         run("umount", tmp_path)

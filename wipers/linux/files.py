@@ -40,13 +40,20 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
         return ()
     try:
         wanted = (Fact("filesystem", identity.filesystem), Fact("parent-inode", str(identity.parent_inode)))
-        if facts_of(root, machine) != wanted:
+        if facts_of(root, machine) != wanted and not _is_nameless(root, identity, machine):
             return ()
         occupancy = occupy(root, where, selector.selects.names, machine)
     finally:
         os.close(root)
     more = tuple(_outside(identity, occupancy.streams))
     return (found_target(carrier, where, wanted, replace(occupancy, obstacles=more + occupancy.obstacles), machine),)
+
+
+def _is_nameless(root: int, identity: FilesIdentity, machine: Machine) -> bool:
+    """Tell whether it is the directory on a file system that is refused and has no UUID to be known by: to say why it
+    is refused serves better than to find nothing."""
+    found = file_system_of(root, machine)
+    return found.uuid is None and found.verdict.reason is not None and os.fstat(root).st_ino == identity.parent_inode
 
 
 def found_target(
@@ -184,7 +191,7 @@ def writer_of(
     """Return the writer of a run's files, closed with what holds it; raises Refused where one of them is in use."""
     found = file_system_of(root, machine)
     if is_saved and begun.streams is not None:
-        check_free(users_of("the rest of the files", found.device, begun.streams, machine))
+        check_free(users_of("the rest of the files", found.files_device, begun.streams, machine))
     storage = open_below(found)
     if storage is not None:
         held.enter_context(storage)

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wipers.linux.beneath import mount_id
+from wipers.linux.layers import obstacles_of_layers
 from wipers.linux.machine import THIS_MACHINE, Machine, attribute, devno, entries, number, sys_folder, whole_disk
+from wipers.linux.mounts import mount_in
 from wipers.model import Obstacle
+from wipers.verdicts import EXT, Verdict, case_of
 
 FS_IOC_GETFSUUID = 0x80111500
 """_IOR(0x15, 0, struct fsuuid2), Linux 6.9."""
 FS_IOC_GETFLAGS = 0x80086601
+BTRFS_IOC_FS_INFO = 0x8400941F
+"""_IOR(0x94, 31, struct btrfs_ioctl_fs_info_args): highest device id, number of devices, UUID, ..."""
 FS_IOC_GETVERSION = 0x80087601
 
 SUPERBLOCK_OFFSET = 1024
@@ -26,11 +31,12 @@ EXT4_MAGIC = 0xEF53
 BIGALLOC = 0x0200
 """s_feature_ro_compat: blocks are handed out in clusters, whose unused blocks belong to no file's extents."""
 
+JOURNALED = 0x00004000
 FORBIDDING_FLAGS = {
     0x00000010: "file-immutable",
     0x00000020: "file-append-only",
     0x00000800: "file-encrypted",
-    0x00004000: "file-data-journaled",
+    JOURNALED: "file-data-journaled",
     0x00100000: "file-verity",
     0x10000000: "file-inline",
     0x02000000: "file-direct-access",
@@ -39,8 +45,8 @@ FORBIDDING_FLAGS = {
 
 NO_JOURNAL = "no journal"
 """Data mode of an ext4 that was made without a journal: it lists none."""
-KEEPS_NO_CONTENT = frozenset({"ordered", NO_JOURNAL})
-"""Data modes in which contents written in place go to their own blocks and nowhere else."""
+DIRECT_ACCESS = frozenset({"dax", "dax=always"})
+"""Mount options under which contents are accessed past every cache of the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class FileSystem:
     kind: str
     """Type as mounted, e.g. ext4."""
     device: int
-    """Device number that its files report."""
+    """Number of the block device below it; what its files report where there is none."""
     uuid: str | None
     """UUID in lower case; none where it cannot be told."""
     node: Path | None
@@ -67,41 +73,80 @@ class FileSystem:
     """Whether this mount takes no writes."""
     is_raw_readable: bool
     """Whether this process may read the storage below."""
+    files_device: int = 0
+    """Device number that its files report; another than the block device's on btrfs."""
+    devices: int = 1
+    """Block devices that it lies on."""
+    options: tuple[str, ...] = ()
+    """Options of the mount and of the file system."""
+
+    @property
+    def wraps_journal(self) -> bool:
+        """Whether what the journal keeps of contents is wrapped away after an overwrite, and seen to be gone."""
+        return False
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether a write in place reaches the blocks here, as far as the file system alone decides."""
+        return case_of(
+            self.kind,
+            data_mode=self.data_mode,
+            has_clusters=self.has_clusters,
+            devices=self.devices,
+            is_raw_readable=self.wraps_journal,
+        )
 
 
 def file_system_of(descriptor: int, machine: Machine = THIS_MACHINE) -> FileSystem:
     """Return what the descriptor's file system is, by its mount and the device below; raises OSError."""
-    device = os.fstat(descriptor).st_dev
-    kind, is_read_only = _mounted_as(descriptor, machine)
+    files_device = os.fstat(descriptor).st_dev
+    kind, source, options = _mounted_as(descriptor, machine)
+    device, devices, own_uuid = files_device, 1, None
+    if kind == "btrfs":
+        device, devices, own_uuid = _below_btrfs(descriptor, files_device, source, machine)
     folder = sys_folder(machine, device)
     node = _node(machine, device, folder)
-    superblock = _superblock(node, device) if kind == "ext4" else None
+    superblock = _superblock(node, device) if kind in EXT else None
     return FileSystem(
         kind=kind,
         device=device,
-        uuid=_uuid(descriptor, superblock, node, machine),
+        uuid=own_uuid or _uuid(descriptor, superblock, node, machine),
         node=node,
         block_size=os.fstatvfs(descriptor).f_bsize,
         sector_size=_sector_size(folder),
-        data_mode=_data_mode(machine, folder) if kind == "ext4" else "",
+        data_mode=_data_mode(machine, folder) if kind in EXT else "",
         has_clusters=_has_clusters(superblock),
-        is_read_only=is_read_only,
+        is_read_only="ro" in options,
         is_raw_readable=_is_readable(node, device),
+        files_device=files_device,
+        devices=devices,
+        options=options,
     )
 
 
-def refusals(found: FileSystem, where: str) -> tuple[Obstacle, ...]:
-    """Return why nothing may be overwritten in place here."""
+def refusals(found: FileSystem, where: str, machine: Machine = THIS_MACHINE) -> tuple[Obstacle, ...]:
+    """Return why nothing may be overwritten in place here: by the file system, and by the layers below it."""
     refused: list[Obstacle] = []
-    what = found.kind
-    if found.kind == "ext4":
-        mode = "" if found.data_mode in KEEPS_NO_CONTENT else f"ext4 with data={found.data_mode or 'unknown'}"
-        what = "ext4 with bigalloc" if found.has_clusters else mode
-    if what:
-        refused.append(Obstacle("file-system-not-supported", (("where", where), ("what", what))))
+    if (verdict := found.verdict).reason is not None:
+        facts = (("count", "all"), ("what", _told(found)), ("where", where))
+        refused.append(Obstacle(verdict.reason, facts))
     if found.is_read_only:
         refused.append(Obstacle("file-system-read-only", (("where", where),)))
+    if DIRECT_ACCESS.intersection(found.options):
+        refused.append(Obstacle("file-direct-access", (("count", "all"), ("where", where))))
+    folder = sys_folder(machine, found.device)
+    if folder is not None:
+        refused += [one for one in obstacles_of_layers(machine, folder) if one.reason != "in-use"]
     return tuple(refused)
+
+
+def _told(found: FileSystem) -> str:
+    """Return the file system in a word, with what makes it another case."""
+    if found.has_clusters:
+        return f"{found.kind} with bigalloc"
+    if found.kind in EXT and found.data_mode not in {"ordered", "writeback", NO_JOURNAL}:
+        return f"{found.kind} with data={found.data_mode or 'unknown'}"
+    return found.kind
 
 
 def inode_flags(descriptor: int) -> int:
@@ -127,17 +172,24 @@ def _long_of(descriptor: int, request: int) -> int:
     return value[0] & 0xFFFFFFFF
 
 
-def _mounted_as(descriptor: int, machine: Machine) -> tuple[str, bool]:
-    """Return type and read-only state of the very mount that the descriptor was opened through."""
+def _mounted_as(descriptor: int, machine: Machine) -> tuple[str, str, tuple[str, ...]]:
+    """Return type, source and options of the very mount that the descriptor was opened through."""
     wanted = str(mount_id(descriptor))
     with open(machine.proc / "self" / "mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
-            before, _, after = line.partition(" - ")
-            if before.split(" ", 1)[0] == wanted:
-                kind, _, options = after.rstrip("\n").split(" ", 2)
-                marks = {*before.split(" ")[5].split(","), *options.split(",")}
-                return kind, "ro" in marks
-    return "unknown", False
+            if line.split(" ", 1)[0] == wanted and (mount := mount_in(line)) is not None:
+                return mount.kind, mount.source, mount.options
+    return "unknown", "", ()
+
+
+def _below_btrfs(descriptor: int, files_device: int, source: str, machine: Machine) -> tuple[int, int, str]:
+    """Return the number of the block device that a btrfs was mounted by, how many it lies on, and its UUID; raises
+    OSError. Its files report numbers that no device has."""
+    answer = bytearray(1024)
+    fcntl.ioctl(descriptor, BTRFS_IOC_FS_INFO, answer)
+    number = devno(machine.dev / source.removeprefix("/dev/")) if source.startswith("/dev/") else None
+    own_uuid = str(uuid.UUID(bytes=bytes(answer[16:32])))
+    return (files_device if number is None else number), struct.unpack_from("=QQ", answer)[1], own_uuid
 
 
 def _node(machine: Machine, device: int, folder: Path | None) -> Path | None:

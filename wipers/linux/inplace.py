@@ -15,6 +15,7 @@ from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import Storage, error_name, open_descriptor
 from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, open_below, read_below
 from wipers.linux.filesystems import FileSystem, file_system_of, forbidding_flags, refusals
+from wipers.linux.inodes import reasons_against
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
 from wipers.linux.openers import FileNumber
@@ -74,16 +75,22 @@ def look_at(descriptor: int, path: str, machine: Machine) -> FoundFile:
     status = os.fstat(descriptor)
     number = (status.st_dev, status.st_ino)
     below = file_system_of(descriptor, machine)
-    found = list(refusals(below, path))
+    found = list(refusals(below, path, machine))
     if not found:
-        found += [Obstacle(reason, _facts(path)) for reason in forbidding_flags(descriptor)]
-        found += [Obstacle("extents-not-provable", _facts(path))] if map_extents(descriptor).doubts else []
+        reasons = dict.fromkeys((*forbidding_flags(descriptor), *_reasons(below, descriptor)))
+        found += [Obstacle(reason, _facts(path)) for reason in reasons]
     users = list(file_obstacles(path, number, observe(machine, frozenset({number}))))
     if not users and is_written_elsewhere(descriptor):
         users = [in_use(path, "somebody who has it open for writing")]
     if not os.access(f"/proc/self/fd/{descriptor}", os.W_OK):
         found.append(Obstacle("open-failed", (("error", "EACCES"), ("where", path))))
     return FoundFile(path, number, status.st_size, below, (*found, *users))
+
+
+def _reasons(below: FileSystem, descriptor: int) -> tuple[str, ...]:
+    """Return why the file cannot be overwritten in place and proven; the journal is not wrapped for a single file."""
+    journaled = ("file-data-journaled",) if below.data_mode == "journal" else ()
+    return (*journaled, *reasons_against(below, descriptor, map_extents(descriptor)))
 
 
 def _facts(path: str) -> tuple[tuple[str, str], ...]:
@@ -103,7 +110,7 @@ class FileInPlace:
         self._machine = machine
         self._stream = stream
         self._storage = Storage(descriptor, found.path, found.size, found.file_system.sector_size, stream)
-        self._below = open_below(found.file_system)
+        self._below = open_below(found.file_system, descriptor)
         self._spans: tuple[Span, ...] = ()
         self._moved: tuple[tuple[int, int], ...] = ()
 

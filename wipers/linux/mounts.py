@@ -54,7 +54,7 @@ def mounts(machine: Machine, process: str = "self") -> tuple[Mount, ...]:
         text = (machine.proc / process / "mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         return ()
-    return tuple(mount for line in text.splitlines() if (mount := _parsed(line)) is not None)
+    return tuple(mount for line in text.splitlines() if (mount := mount_in(line)) is not None)
 
 
 def all_mounts(machine: Machine) -> tuple[Mount, ...]:
@@ -102,8 +102,9 @@ def _namespace(process: Path) -> str:
         return str(process)
 
 
-def _parsed(line: str) -> Mount | None:
-    before, separator, after = line.partition(" - ")
+def mount_in(line: str) -> Mount | None:
+    """Return the mount that a line of mountinfo tells of; none for a line of another form."""
+    before, separator, after = line.rstrip("\n").partition(" - ")
     first, last = before.split(" "), after.split(" ")
     device = devno_of_text(first[2]) if len(first) > 5 else None
     if not separator or device is None or len(last) < 3:

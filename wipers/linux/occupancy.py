@@ -16,6 +16,7 @@ from wipers.linux.loops import loops
 from wipers.linux.machine import Machine, sys_folder, whole_disk
 from wipers.linux.mounts import swaps
 from wipers.linux.openers import openers
+from wipers.linux.overlays import layers_of
 from wipers.linux.streams import Streams, map_streams
 from wipers.linux.usage import in_use
 from wipers.model import Obstacle, Target
@@ -55,12 +56,17 @@ def occupy(root: int, where: str, names: tuple[str, ...], machine: Machine, *, i
     """
     found = file_system_of(root, machine)
     streams = map_streams(root, found, names, is_held=is_held)
+    refused = refusals(found, where, machine)
     obstacles = (
         *system_refusals(where, machine),
-        *refusals(found, where),
-        *_problems(where, streams),
-        *users_of(where, found.device, streams, machine),
+        *refused,
+        # Where the file system is refused for what it is, it is no news that files on it cannot be mapped.
+        *(one for one in _problems(where, streams) if not refused or one.reason != "extents-not-provable"),
+        *users_of(where, found.files_device, streams, machine),
     )
+    if found.kind == "overlay":
+        for layer, count in layers_of(root, machine, streams.tree.paths).items():
+            streams.tree.see(layer, count)
     return Occupancy(found, streams, media_of(machine, found.device), obstacles)
 
 
@@ -87,8 +93,21 @@ def target_of(
         objects=amounts.objects,
         obstacles=tuple(obstacles),
         residual=_residual(occupancy.media, amounts.names, is_raw_readable=found.is_raw_readable),
-        description=(Fact("file-system", found.kind), Fact("block-size", str(found.block_size))),
+        description=(
+            Fact("file-system", found.kind),
+            Fact("case", found.verdict.case),
+            Fact("block-size", str(found.block_size)),
+            *(Fact(f"found-{what}", str(count)) for what, count in sorted(findings_of(occupancy).items())),
+        ),
     )
+
+
+def findings_of(occupancy: Occupancy) -> dict[str, int]:
+    """Return what was found, as counts: what goes as it should, and under its reason code what must not be touched."""
+    tree = occupancy.streams.tree
+    kinds = {"files": len(tree.paths), "folders": len(tree.folders), "further-names": len(tree.further)}
+    found = {what: count for what, count in kinds.items() if count} | tree.findings
+    return found | tree.problems
 
 
 def _residual(media: Media, names: int, *, is_raw_readable: bool) -> tuple[Residual, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import Span, map_extents, runs
-from wipers.linux.filesystems import FileSystem, generation, inode_flags
+from wipers.linux.filesystems import FileSystem, generation
 from wipers.linux.inodes import reasons_against
 from wipers.linux.selection import READING, Named
 from wipers.linux.spool import Numbers, Triples
@@ -105,14 +105,14 @@ def _map(streams: Streams, found: FileSystem, descriptor: int, about: About) -> 
     """Add where the file's bytes lie, or note that it cannot be told."""
     tree = streams.tree
     try:
-        flags = inode_flags(descriptor)
         mapping = map_extents(descriptor)
+        reasons = reasons_against(found, descriptor, mapping)
         number = generation(descriptor)
     except OSError:
         tree.note("extents-not-provable")
         streams.append(0, ())
         return
-    for reason in reasons_against(found.kind, flags, mapping):
+    for reason in reasons:
         tree.note(reason)
     if mapping.is_preallocated:
         tree.see("preallocated")

@@ -90,6 +90,8 @@ class Tree:
     """Links, sockets, pipes and device nodes below an ordered directory: never opened, removed with it."""
     folders: Names = field(default_factory=Names)
     """Ordered directories, a parent before what it holds."""
+    above: Names = field(default_factory=Names)
+    """Directories that are not ordered and that ordered names are taken out of; one may come again."""
     problems: dict[str, int] = field(default_factory=dict)
     """Reason codes of what must not be touched, and how often each was met."""
     findings: dict[str, int] = field(default_factory=dict)
@@ -218,14 +220,18 @@ class _Walk:
 
     def visit(self, named: Named) -> None:
         """Take up a name of the order itself; a link or a special file so named is a problem."""
+        above = named.name.rpartition("/")[0]
         try:
-            if self._folders.open(named.name.rpartition("/")[0]):
-                _check_folder(self._folders.of(named.name)[0], self._tree)
+            is_new = self._folders.open(above)
             folder, last = self._folders.of(named.name)
+            if is_new:
+                _check_folder(folder, self._tree)
             found = os.stat(last, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             self._tree.note(_problem_of(error))
             return
+        if is_new:
+            self._tree.above.append(above)
         if named.is_literal and not stat.S_ISREG(found.st_mode) and (named.digest or not stat.S_ISDIR(found.st_mode)):
             self._tree.note("not-regular-file")
             return

@@ -1,0 +1,286 @@
+"""What is found on real file systems: each sort of file counted, each that overwriting in place would not reach refused
+with the reason for it, and nothing outside the order looked into."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from certificates.statements import FilesIdentity, FilesSelector
+from tests.support import grounds
+from tests.support.erasing import LABEL_KEY, Ordered, _ordered, erase
+from tests.support.ext4_image import run
+from tests.support.grounds import Ground
+from wipers.linux.beneath import open_root
+from wipers.linux.filesystems import FileSystem, file_system_of, refusals
+from wipers.linux.machine import THIS_MACHINE
+from wipers.verdicts import VERDICTS
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+CONTENT = b"CONTENT-OF-WHAT-IS-FOUND-7e11\n" * 300
+NO_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+def system_of(root: Path) -> FileSystem:
+    descriptor = open_root(str(root))
+    try:
+        return file_system_of(descriptor, THIS_MACHINE)
+    finally:
+        os.close(descriptor)
+
+
+def order(root: Path, *names: str, selects: FilesSelector | None = None) -> Ordered:
+    """An order for files below a directory of any file system."""
+    identity = FilesIdentity(system_of(root).uuid or NO_UUID, root.stat().st_ino, 0, 10_000, 1 << 40)
+    return _ordered(identity, selects or FilesSelector(str(root), names, LABEL_KEY), root.parent / "state")
+
+
+def found(ordered: Ordered) -> dict[str, str]:
+    """What the plan tells of what was found."""
+    told = ordered.target().description
+    return {fact.name.removeprefix("found-"): fact.value for fact in told if fact.name.startswith("found-")}
+
+
+@pytest.fixture(scope="module")
+def ext4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with grounds.ext4()(tmp_path_factory.mktemp("ext4")) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def xfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with grounds.xfs()(tmp_path_factory.mktemp("xfs")) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with grounds.btrfs()(tmp_path_factory.mktemp("btrfs")) as ground:
+        yield ground
+
+
+def folder(ground: Ground, name: str) -> Path:
+    """A directory with one file in it."""
+    made = ground.root / name
+    made.mkdir()
+    (made / "a.txt").write_bytes(CONTENT)
+    return made
+
+
+def test_everything_in_a_tree_is_counted_and_names_are_not_told(ext4: Ground) -> None:
+    """Who approves a plan sees that 7 sockets go, and not what they are called."""
+    root = folder(ext4, "sorts")
+    tree = root / "SECRET-NAME"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "one.txt").write_bytes(CONTENT)
+    os.link(tree / "one.txt", tree / "deep" / "two.txt")
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(1 << 20)
+        file.write(CONTENT)
+    with (tree / "preallocated").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 1 << 16)
+    (tree / "link").symlink_to("/etc/passwd")
+    os.mkfifo(tree / "pipe")
+    os.mknod(tree / "null", 0o20600, os.makedev(1, 3))
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(tree)
+        listener.bind("socket")
+        os.chdir("/")
+    ordered = order(root, "SECRET-NAME")
+    assert ordered.reasons() == set()
+    assert found(ordered) == {
+        "files": "3",
+        "folders": "2",
+        "further-names": "1",
+        "hard-linked": "1",
+        "sparse": "1",
+        "preallocated": "1",
+        "links": "1",
+        "pipes": "1",
+        "device-nodes": "1",
+        "sockets": "1",
+    }
+    assert "SECRET" not in repr(ordered.target().description)
+    with pytest.raises(AssertionError):
+        assert found(order(root, "SECRET-NAME/deep"))["files"] == "2", "the other name of two.txt is not ordered"
+    assert order(root, "SECRET-NAME/deep").reasons() == {"hard-links-outside"}
+
+
+def test_a_plan_names_who_has_a_file_mapped(ext4: Ground) -> None:
+    """Its pages would be written back, or lost to who works on them: pid and command say whom to ask."""
+    root = folder(ext4, "mapped")
+    code = (
+        "import mmap, sys; f = open(sys.argv[1], 'rb'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); f.close();"
+        "print('mapped', flush=True); sys.stdin.read()"
+    )
+    command = ["python3", "-c", code, str(root / "a.txt")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        (obstacle,) = order(root, "a.txt").target().obstacles
+        other.communicate()
+    assert obstacle.reason == "in-use"
+    assert dict(obstacle.facts)["by"].startswith(f"process {other.pid} (python3")
+
+
+def test_a_swap_file_in_use_is_refused_and_is_a_file_again_afterwards(ext4: Ground) -> None:
+    """The kernel writes pages there whenever it likes; after swapoff what they held is still there to be destroyed."""
+    root = folder(ext4, "swapped")
+    swap = root / "swap"
+    swap.write_bytes(CONTENT * 200)
+    os.truncate(swap, 1 << 20)
+    with swap.open("r+b") as file:
+        file.seek(1 << 19)
+        file.write(bytes(1 << 19))
+        os.fsync(file.fileno())
+    swap.chmod(0o600)
+    run("mkswap", swap)
+    try:
+        run("swapon", swap)
+    except AssertionError:
+        pytest.skip("this machine takes no swap")
+    try:
+        obstacles = order(root, "swap").target().obstacles
+    finally:
+        run("swapoff", swap)
+    assert any("swapoff" in dict(one.facts).get("by", "") for one in obstacles)
+    assert order(root, "swap").reasons() == set()
+
+
+def test_files_on_xfs_are_reached_unless_they_share_blocks(xfs: Ground) -> None:
+    """A reflink's first overwrite goes to new blocks; without one, xfs writes in place."""
+    root = folder(xfs, "plain")
+    (root / "b.txt").write_bytes(CONTENT)
+    run("sync", "--file-system", root)
+    run("cp", "--reflink=always", root / "b.txt", xfs.root / "copy")
+    assert order(root, "b.txt").reasons() == {"file-shared"}
+    (xfs.root / "copy").unlink()
+    run("sync", "--file-system", root)
+    ordered = order(root, "a.txt", "b.txt")
+    assert ordered.reasons() == set()
+    done = erase(ordered)
+    assert (done.unwritten, done.names) == (0, 2)
+    assert done.readback.matched == done.readback.position > 0
+    assert xfs.hits(CONTENT[:30]) == 0
+
+
+def test_files_on_btrfs_are_judged_one_by_one(btrfs: Ground) -> None:
+    """Copy-on-write, compression, inline extents and snapshots each leave the old block; a plan counts which."""
+    root = folder(btrfs, "sorts")
+    in_place = root / "in-place"
+    in_place.mkdir()
+    run("chattr", "+C", in_place)
+    (in_place / "big.txt").write_bytes(CONTENT)
+    (root / "small.txt").write_bytes(b"inside the leaf")
+    packed = root / "packed"
+    packed.mkdir()
+    run("chattr", "+c", packed)
+    (packed / "c.txt").write_bytes(CONTENT * 10)
+    run("sync", "--file-system", root)
+    assert order(root, "a.txt").reasons() == {"file-copy-on-write"}
+    assert order(root, "packed").reasons() == {"file-compressed"}
+    assert order(root, "small.txt").reasons() == {"file-copy-on-write", "file-inline"}
+    assert order(root, "in-place/big.txt").reasons() == set()
+    assert system_of(root).uuid == run("blkid", "-p", "-s", "UUID", "-o", "value", btrfs.storage[0]).strip()
+    run("btrfs", "subvolume", "snapshot", "-r", btrfs.root, btrfs.root / "kept")
+    try:
+        assert order(root, "in-place/big.txt").reasons() == {"file-shared"}
+        assert order(btrfs.root, "kept").reasons() >= {"mount-below"}
+    finally:
+        run("btrfs", "subvolume", "delete", "-C", btrfs.root / "kept")
+
+
+def test_a_btrfs_over_two_devices_is_refused(tmp_path: Path) -> None:
+    """A block's copies may lie on either."""
+    images = [tmp_path / "one.img", tmp_path / "two.img"]
+    devices = []
+    for image in images:
+        with image.open("wb") as file:
+            file.truncate(128 << 20)
+        devices.append(run("losetup", "--find", "--show", image).strip())
+    try:
+        run("mkfs.btrfs", "-q", "-f", *devices)
+        run("btrfs", "device", "scan", *devices)
+        (tmp_path / "root").mkdir()
+        run("mount", devices[0], tmp_path / "root")
+        try:
+            assert [one.reason for one in refusals(system_of(tmp_path / "root"), "it")] == ["file-system-spans-devices"]
+        finally:
+            run("umount", tmp_path / "root")
+    finally:
+        run("btrfs", "device", "scan", "--forget")
+        for device in devices:
+            run("losetup", "--detach", device)
+
+
+def test_an_overlay_is_refused_and_says_which_layer_holds_the_files(tmp_path: Path) -> None:
+    """What an image brought along stays in its layer whatever is written over it."""
+    with grounds.overlay(tmp_path) as ground:
+        folder(ground, "in")
+        below = tmp_path / "below" / "disk"
+        grounds.lay_over(ground.root, below / "upper", below / "next")
+        (ground.root / "in" / "new.txt").write_bytes(CONTENT)
+        ordered = order(ground.root / "in", "a.txt", "new.txt")
+        assert ordered.target().obstacles[0].reason == "file-system-stacked"
+        told = found(ordered)
+        assert (told["in-lower-layer"], told["in-upper-layer"]) == ("1", "1")
+        with (ground.root / "in" / "a.txt").open("ab"):
+            os.utime(ground.root / "in" / "a.txt")
+        assert found(order(ground.root / "in", "a.txt")).get("in-upper-layer") == "1"
+
+
+def test_memory_is_refused_whether_or_not_it_has_a_name(tmp_path: Path) -> None:
+    """No storage lies below it that could be read back; what the plan says is why, not that nothing was found."""
+    with grounds.tmpfs(tmp_path) as ground:
+        folder(ground, "in")
+        ordered = order(ground.root / "in", "a.txt")
+        assert "file-system-in-memory" in ordered.reasons()
+        assert "extents-not-provable" not in ordered.reasons()
+
+
+@contextmanager
+def ntfs(folder: Path) -> Iterator[Path]:
+    """A file system that a program serves through FUSE."""
+    image, root = folder / "ntfs.img", folder / "ntfs"
+    with image.open("wb") as file:
+        file.truncate(4 << 20)
+    run("mkntfs", "-q", "-F", "-f", image)
+    root.mkdir()
+    run("ntfs-3g", image, root)
+    try:
+        yield root
+    finally:
+        run("umount", root)
+
+
+def test_what_a_program_serves_is_refused(tmp_path: Path) -> None:
+    """Only the program knows where contents go."""
+    with ntfs(tmp_path) as root:
+        (root / "in").mkdir()
+        (root / "in" / "a.txt").write_bytes(CONTENT)
+        assert system_of(root).kind in {"fuse", "fuseblk"}
+        assert "file-system-remote" in order(root / "in", "a.txt").reasons()
+
+
+def test_ext2_and_writeback_are_reached(tmp_path: Path) -> None:
+    """Neither has a journal of contents."""
+    for number, ground in enumerate((grounds.ext4("-t", "ext2"), grounds.ext4(options="data=writeback"))):
+        with ground(tmp_path / str(number)) as made:
+            ordered = order(folder(made, "in"), "a.txt")
+            assert ordered.reasons() == set()
+            assert erase(ordered).readback.mismatched_size == 0
+            assert made.hits(CONTENT[:30]) == 0
+
+
+def test_every_accepted_case_is_one_that_a_test_erased() -> None:
+    """A row that says `reached` and was never tried is a promise without a ground."""
+    tried = {"ext4-ordered", "ext4-writeback", "ext4-no-journal", "ext4-journal", "xfs", "btrfs"}
+    tried |= {"regular", "sparse", "preallocated", "hard-linked", "data-journaled"}
+    assert {row.case for row in VERDICTS.values() if row.outcome == "reached"} == tried
