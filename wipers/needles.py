@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from wipers.searching import Pattern, escaped
 
@@ -73,13 +73,19 @@ def most_telling(block: bytes) -> tuple[int, bytes] | None:
     return (begin, value) if is_telling(value) else None
 
 
+class Sizes(Protocol):
+    """Bytes of each file, by its number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, stream: int, /) -> int: ...
+
+
 Read = Callable[[int, int, int], bytes]
 """Takes the number of a file, an offset and a length, and returns the bytes there, or nothing where it cannot."""
 
 
-def from_streams(
-    read: Read, sizes: Sequence[int], key: bytes, most: int = MOST, each: int = EACH
-) -> tuple[Needle, ...]:
+def from_streams(read: Read, sizes: Sizes, key: bytes, most: int = MOST, each: int = EACH) -> tuple[Needle, ...]:
     """Return samples of numbered files, from every section of every file, or of as many files from every section of
     their list as there may be needles. What several samples have in common is kept of none."""
     draw = Draw(key)
@@ -87,7 +93,7 @@ def from_streams(
     return _numbered(_only_once(one for one in taken if one is not None))
 
 
-def _sections(sizes: Sequence[int], draw: Draw, most: int, each: int) -> Iterator[tuple[int, tuple[int, int]]]:
+def _sections(sizes: Sizes, draw: Draw, most: int, each: int) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield the files to sample, each with a section of it as begin and length."""
     count = len(sizes)
     chosen = range(count)
@@ -167,13 +173,17 @@ def from_names(names: Iterable[tuple[bytes, int]], kind: str, key: bytes, most: 
 
 def directory_entry(kind: str, name: bytes, inode: int) -> Pattern | None:
     """Return how a name stands in a directory of that kind of file system, beside what it leads to; none where that is
-    not known (linux/fs/ext4/ext4.h ext4_dir_entry_2; xfs_da_format.h xfs_dir2_data_entry)."""
+    not known (linux/fs/ext4/ext4.h ext4_dir_entry_2; xfs_da_format.h xfs_dir2_data_entry;
+    btrfs_tree.h btrfs_dir_item)."""
     size = len(name)
     if kind in {"ext2", "ext3", "ext4"}:
         head = escaped(inode.to_bytes(4, "little")) + b".." + escaped(bytes((size,))) + b"[\\x00-\\x07]"
         return Pattern(head + escaped(name), 8 + size)
     if kind == "xfs":
         return Pattern(escaped(inode.to_bytes(8, "big") + bytes((size,)) + name), 9 + size)
+    if kind == "btrfs":
+        head = escaped(inode.to_bytes(8, "little") + b"\x01" + bytes(8)) + b"." * 8 + escaped(bytes(2))
+        return Pattern(head + escaped(size.to_bytes(2, "little")) + b"." + escaped(name), 30 + size)
     return None
 
 

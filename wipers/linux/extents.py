@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from certificates.statements import Extent
+from wipers.linux.chunks import ChunkStorage
 from wipers.linux.direct import Storage, device_geometry
 from wipers.linux.filesystems import FileSystem, open_raw
-from wipers.model import MediumError
+from wipers.model import Lost, MediumError
 
 FS_IOC_FIEMAP = 0xC020660B
 SYNC = 0x01
@@ -65,24 +67,39 @@ class Mapping(NamedTuple):
 def map_extents(descriptor: int) -> Mapping:
     """Return where the file's allocated bytes lie now, after its dirty pages were written; raises OSError."""
     spans: list[Span] = []
-    doubts: dict[str, None] = {}
     every = 0
+    for logical, physical, length, marks in raw_extents(descriptor):
+        every |= marks
+        spans.append(Span(logical, physical, length))
+    doubts = tuple(name for flag, name in NOT_PROVABLE.items() if every & flag) if every & DOUBTFUL else ()
+    return Mapping(coalesced(spans) if len(spans) > 1 else tuple(spans), doubts, bool(every & UNWRITTEN))
+
+
+def raw_extents(descriptor: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the file's extents as logical, physical, length, flags, after its dirty pages were written; raises
+    OSError."""
     position = 0
     while True:
         found = _mapped(descriptor, position)
-        for logical, physical, length, marks in found:
-            if marks & DOUBTFUL:
-                doubts.update(dict.fromkeys(name for flag, name in NOT_PROVABLE.items() if marks & flag))
-            every |= marks
-            spans.append(Span(logical, physical, length))
+        yield from found
         if not found or found[-1][3] & LAST:
-            return Mapping(coalesced(spans), tuple(doubts), bool(every & UNWRITTEN))
+            return
         position = found[-1][0] + found[-1][2]
+
+
+class _Answer(threading.local):
+    """Room for the kernel's answer, one for each thread: a tree has a million files, each asked several times."""
+
+    def __init__(self) -> None:
+        self.room = bytearray(_HEAD.size + _BATCH * _BODY.size)
+
+
+_ANSWER = _Answer()
 
 
 def _mapped(descriptor: int, start: int) -> list[tuple[int, int, int, int]]:
     """Return the next extents as logical, physical, length, flags."""
-    buffer = bytearray(_HEAD.size + _BATCH * _BODY.size)
+    buffer = _ANSWER.room
     _HEAD.pack_into(buffer, 0, start, TO_THE_END - start, SYNC, 0, _BATCH, 0)
     fcntl.ioctl(descriptor, FS_IOC_FIEMAP, buffer, True)
     mapped = _HEAD.unpack_from(buffer, 0)[3]
@@ -152,8 +169,16 @@ def within(spans: Iterable[Span], offset: int, length: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def open_below(found: FileSystem) -> Storage | None:
-    """Return the storage below the file system, opened for reading past every cache; none where it may not be read."""
+def open_below(found: FileSystem, descriptor: int = -1) -> StorageBelow | None:
+    """Return the storage below the file system, opened for reading past every cache; none where it may not be read.
+
+    `descriptor`: anything open on the file system, which says how its addresses lie on devices where they are its own.
+    """
+    if found.kind == "btrfs":
+        try:
+            return ChunkStorage(descriptor)
+        except (OSError, Lost):
+            return None
     if found.node is None:
         return None
     try:
@@ -162,6 +187,10 @@ def open_below(found: FileSystem) -> Storage | None:
         return None
     geometry = device_geometry(descriptor)
     return Storage(descriptor, str(found.node), geometry.size, geometry.sector_size)
+
+
+StorageBelow = Storage | ChunkStorage
+"""Storage below a file system, by the addresses that its files' extents show."""
 
 
 class Below(Protocol):

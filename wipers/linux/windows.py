@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from wipers.linux.direct import Storage, page_aligned
+from wipers.linux.direct import page_aligned
+from wipers.linux.extents import StorageBelow
 from wipers.model import MediumError
 
 WINDOW = 1 << 20
@@ -31,7 +32,7 @@ class Windows:
     last. Where it cannot be filled, the bytes asked for are read alone, so that an error names those and no others.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: StorageBelow) -> None:
         """Hold nothing yet."""
         self.storage = storage
         self._held = _Held()
