@@ -1,0 +1,141 @@
+"""A MariaDB server of Debian in a folder of the test: a socket there and no port, run by the user `mysql`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+USER = "mysql"
+SETTINGS = {
+    "innodb-buffer-pool-size": "32M",
+    "innodb-log-file-size": "8M",
+    "innodb-fast-shutdown": "1",
+    "log-bin": "binlog",
+    "binlog-format": "ROW",
+    "server-id": "1",
+    "general-log": "1",
+    "general-log-file": "general.log",
+    "slow-query-log": "1",
+    "slow-query-log-file": "slow.log",
+    "long-query-time": "0",
+    "log-error": "error.log",
+    "histogram-size": "32",
+}
+
+
+@dataclass(slots=True)
+class MariaDB:
+    """A server: where its files are, and how to reach it."""
+
+    data: Path
+    socket: Path
+    settings: dict[str, str]
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def connect(self, database: str | None = None, **options: Any) -> pymysql.connections.Connection[Any]:
+        """A session that commits every statement by itself, as the superuser whom the socket vouches for."""
+        return pymysql.connect(
+            unix_socket=str(self.socket), user="root", database=database, autocommit=True, charset="utf8mb4", **options
+        )
+
+    def query(self, *statements: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        """What the last of the statements answers, all in one session."""
+        with self.connect(database) as session, session.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def start(self) -> None:
+        """The server takes connections."""
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
+        where = [f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.data / 'server.pid'}"]
+        with (self.data.parent / "start.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/mariadbd", "--no-defaults", "--skip-networking", *where, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                **as_user(),
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """No process of the server is left; it came down in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """The server died at once, as in a power cut that spared the kernel."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, by: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(by)
+            self.process.wait(60)
+            self.process = None
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.connect().close()
+                return
+            except pymysql.err.OperationalError:
+                time.sleep(0.05)
+            assert self.process is not None
+            assert self.process.poll() is None, (self.data / "error.log").read_text()
+            assert time.monotonic() < deadline, "the server takes no connections"
+
+
+def as_user() -> dict[str, Any]:
+    """How a program is started as the server's user."""
+    account = pwd.getpwnam(USER)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def own(path: Path) -> None:
+    """The server's user owns the folder."""
+    account = pwd.getpwnam(USER)
+    os.chown(path, account.pw_uid, account.pw_gid)
+
+
+@contextmanager
+def mariadb(folder: Path, **settings: str) -> Iterator[MariaDB]:
+    """A running server whose data directory lies in the folder; stopped at the end, whatever happened."""
+    server = make(folder, **settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+def make(folder: Path, **settings: str) -> MariaDB:
+    """A data directory that no server runs on yet; the socket lies beside it."""
+    work = folder / "maria"
+    work.mkdir()
+    own(work)
+    data = work / "data"
+    chosen = {**SETTINGS, **{name.replace("_", "-"): value for name, value in settings.items()}}
+    lasting = [f"--{name}={value}" for name, value in chosen.items() if name.startswith("innodb-")]
+    done = subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve", *lasting],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd="/",
+        **as_user(),
+    )
+    assert done.returncode == 0, done.stdout
+    return MariaDB(data, work / "socket", chosen)

@@ -1,0 +1,287 @@
+"""MariaDB: rows, tables, databases or everything that a server holds, out of every place where it keeps copies.
+
+Tables are written anew or dropped while their old files have a further name; logs begin anew in the same way; undo and
+doublewrite buffer are displaced. The server stays at work, but for the scope `cluster`, whose end is its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from certificates.errors import Refused
+from certificates.statements import Consequence, Fact, Method, Place, Residual
+from wipers.acts import Given
+from wipers.linux.beneath import open_root
+from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, rows_outside
+from wipers.linux.engines.mariadb_cluster import Stopped, withdraw_cluster
+from wipers.linux.engines.mariadb_obstacles import copies, obstacles
+from wipers.linux.engines.mariadb_rows import parts_of, values_of, withdraw_rows
+from wipers.linux.engines.mariadb_scope import Part, Table, count, files_of, ordered, tables_of
+from wipers.linux.engines.mariadb_server import Server, connect
+from wipers.linux.engines.mariadb_tables import withdraw_tables
+from wipers.linux.engines.mariadb_take import Taking
+from wipers.linux.engines.mariadb_traces import (
+    scrub_aria_log,
+    scrub_binary_log,
+    scrub_innodb,
+    scrub_logs,
+    scrub_statistics,
+    system_files,
+    undo_files,
+)
+from wipers.linux.filesystems import file_system_of
+from wipers.linux.held import Held
+from wipers.packings import Packing
+
+SAMPLED = 400
+"""Values by which undo and redo are looked through within a withdrawal."""
+LOGS = ("aria_log.0*", "ib_logfile*")
+RESIDUAL = (Residual("server-memory"), Residual("temporary-files"), Residual("values-not-sampled"))
+
+
+def look(request: Request) -> Look | None:
+    """What is there now; reads only."""
+    server = connect(request)
+    try:
+        return _look(server, request)
+    finally:
+        server.close()
+
+
+def _look(server: Server, request: Request) -> Look | None:
+    tables = tables_of(server, request)
+    if not tables:
+        return None
+    found = _counts(server, request, tables)
+    return Look(
+        facts=_facts(server, request, tables),
+        rows=found[0],
+        size=_size(server, request, tables),
+        preferred=Method.COPY_FORWARD,
+        obstacles=tuple(obstacles(server, request, tables)),
+        residual=RESIDUAL,
+        consequences=tuple(Consequence(code, number) for code, number in found[1].items() if number),
+        copies=tuple(CopyKnown("replica", place) for place in copies(server)),
+        description=tuple(_description(request, tables)),
+    )
+
+
+def _counts(server: Server, request: Request, tables: tuple[Table, ...]) -> tuple[int, dict[str, int]]:
+    """Rows that the order names, and what goes or changes with them, by code."""
+    if request.identity.scope != "rows":
+        rows = sum(count(server, ordered(table, request)) for table in tables)
+        return rows, _beside(server, tables, len(tables))
+    parts = parts_of(server, request)
+    told = _beside(server, tuple({part.table.quoted: part.table for part in parts}.values()), len(parts))
+    for part in parts[1:]:
+        code = "rows-forgetting" if part.forgetting else "rows-by-foreign-key"
+        told[code] = told.get(code, 0) + count(server, part)
+    return count(server, parts[0]), told
+
+
+def _beside(server: Server, tables: tuple[Table, ...], number: int) -> dict[str, int]:
+    """What hangs on the tables: partitions, triggers, views, full-text indexes."""
+    told = {"tables": number}
+    questions = {
+        "partitions": "partitions WHERE partition_name IS NOT NULL AND table_schema = %s AND table_name = %s",
+        "triggers": "triggers WHERE event_object_schema = %s AND event_object_table = %s",
+        "full-text-indexes": "statistics WHERE index_type = 'FULLTEXT' AND table_schema = %s AND table_name = %s",
+    }
+    for table in tables:
+        for code, question in questions.items():
+            told[code] = told.get(code, 0) + int(
+                server.one(f"SELECT COUNT(*) FROM information_schema.{question}", table.schema, table.name)
+            )
+        told["views"] = told.get("views", 0) + int(
+            server.one(
+                "SELECT COUNT(*) FROM information_schema.views WHERE INSTR(view_definition, %s)", _plain(table.quoted)
+            )
+        )
+    return told
+
+
+def _plain(name: str) -> str:
+    return name.replace("%%", "%")
+
+
+def _size(server: Server, request: Request, tables: tuple[Table, ...]) -> int:
+    """Bytes of the files that are going to be held."""
+    paths = [path for table in tables for path in files_of(server, request, table)]
+    paths += [path for pattern in LOGS for path in request.where.glob(pattern)]
+    if server.is_on("log_bin"):
+        base = Path(str(server.variable("log_bin_basename")))
+        paths += base.parent.glob(base.name + ".[0-9]*")
+    return sum(path.lstat().st_blocks * 512 for path in paths)
+
+
+def _description(request: Request, tables: tuple[Table, ...]) -> Iterator[Fact]:
+    size = sum(table.size for table in tables)
+    if request.identity.scope == "rows":
+        # A rebuild writes about 50 MB a second where nothing else is known.
+        yield Fact("lock-milliseconds", str(200 + size // 50_000))
+    else:
+        yield Fact("lock-milliseconds", "200")
+    yield Fact("offline-phase", "yes" if request.identity.scope == "cluster" else "no")
+
+
+def _facts(server: Server, request: Request, tables: tuple[Table, ...]) -> tuple[Fact, ...]:
+    thing = tables[0].identity if request.identity.scope in ("rows", "table") and tables else "-"
+    return _identity(request, str(server.variable("server_uid") or "-"), thing)
+
+
+def _identity(request: Request, system: str, thing: str) -> tuple[Fact, ...]:
+    root = open_root(str(request.where))
+    try:
+        filesystem = file_system_of(root, request.machine).uuid or ""
+        inode = os.fstat(root).st_ino
+    finally:
+        os.close(root)
+    return facts_of(
+        "mariadb",
+        system=system,
+        filesystem=filesystem,
+        inode=inode,
+        database=request.identity.database,
+        thing=thing,
+    )
+
+
+def recover(request: Request, held: Held) -> None:
+    """Nothing is to be undone: the server undoes what it did not commit, and a further name of a file that it still
+    uses is given up when the withdrawal comes to its end."""
+    held.finish()
+    held.keep()
+
+
+@contextmanager
+def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Session]:  # noqa: A001 - the port's
+    """A session with the server, identified and counted; raises Refused."""
+    try:
+        server = connect(request)
+    except Refused:
+        if request.identity.scope == "cluster" and resuming:
+            yield Session(None, request, expected, resuming=True)
+            return
+        raise
+    try:
+        session = Session(server, request, expected, resuming=resuming)
+        if not resuming:
+            session.check_rows()
+        yield session
+    finally:
+        server.close()
+
+
+class Session:
+    """A server that was opened for one order."""
+
+    def __init__(self, server: Server | None, request: Request, expected: tuple[Fact, ...], *, resuming: bool) -> None:
+        """Change nothing yet."""
+        self._server = server
+        self._request = request
+        self._expected = expected
+        self._is_changed = resuming
+
+    @property
+    def _here(self) -> Server:
+        if self._server is None:
+            raise Stopped
+        return self._server
+
+    def check_rows(self) -> None:
+        """As many rows as ordered are there, and nothing stands in the way; raises Refused."""
+        found = _look(self._here, self._request)
+        if found is None:
+            raise Refused("carrier-not-found", carrier=self._request.carrier)
+        outside = rows_outside(self._request, found.rows)
+        for one in (*([outside] if outside is not None else []), *found.obstacles):
+            raise Refused(one.reason, **dict(one.facts))
+
+    def facts(self) -> tuple[Fact, ...]:
+        if self._server is None:
+            told = {fact.name: fact.value for fact in self._expected}
+            return _identity(self._request, told["system"], told["object"])
+        if self._is_changed:
+            system = str(self._here.variable("server_uid") or "-")
+            return _identity(self._request, system, {fact.name: fact.value for fact in self._expected}["object"])
+        return _facts(self._here, self._request, tables_of(self._here, self._request))
+
+    def files(self) -> Iterator[tuple[Path, Place]]:
+        where = self._request.where
+        logs = {path for pattern in LOGS for path in where.glob(pattern)}
+        if self._server is not None:
+            logs |= set(undo_files(self._here))
+            for path in system_files(self._here):
+                yield path, "engine"
+        for path in logs:
+            yield path, "engine-log"
+        for pattern in ("*/*.ibd", "*/*.MAD", "*/*.MAI", "*/*.MYD", "*/*.MYI"):
+            for path in where.glob(pattern):
+                yield path, "engine"
+        for pattern in ("*.log", "*-bin.0*", "binlog.0*"):
+            for path in where.glob(pattern):
+                yield path, "engine-log"
+
+    def values(self, most: int) -> Iterator[bytes]:
+        parts = self._parts()
+        for part in parts:
+            yield from values_of(self._here, part, max(most // len(parts), 1))
+
+    def _parts(self) -> tuple[Part, ...]:
+        if self._request.identity.scope == "rows":
+            return parts_of(self._here, self._request)
+        return tuple(ordered(table, self._request) for table in tables_of(self._here, self._request))
+
+    def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
+        if self._request.identity.scope == "cluster":
+            return withdraw_cluster(self._server, held, given, self._request)
+        server = self._here
+        sampled = tuple(set(self.values(SAMPLED)))
+        server.failure = server.lost
+        self._is_changed = True
+        held.begin(self._request.where, self._request.key.hex()[:16])
+        taking = Taking(server, held, given, self._request.machine)
+        given.note("the rows are taken out of their tables")
+        if self._request.identity.scope == "rows":
+            rows, locked, before, after, parts = withdraw_rows(taking, self._request)
+            tables = tuple(part.table for part in parts)
+        else:
+            rows, locked, before, after, tables = withdraw_tables(taking, self._request)
+        given.note("the server's statistics and logs are begun anew")
+        self._scrub(taking, tables, tuple(value for value in sampled if len(value) >= 8))
+        os.sync()
+        return _withdrawn(rows, locked, before, after, taking)
+
+    def _scrub(self, taking: Taking, tables: tuple[Table, ...], sampled: tuple[bytes, ...]) -> None:
+        taking.rest()
+        scrub_statistics(taking, tables)
+        scrub_logs(taking)
+        scrub_binary_log(taking)
+        taking.rest()
+        scrub_aria_log(taking)
+        scrub_innodb(taking, sampled)
+        taking.let_go()
+
+    def check(self) -> tuple[str, bool]:
+        if self._server is None or self._request.identity.scope == "cluster":
+            return "none: the server is gone", True
+        from wipers.linux.engines.mariadb_tables import checked
+
+        return checked(self._here, self._request)
+
+    def packings(self) -> tuple[Packing, ...]:
+        return ()
+
+
+def _withdrawn(rows: int, locked: int, before: Survivors, after: Survivors, taking: Taking) -> Withdrawn:
+    return Withdrawn(
+        rows=rows,
+        locked_milliseconds=locked,
+        before=before,
+        after=after,
+        consequences=tuple(Consequence(code, number) for code, number in sorted(taking.counts.items())),
+        left=tuple(sorted(taking.left)),
+    )

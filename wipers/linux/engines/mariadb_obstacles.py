@@ -1,0 +1,143 @@
+"""Why records of a MariaDB server must not be touched now, and which other copies the server knows of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from certificates.errors import Refused
+from wipers.linux.engines import Request
+from wipers.linux.engines.mariadb_rows import parts_of
+from wipers.linux.engines.mariadb_scope import (
+    ENGINES,
+    Table,
+    check_condition,
+    files_of,
+    forbidding,
+    keys_to,
+    ordered,
+    table_of,
+)
+from wipers.linux.engines.mariadb_server import Server
+from wipers.model import Obstacle
+
+LONG_SECONDS = 10
+"""Age from which a transaction of somebody else stands in the way: old versions of rows last as long as it does."""
+
+
+def obstacles(server: Server, request: Request, tables: tuple[Table, ...]) -> Iterator[Obstacle]:
+    """Yield what stands in the way, each by name."""
+    where = str(request.where)
+    if server.is_on("wsrep_on"):
+        yield _not_offered(where, "a Galera cluster")
+    yield from _snapshots(server, where)
+    yield from _replication(server, where)
+    if request.identity.scope == "cluster":
+        return
+    for table in tables:
+        yield from _of_table(server, request, table, where)
+    if request.identity.scope == "rows":
+        yield from _of_rows(server, request, tables[0], where)
+    else:
+        yield from _of_tables(server, tables, where)
+
+
+def _snapshots(server: Server, where: str) -> Iterator[Obstacle]:
+    found = server.rows(
+        "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) FROM information_schema.innodb_trx"
+        " WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_started < NOW() - INTERVAL %s SECOND",
+        LONG_SECONDS,
+    )
+    for session, seconds in found:
+        detail = f"session {session}, in a transaction for {seconds} s" if session else "a prepared XA transaction"
+        yield _snapshot(where, detail)
+    if server.rows("XA RECOVER"):
+        yield _snapshot(where, "a prepared XA transaction")
+    for session, state in server.rows(
+        "SELECT id, LEFT(COALESCE(info, ''), 40) FROM information_schema.processlist WHERE info LIKE 'BACKUP %%'"
+    ):
+        yield _snapshot(where, f"a backup, session {session}: {state}")
+
+
+def _snapshot(where: str, detail: str) -> Obstacle:
+    return Obstacle("records-snapshot", (("detail", detail), ("where", where)))
+
+
+def _not_offered(where: str, detail: str) -> Obstacle:
+    return Obstacle("records-not-offered", (("detail", detail), ("where", where)))
+
+
+def _replication(server: Server, where: str) -> Iterator[Obstacle]:
+    for session, state in server.rows(
+        "SELECT id, COALESCE(state, '') FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%'"
+    ):
+        if "has sent all" not in state:
+            yield _snapshot(where, f"a replica that is behind, session {session}")
+    for row in server.rows("SHOW ALL SLAVES STATUS"):
+        # Columns as documented: 12 and 13 tell whether both threads run; the lag is null where one does not.
+        if "No" in (str(row[12]), str(row[13])):
+            yield _snapshot(where, "a relay log that is not being applied")
+
+
+def copies(server: Server) -> tuple[str, ...]:
+    """The replicas that are connected or registered, each by address and number."""
+    registered = {f"server {row[0]} {row[1]}".strip() for row in server.rows("SHOW SLAVE HOSTS")}
+    dumps = server.rows(
+        "SELECT host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%' ORDER BY id"
+    )
+    unnamed = [f"session from {row[0]}" for row in dumps][len(registered) :]
+    return (*sorted(registered), *unnamed)
+
+
+def _of_table(server: Server, request: Request, table: Table, where: str) -> Iterator[Obstacle]:
+    if table.engine not in ENGINES:
+        yield _not_offered(where, f"a table of the engine {table.engine or 'unknown'}")
+    if table.schema in ("mysql", "performance_schema", "information_schema", "sys"):
+        yield _not_offered(where, "a table of the server itself")
+    if "with system versioning" in table.options.lower() or _is_versioned(server, table):
+        yield _not_offered(where, "a table that keeps every version of its rows")
+    paths = files_of(server, request, table)
+    if table.engine == "InnoDB" and not any(path.suffix == ".ibd" for path in paths):
+        yield _not_offered(where, "a table in the system tablespace")
+    device = request.where.stat().st_dev
+    if any(path.stat().st_dev != device for path in paths):
+        yield _not_offered(where, "a table whose files lie on another file system")
+
+
+def _is_versioned(server: Server, table: Table) -> bool:
+    question = (
+        "SELECT COUNT(*) FROM information_schema.tables"
+        " WHERE table_type = 'SYSTEM VERSIONED' AND table_schema = %s AND table_name = %s"
+    )
+    return bool(server.one(question, table.schema, table.name))
+
+
+def _of_rows(server: Server, request: Request, table: Table, where: str) -> Iterator[Obstacle]:
+    part = ordered(table, request)
+    check_condition(server, part)
+    try:
+        parts = parts_of(server, request)
+    except Refused as refused:
+        yield Obstacle(refused.reason, tuple((name, str(value)) for name, value in refused.facts.items()))
+        return
+    for one in parts:
+        if not one.forgetting and (number := forbidding(server, one)):
+            yield Obstacle("records-referenced", (("detail", f"{number} rows of other tables"), ("where", where)))
+        events = "('DELETE', 'UPDATE')" if one.forgetting else "('DELETE')"
+        if not one.depth and server.one(
+            "SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_schema = %s"
+            f" AND event_object_table = %s AND event_manipulation IN {events}",
+            one.table.schema,
+            one.table.name,
+        ):
+            yield _not_offered(where, "a trigger that acts when a row is deleted, and may write it elsewhere")
+        if one.depth:
+            yield from _of_table(server, request, one.table, where)
+
+
+def _of_tables(server: Server, tables: tuple[Table, ...], where: str) -> Iterator[Obstacle]:
+    names = {table.quoted for table in tables}
+    for table in tables:
+        for key in keys_to(server, table):
+            child = table_of(server, key.schema, key.table)
+            if child is not None and child.quoted not in names:
+                yield Obstacle("records-referenced", (("detail", "a foreign key of another table"), ("where", where)))

@@ -1,0 +1,101 @@
+"""Whole tables and databases of a MariaDB server: dropped while their files have a further name."""
+
+from __future__ import annotations
+
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+from wipers.linux.engines import Request, Survivors, rows_outside
+from wipers.linux.engines.mariadb_rows import locked, parts_of
+from wipers.linux.engines.mariadb_scope import Table, count, files_of, folder_of, ordered, tables_of
+from wipers.linux.engines.mariadb_server import Server, quoted
+from wipers.linux.engines.mariadb_take import Taking
+from wipers.model import Lost
+
+MOST_CHECKED = 32
+"""Tables beside a dropped one that the server is asked to check."""
+
+
+def withdraw_tables(taking: Taking, request: Request) -> tuple[int, int, Survivors, Survivors, tuple[Table, ...]]:
+    """The tables, or the database, are not there any more; return how many rows went, milliseconds locked, which tables
+    had to survive and which did, and the tables that went."""
+    server = taking.server
+    tables = tables_of(server, request)
+    before = _names(server, request, tables)
+    rows = _counted(taking, request, tables)
+    started = time.monotonic()
+    if tables:
+        _drop(taking, request, tables)
+    locked_for = round((time.monotonic() - started) * 1000)
+    if request.identity.scope in ("database", "schema"):
+        taking.take(path for path in _folder(server, request).glob("*"))
+        server.run(f"DROP SCHEMA IF EXISTS {quoted(request.identity.database)}")
+    noted = taking.held.manifest.last("deleting")
+    gone = noted.facts["tables"] if noted is not None else []
+    taking.count("tables-dropped", len(gone))
+    after = _names(server, request, ())
+    return rows, locked_for, before, after, tuple(Table(schema, name, "", "", "", "", 0) for schema, name in gone)
+
+
+def _folder(server: Server, request: Request) -> Path:
+    return folder_of(server, request, request.identity.database)
+
+
+def _counted(taking: Taking, request: Request, tables: tuple[Table, ...]) -> int:
+    """Rows in the tables, as the order allows them, noted before anything goes; of a run that was cut, its own."""
+    server = taking.server
+    noted = taking.held.manifest.last("deleting")
+    if noted is not None:
+        return int(noted.facts["rows"])
+    with locked(server, tables):
+        rows = sum(count(server, ordered(table, request)) for table in tables)
+    if rows_outside(request, rows) is not None:
+        raise Lost("records-changed", where=str(request.where), detail=f"{rows} rows")
+    taking.held.manifest.write("deleting", rows=rows, tables=[[table.schema, table.name] for table in tables])
+    return rows
+
+
+def _drop(taking: Taking, request: Request, tables: tuple[Table, ...]) -> None:
+    server = taking.server
+    for table in tables:
+        taking.take(files_of(server, request, table))
+    server.run("DROP TABLE " + ", ".join(table.quoted for table in tables))
+
+
+def _names(server: Server, request: Request, going: tuple[Table, ...]) -> Survivors:
+    """The tables of the server that no order names, counted, and summed by their definitions under the key. Their rows
+    are not: nothing of this touches them, and others go on writing."""
+    gone = {(table.schema, table.name) for table in going}
+    found = server.rows(
+        "SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns"
+        " WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'sys')"
+        " AND table_schema NOT LIKE 'expunge\\_%%'"
+        " ORDER BY table_schema, table_name, ordinal_position"
+    )
+    kept = [row for row in found if (row[0], row[1]) not in gone]
+    summed = blake2b(repr(kept).encode(), key=request.key[:64], digest_size=32).hexdigest()
+    return Survivors(len({row[:2] for row in kept}), 0, f"sha256:{summed}")
+
+
+def checked(server: Server, request: Request) -> tuple[str, bool]:
+    """The server's own check of the tables that were written anew, or that stand beside what was dropped."""
+    if request.identity.scope == "rows":
+        names = dict.fromkeys(part.table.quoted for part in parts_of(server, request))
+        how = "EXTENDED"
+    else:
+        found = server.rows(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+            " AND table_schema NOT IN ('information_schema', 'performance_schema', 'sys')"
+            " ORDER BY table_schema = %s DESC, table_schema = 'mysql' LIMIT %s",
+            request.identity.database,
+            MOST_CHECKED,
+        )
+        names = dict.fromkeys(f"{quoted(schema)}.{quoted(name)}" for schema, name in found)
+        how = "MEDIUM"
+    names["`mysql`.`column_stats`"] = None
+    answers = server.rows(f"CHECK TABLE {', '.join(names)} {how}")
+    bad = [row for row in answers if row[2] in ("error", "warning") or (row[2] == "status" and row[3] != "OK")]
+    # What cannot be checked, such as a log in a table, says so in a note and is no damage.
+    bad = [row for row in bad if "support" not in str(row[3])]
+    return f"CHECK TABLE {how}, {len(names)} tables", not bad
