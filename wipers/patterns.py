@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
@@ -24,7 +25,10 @@ Source = Callable[[memoryview], None]
 
 def fill(pattern: Pattern, stream: int, offset: int, buffer: memoryview) -> None:
     """The buffer holds the pattern's bytes from `offset` of `stream` on; any offset and length, in bytes."""
-    source_at(pattern, stream, offset)(buffer)
+    if isinstance(pattern, KeystreamPattern):
+        _continue(_keystream_anew(pattern.key, stream, offset), buffer)
+    else:
+        source_at(pattern, stream, offset)(buffer)
 
 
 def source_at(pattern: Pattern, stream: int, offset: int) -> Source:
@@ -40,6 +44,26 @@ def source_at(pattern: Pattern, stream: int, offset: int) -> Source:
             return lambda buffer: _continue(keystream, buffer)
         case _:
             assert_never(pattern)
+
+
+_NEAR = threading.local()
+
+
+def _keystream_anew(key: str, stream: int, offset: int) -> CipherContext:
+    """Return this thread's one keystream, set to a byte: for use before anything else asks for it.
+
+    To make a cipher costs more than to encipher the few thousand bytes of a small file, and a tree has a million.
+    """
+    held: tuple[str, CipherContext] | None = getattr(_NEAR, "held", None)
+    counter = counter_block(stream, offset)
+    if held is not None and held[0] == key and hasattr(held[1], "reset_nonce"):
+        keystream = held[1]
+        keystream.reset_nonce(counter)
+    else:
+        keystream = _new_cipher()(bytes.fromhex(key), counter)
+        _NEAR.held = (key, keystream)
+    keystream.update(_ZEROS[: offset % BLOCK])
+    return keystream
 
 
 def counter_block(stream: int, offset: int) -> bytes:

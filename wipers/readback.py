@@ -11,7 +11,7 @@ from certificates.sampling import BLOCK_SIZE
 from certificates.statements import ConstantPattern, Extent, Failure, Pattern
 from wipers.buffers import Buffer, full_of, is_equal
 from wipers.model import Reader
-from wipers.patterns import PIECE, Source, source_at
+from wipers.patterns import PIECE, Source, fill, source_at
 from wipers.pipeline import Chunk, Deed, Loop, chunks
 from wipers.ranges import Patience, Tally, attempt
 
@@ -121,6 +121,8 @@ class _Comparison:
         """Return what makes the expected bytes; a constant stands in the buffer already."""
         if isinstance(self._pattern, ConstantPattern):
             return lambda _: None
+        if extent.length <= PIECE:
+            return lambda view: fill(self._pattern, extent.stream, extent.offset, view)
         return source_at(self._pattern, extent.stream, extent.offset)
 
     def _differences(self, piece: Extent, extent: Extent, source: Source, failures: list[Failure]) -> Iterator[Failure]:

@@ -128,7 +128,7 @@ def test_a_run_cut_while_releasing_is_finished(case: Case) -> None:
     seed = json.loads(kept.read_bytes().splitlines()[0])["seed"]
     (folder / "private-name-0").unlink()
     os.truncate(folder / "private-name-1", 0)
-    (folder / "private-name-1").rename(folder / passing_name(seed, 1, 0))
+    (folder / "private-name-1").rename(folder / passing_name(seed, "1:0", "private-name-1"))
     # By bytes, private-name-10 and -11 come before -2.
     os.truncate(folder / "private-name-10", 0)
     again = case.ordered.target()

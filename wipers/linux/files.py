@@ -15,11 +15,13 @@ from certificates.statements import Carrier, Fact, FilesIdentity, FilesSelector,
 from wipers.linux.beneath import open_root
 from wipers.linux.direct import error_name
 from wipers.linux.extents import open_below
+from wipers.linux.fileacts import Wishes, wishes_of
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.filewriter import FilesWriter
 from wipers.linux.identity import check_free, check_unchanged
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.occupancy import Amounts, Occupancy, occupy, target_of, users_of
+from wipers.linux.reserves import give_back
 from wipers.linux.runstate import Begun, StateFile
 from wipers.linux.streams import Streams
 from wipers.model import Obstacle, Target
@@ -140,7 +142,14 @@ def open(  # noqa: A001 - the name of the port
             begun = begin(root, selector.selects.names, target, machine)
             state.forget_released()
         yield writer_of(
-            root, begun, state, held, is_saved=is_saved, identify=lambda: facts_of(root, machine), machine=machine
+            root,
+            begun,
+            state,
+            held,
+            is_saved=is_saved,
+            identify=lambda: facts_of(root, machine),
+            machine=machine,
+            wishes=wishes_of(carrier, selector.selects.label_key, machine),
         )
     state.forget_released()
 
@@ -187,15 +196,27 @@ def writer_of(
     is_saved: bool,
     identify: Callable[[], tuple[Fact, ...]],
     machine: Machine,
+    wishes: Wishes | None = None,
 ) -> FilesWriter:
     """Return the writer of a run's files, closed with what holds it; raises Refused where one of them is in use."""
     found = file_system_of(root, machine)
     if is_saved and begun.streams is not None:
         check_free(users_of("the rest of the files", found.files_device, begun.streams, machine))
-    storage = open_below(found)
+    storage = open_below(found, root)
     if storage is not None:
         held.enter_context(storage)
-    writer = FilesWriter(root, found, storage, begun, state, is_saved=is_saved, identify=identify, machine=machine)
+    give_back(root, found, machine)
+    writer = FilesWriter(
+        root,
+        found,
+        storage,
+        begun,
+        state,
+        is_saved=is_saved,
+        identify=identify,
+        machine=machine,
+        wishes=wishes,
+    )
     held.callback(writer.close)
     return writer
 
@@ -206,7 +227,15 @@ def begin(root: int, names: tuple[str, ...], target: Target, machine: Machine, *
     check_free(occupancy.obstacles)
     streams = occupancy.streams
     check_same(target, (("size", streams.size, target.size), ("objects", len(streams), target.objects)))
-    return Begun(target.facts, streams.size, len(streams), streams.tree.names, secrets.token_hex(16), streams)
+    return Begun(
+        target.facts,
+        streams.size,
+        len(streams),
+        streams.tree.names,
+        secrets.token_hex(16),
+        streams,
+        tuple(dict.fromkeys(name or "." for name in streams.tree.above)),
+    )
 
 
 def check_same(target: Target, pairs: Iterable[tuple[str, int, int]]) -> None:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import json
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, cast
 
 from certificates.statements import Area, Check, Extent, Fact, StepRecord
 from wipers.acts import Act, Given
-from wipers.linux.direct import OF_THE_MEDIUM, Storage, error_name
-from wipers.linux.extents import Span, check_not_moved, map_extents, moved_ranges, read_below
-from wipers.linux.filesystems import FileSystem, generation
+from wipers.linux.barriers import sync_file_system
+from wipers.linux.descriptors import DIRECT_FROM, Descriptors
+from wipers.linux.direct import OF_THE_MEDIUM, error_name
+from wipers.linux.extents import (
+    Span,
+    StorageBelow,
+    check_not_moved,
+    map_extents,
+    moved_ranges,
+    read_below,
+    runs,
+)
+from wipers.linux.fileacts import FileActs, Wishes
+from wipers.linux.filesystems import JOURNALED, FileSystem, inode_flags
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
 from wipers.linux.release import remove_names
+from wipers.linux.rows import Row, Rows
 from wipers.linux.runstate import Begun, StateFile
-from wipers.linux.streams import READING, Streams, open_stream
+from wipers.linux.streams import READING, Streams
+from wipers.linux.trees import Folders
 from wipers.linux.windows import Windows
 from wipers.model import Advice, KeyState, Lost, MediumError
-
-MOST_OPEN = 64
-"""Files held open at once; a tree may have more files than a process may have descriptors."""
-DIRECT_FROM = 1 << 18
-"""Bytes from which a file is written past the page cache; below, one barrier for many cached writes is faster."""
 
 # What tells that a name no longer leads to the file that was planned, or that it may not be written any more: a
 # finding about that file. The others go on.
@@ -46,71 +51,6 @@ OF_THE_FILE = frozenset(
     }
 )
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def sync_file_system(descriptor: int) -> None:
-    """Make everything written to the descriptor's file system durable, in one barrier; raises OSError, also for a
-    write that failed in the background since the last barrier (Linux 5.8)."""
-    if _LIBC.syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-
-
-class Descriptors:
-    """At most so many numbered files open for writing; each is known again by inode and generation when opened."""
-
-    def __init__(self, root: int, streams: Streams, most: int = MOST_OPEN) -> None:
-        """Open nothing yet."""
-        self._root = root
-        self._streams = streams
-        self._most = most
-        self._lock = threading.Lock()
-        self._open: OrderedDict[int, list[int]] = OrderedDict()
-
-    @contextmanager
-    def borrow(self, stream: int) -> Iterator[int]:
-        """Give a descriptor of the file, which stays open meanwhile; raises OSError. Thread-safe."""
-        with self._lock:
-            entry = self._open.get(stream)
-            if entry is None:
-                self._make_room()
-                entry = self._open[stream] = [self._opened(stream), 0]
-            self._open.move_to_end(stream)
-            entry[1] += 1
-        try:
-            yield entry[0]
-        finally:
-            with self._lock:
-                entry[1] -= 1
-
-    def close(self) -> None:
-        """Close all."""
-        with self._lock:
-            while self._open:
-                os.close(self._open.popitem()[1][0])
-
-    def _make_room(self) -> None:
-        idle = [stream for stream, (_, users) in self._open.items() if not users]
-        for stream in idle[: max(len(self._open) - self._most + 1, 0)]:
-            os.close(self._open.pop(stream)[0])
-
-    def _opened(self, stream: int) -> int:
-        """Open a file for writing, and make it as long as its last block, so that no block lies beyond its end."""
-        streams = self._streams
-        is_large = streams.allocated(stream) >= DIRECT_FROM
-        flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | (os.O_DIRECT if is_large else 0)
-        descriptor = open_stream(self._root, streams.tree, stream, flags)
-        try:
-            if generation(descriptor) != streams.generations[stream]:
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-            if os.fstat(descriptor).st_size < streams.end(stream):
-                os.ftruncate(descriptor, streams.end(stream))
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
-
 
 class FilesWriter:
     """The blocks of numbered files as streams: written through the file system, read below it."""
@@ -119,13 +59,14 @@ class FilesWriter:
         self,
         root: int,
         found: FileSystem,
-        storage: Storage | None,
+        storage: StorageBelow | None,
         begun: Begun,
         state: StateFile,
         *,
         is_saved: bool,
         identify: Callable[[], tuple[Fact, ...]],
         machine: Machine,
+        wishes: Wishes | None = None,
     ) -> None:
         """Write nothing yet, not even the list of the files, which becomes durable before the first write."""
         self._root = root
@@ -138,7 +79,10 @@ class FilesWriter:
         self._identify = identify
         self._machine = machine
         self._streams = begun.streams if begun.streams is not None else Streams.empty()
-        self._descriptors = Descriptors(root, self._streams)
+        self._rows = Rows(self._streams)
+        self._descriptors = Descriptors(root, self._rows)
+        self._acts = FileActs(root, found, storage, machine, wishes or Wishes())
+        self._is_journaled = found.kind == "ext4" and found.data_mode == "journal"
         self._moved: dict[int, tuple[tuple[int, int], ...]] = {}
         self._lost: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -164,23 +108,31 @@ class FilesWriter:
     def layout(self, area: Area) -> Iterable[Extent]:
         if area == "header":
             return
-        for stream in range(len(self._streams)):
-            for offset, length in self._streams.runs(stream):
-                yield Extent(stream, offset, length)
+        for stream, offset, length in self._rows.runs():
+            yield Extent(stream, offset, length)
 
     def write(self, stream: int, offset: int, buffer: memoryview) -> None:
         if not self._is_saved:
             self._begin()
         extent = Extent(stream, offset, len(buffer))
-        if stream in self._lost:
+        if self._lost and stream in self._lost:
             raise MediumError(self._lost[stream], extent)
         try:
-            with self._descriptors.borrow(stream) as descriptor:
-                done = 0
-                while done < len(buffer):
-                    done += os.pwrite(descriptor, buffer[done:], offset + done)
+            if offset or len(buffer) >= DIRECT_FROM or len(buffer) < self._rows[stream].end:
+                with self._descriptors.borrow(stream) as descriptor:
+                    _write(descriptor, offset, buffer)
+            else:
+                self._write_at_once(stream, buffer)
         except OSError as error:
             raise self._told(error, extent) from error
+
+    def _write_at_once(self, stream: int, buffer: memoryview) -> None:
+        """Write a small file whole, and be done with it; raises OSError."""
+        descriptor = self._descriptors.opened(stream)
+        try:
+            _write(descriptor, 0, buffer)
+        finally:
+            os.close(descriptor)
 
     def flush(self) -> None:
         try:
@@ -192,16 +144,34 @@ class FilesWriter:
 
     def settle(self) -> None:
         self.flush()
+        self._moved = dict(self._find_moved())
+        try:
+            if self._is_journaled and not self._acts.is_journal_wrapped():
+                # What was overwritten may stand in the journal still: nothing that is read elsewhere says otherwise.
+                self._moved = {stream: runs(row.spans) for stream, row in enumerate(self._rows)}
+        except OSError as error:
+            raise self._gone(error) from error
         if self._storage is not None:
             self._storage.settle()
             settle_below(self._machine, self._file_system.device)
         if self._windows is not None:
             self._windows.forget()
-        self._moved = dict(self._find_moved())
 
     def read(self, stream: int, offset: int, buffer: memoryview) -> None:
-        check_not_moved(self._moved.get(stream, ()), stream, offset, len(buffer))
-        read_below(self._windows, stream, self._streams.spans(stream), offset, buffer)
+        if self._moved and stream in self._moved:
+            check_not_moved(self._moved[stream], stream, offset, len(buffer))
+        spans = self._rows[stream].spans
+        if len(spans) == 1 and self._windows is not None and spans[0].length == len(buffer):
+            # Nearly every file: one extent, read whole.
+            self._read_whole(stream, spans[0], buffer)
+        else:
+            read_below(self._windows, stream, spans, offset, buffer)
+
+    def _read_whole(self, stream: int, span: Span, buffer: memoryview) -> None:
+        try:
+            cast(Windows, self._windows).read(span.physical, buffer)
+        except MediumError as error:
+            raise MediumError(error.error, Extent(stream, span.logical, span.length)) from error
 
     def moved(self) -> tuple[Extent, ...]:
         return tuple(Extent(stream, *one) for stream, ranges in self._moved.items() for one in ranges)
@@ -218,10 +188,12 @@ class FilesWriter:
         self.flush()
         self._descriptors.close()
         try:
-            left = remove_names(self._root, self._streams, self._begun.seed)
+            with self._acts.scrubbing() as scrub:
+                left, unclean = remove_names(self._root, self._streams, self._begun.seed, scrub)
         except OSError as error:
             raise self._gone(error) from error
         self.flush()
+        self._begun = replace(self._begun, unclean=unclean)
         self._state.mark_released(self._begun)
         return self._begun.names - left
 
@@ -235,7 +207,10 @@ class FilesWriter:
         return None
 
     def act(self, step: Act, given: Given) -> StepRecord | Check:
-        raise TypeError(f"{step.kind} is not done on files")
+        try:
+            return self._acts.do(step, given, self._begun, self._streams)
+        except OSError as error:
+            raise self._gone(error) from error
 
     def status(self) -> bytes:
         """Nothing: a file is no drive."""
@@ -258,18 +233,27 @@ class FilesWriter:
     def _find_moved(self) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
         """Yield the files whose bytes no longer lie where they lay before the first write, with those ranges; all
         ranges of a file that has blocks which no pass wrote to."""
-        for stream in range(len(self._streams)):
-            before = self._streams.spans(stream)
-            now = self._spans_now(stream)
-            if now != before:
-                yield stream, moved_ranges(before, () if moved_ranges(now, before) else now)
-
-    def _spans_now(self, stream: int) -> tuple[Span, ...]:
+        folders = Folders(self._root)
         try:
-            descriptor = open_stream(self._root, self._streams.tree, stream, READING)
+            for stream, row in enumerate(self._rows):
+                now = self._spans_now(folders, row)
+                if now != row.spans:
+                    yield stream, moved_ranges(row.spans, () if moved_ranges(now, row.spans) else now)
+        finally:
+            folders.close()
+
+    def _spans_now(self, folders: Folders, row: Row) -> tuple[Span, ...]:
+        """Return where the file's bytes lie now, and take note where the journal keeps them too."""
+        try:
+            folder, name = folders.of(row.path)
+            descriptor = os.open(name, READING | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         except OSError:
             return ()
         try:
+            if os.fstat(descriptor).st_ino != row.inode:
+                return ()
+            if self._file_system.kind == "ext4" and inode_flags(descriptor) & JOURNALED:
+                self._is_journaled = True
             return map_extents(descriptor).spans
         except OSError:
             return ()
@@ -277,10 +261,11 @@ class FilesWriter:
             os.close(descriptor)
 
     def _extent_lines(self) -> Iterator[bytes]:
-        for stream in range(len(self._streams)):
-            for span in self._streams.spans(stream):
-                line = {"stream": stream, "logical": span.logical, "physical": span.physical, "length": span.length}
-                yield json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        for stream, row in enumerate(self._rows):
+            for logical, physical, length in row.spans:
+                # The order of the keys is that of the published form; the values are numbers alone.
+                line = f'{{"stream":{stream},"logical":{logical},"physical":{physical},"length":{length}}}\n'
+                yield line.encode()
 
     def _told(self, error: OSError, extent: Extent) -> MediumError | Lost:
         name = error_name(error)
@@ -291,3 +276,10 @@ class FilesWriter:
 
     def _gone(self, error: OSError) -> Lost:
         return Lost("target-lost", where="the file system", detail=error_name(error))
+
+
+def _write(descriptor: int, offset: int, buffer: memoryview) -> None:
+    """Write all of the buffer; raises OSError."""
+    done = os.pwrite(descriptor, buffer, offset)
+    while done < len(buffer):
+        done += os.pwrite(descriptor, buffer[done:], offset + done)

@@ -7,63 +7,129 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable
+from typing import NamedTuple
 
+from wipers.linux.attributes import remove_attributes
 from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import map_extents, moved_ranges
 from wipers.linux.filesystems import generation
+from wipers.linux.rows import Row, Rows
 from wipers.linux.streams import Streams
 from wipers.linux.trees import AS_FOLDER, Folders
 
 ELSEWHERE = frozenset({errno.ENOTDIR, errno.ELOOP})
 """What tells that a name leads elsewhere now: its directory was moved, and something else stands in its place."""
 RENAME_NOREPLACE = 1
+SHORTEST = 8
+"""Bytes of a passing name at least: chance to others, however short the name was."""
+LOOKING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Scrub = Callable[[int], bool]
+"""Fills a directory's gaps before it goes, and tells whether none is left."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def passing_name(seed: str, stream: int, number: int) -> str:
-    """Return the short name that a file takes before it goes: chance to others, known again after a crash."""
-    return hashlib.sha256(f"{seed}:{stream}:{number}".encode()).hexdigest()[:12]
+def passing_name(seed: str, which: str, name: str) -> str:
+    """Return the name that something takes before it goes: as long as its own, known again after a crash."""
+    length = max(len(os.fsencode(name)), SHORTEST)
+    return hashlib.shake_128(f"{seed}:{which}".encode()).hexdigest(-(-length // 2))[:length]
 
 
-def remove_names(root: int, streams: Streams, seed: str) -> int:
+class _Name(NamedTuple):
+    """A name that goes."""
+
+    folder: int
+    """Descriptor of its directory."""
+    now: str
+    """The name as it is."""
+    passing: str
+    """The name that it takes before it goes."""
+
+
+def remove_names(root: int, streams: Streams, seed: str, scrub: Scrub | None = None) -> tuple[int, int]:
     """Truncate every file and remove its names, then what stood beside them, then the ordered directories; return how
-    many names are left because something else has them now. Not durable before the next barrier; raises OSError."""
+    many names are left because something else has them now, and how many directories went with names in their gaps.
+    Not durable before the next barrier; raises OSError."""
     tree = streams.tree
     folders = Folders(root)
-    left = 0
+    left = unclean = 0
     try:
-        for stream, number, name in tree.all_names():
-            left += not _remove_file(folders, streams, stream, name, passing_name(seed, stream, number))
-        for name in tree.others:
-            left += not _remove_other(folders, name)
+        has_further = len(tree.further) > 0
+        for stream, row in enumerate(Rows(streams)):
+            left += not _remove_file(folders, row, row.path, (seed, f"{stream}:0"))
+            for number, name in enumerate(tree.further.of(stream) if has_further else (), start=1):
+                left += not _remove_file(folders, row, name, (seed, f"{stream}:{number}"))
+        for number, name in enumerate(tree.others):
+            left += not _remove_other(folders, name, (seed, f"other:{number}"))
     finally:
         folders.close()
-    return left + sum(not _remove_folder(root, name) for name in reversed(tree.folders))
+    for number, name in zip(range(len(tree.folders) - 1, -1, -1), reversed(tree.folders), strict=True):
+        is_gone, is_clean = _remove_folder(root, name, (seed, f"folder:{number}"), scrub)
+        left += not is_gone
+        unclean += not is_clean
+    return left, unclean
 
 
-def _remove_file(folders: Folders, streams: Streams, stream: int, name: str, passing: str) -> bool:
+def _remove_file(folders: Folders, row: Row, path: str, mark: tuple[str, str]) -> bool:
     """Remove one name of a file; tell false if another file has the name.
 
     It is renamed first and looked at again under the name that nobody else knows: between a look and an unlink
     somebody could give the old name to something else.
     """
-    inode = streams.tree.inodes[stream]
+    inode = row.inode
     try:
-        folder, last = folders.of(name)
-        found = _inode(folder, last)
-        if found == inode:
-            if not _truncate(folder, last, streams, stream):
-                return False
-            os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
-        elif _inode(folder, passing) != inode:
-            return found is None
-        if _inode(folder, passing) != inode:
-            _give_back(folder, passing, last)
-            return False
-        os.unlink(passing, dir_fd=folder)
+        folder, last = folders.of(path)
+        name = _Name(folder, last, passing_name(*mark, last))
+        descriptor = _opened(folder, last)
+        try:
+            if descriptor is not None and os.fstat(descriptor).st_ino == inode:
+                return _empty(descriptor, row) and _remove_known(name, inode)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        if _inode(folder, name.passing) != inode:
+            return _inode(folder, last) is None
+        os.unlink(name.passing, dir_fd=folder)
     except OSError as error:
         return _is_gone(error)
+    return True
+
+
+def _opened(folder: int, name: str) -> int | None:
+    """Return a descriptor of what has the name; none where nothing has it, or what cannot be opened so; raises
+    OSError."""
+    try:
+        return os.open(name, LOOKING, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            raise
+    return None
+
+
+def _remove_known(name: _Name, inode: int) -> bool:
+    """Remove the name that led to the file; tell false if it leads to something else by now."""
+    os.rename(name.now, name.passing, src_dir_fd=name.folder, dst_dir_fd=name.folder)
+    if _inode(name.folder, name.passing) != inode:
+        _give_back(name.folder, name.passing, name.now)
+        return False
+    os.unlink(name.passing, dir_fd=name.folder)
+    return True
+
+
+def _empty(descriptor: int, row: Row) -> bool:
+    """Cut the file to nothing, take its attributes and times; tell false if it is a new file that was given the inode
+    of the one that was ordered, or if it has blocks by now that no pass wrote to: given back, nobody could name them
+    again."""
+    if generation(descriptor) != row.generation:
+        return False
+    spans = map_extents(descriptor).spans
+    if spans and spans != row.spans and moved_ranges(spans, row.spans):
+        return False
+    remove_attributes(descriptor)
+    os.ftruncate(descriptor, 0)
+    os.utime(descriptor, ns=(0, 0))
     return True
 
 
@@ -91,47 +157,86 @@ def _inode(folder: int, name: str) -> int | None:
     return found.st_ino if stat.S_ISREG(found.st_mode) else 0
 
 
-def _truncate(folder: int, name: str, streams: Streams, stream: int) -> bool:
-    """Cut the file to nothing; tell false if it is a new file that was given the inode of the one that was ordered, or
-    if it has blocks by now that no pass wrote to: given back, nobody could name them again."""
-    descriptor = open_beneath(folder, name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+def _is_other(folder: int, name: str) -> bool | None:
+    """Tell whether the name is a link's, socket's, pipe's or device node's; none where there is no such name."""
     try:
-        if os.fstat(descriptor).st_ino != streams.tree.inodes[stream]:
-            return False
-        if generation(descriptor) != streams.generations[stream]:
-            return False
-        if moved_ranges(map_extents(descriptor).spans, streams.spans(stream)):
-            return False
-        os.ftruncate(descriptor, 0)
-        return True
-    finally:
-        os.close(descriptor)
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _remove_other(folders: Folders, name: str) -> bool:
+def _remove_other(folders: Folders, name: str, mark: tuple[str, str]) -> bool:
     """Remove a link, socket, pipe or device node; tell false if a file or directory has the name now."""
     try:
         folder, last = folders.of(name)
-        mode = os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        passing = passing_name(*mark, last)
+        is_other = _is_other(folder, last)
+        if is_other:
+            os.rename(last, passing, src_dir_fd=folder, dst_dir_fd=folder)
+        if _is_other(folder, passing):
+            os.unlink(passing, dir_fd=folder)
+        elif is_other:
+            _give_back(folder, passing, last)
             return False
-        os.unlink(last, dir_fd=folder)
     except OSError as error:
         return _is_gone(error)
-    return True
+    return is_other is not False
 
 
-def _remove_folder(root: int, name: str) -> bool:
-    """Remove an emptied directory; tell false if something new lies in it."""
+def _remove_folder(root: int, name: str, mark: tuple[str, str], scrub: Scrub | None) -> tuple[bool, bool]:
+    """Remove an emptied directory; tell false first if something new lies in it, then if it went with names in its
+    gaps."""
     path, _, last = name.rpartition("/")
+    passing = passing_name(*mark, last)
+    is_clean = True
     try:
         above = open_beneath(root, path or ".", AS_FOLDER)
         try:
-            os.rmdir(last, dir_fd=above)
+            if scrub is not None:
+                is_clean = _scrubbed(above, last, scrub)
+            _rename_folder(above, last, passing)
+            try:
+                os.rmdir(passing, dir_fd=above)
+            except OSError:
+                _give_back(above, passing, last)
+                raise
         finally:
             os.close(above)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            return False
-        return _is_gone(error)
-    return True
+            return False, True
+        return _is_gone(error), is_clean
+    return True, is_clean
+
+
+def _rename_folder(above: int, name: str, passing: str) -> None:
+    """Give the directory its passing name, unless a run before this one did; raises OSError."""
+    if not stat.S_ISDIR(_mode(above, name, passing)):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    try:
+        os.rename(name, passing, src_dir_fd=above, dst_dir_fd=above)
+    except FileNotFoundError:
+        return
+
+
+def _mode(above: int, name: str, passing: str) -> int:
+    for one in (name, passing):
+        try:
+            return os.stat(one, dir_fd=above, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def _scrubbed(above: int, name: str, scrub: Scrub) -> bool:
+    """Fill the gaps of an emptied directory; one that another run renamed already was filled by that; raises
+    OSError."""
+    try:
+        folder = open_beneath(above, name, AS_FOLDER)
+    except FileNotFoundError:
+        return True
+    try:
+        return scrub(folder)
+    finally:
+        os.close(folder)

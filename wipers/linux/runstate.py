@@ -12,6 +12,7 @@ from typing import Any
 
 from certificates.errors import Refused
 from certificates.statements import Carrier, Fact
+from wipers.linux.rows import Rows
 from wipers.linux.streams import Streams
 from wipers.linux.trees import Tree
 
@@ -35,6 +36,10 @@ class Begun:
     """What the passing names at the release are derived from."""
     streams: Streams | None
     """The numbered files; none once all of them are released."""
+    stay: tuple[str, ...] = (".",)
+    """Directories that names are taken out of and that stay."""
+    unclean: int = 0
+    """Directories that went with names in their gaps."""
 
 
 class StateFile:
@@ -138,6 +143,8 @@ def _head(begun: Begun, *, released: bool) -> str:
             "objects": begun.objects,
             "names": begun.names,
             "seed": begun.seed,
+            "stay": begun.stay,
+            "unclean": begun.unclean,
         }
     )
 
@@ -150,10 +157,11 @@ def _encoded(begun: Begun) -> Iterator[str]:
     if streams is None:
         raise ValueError("a run without files has no list")
     tree = streams.tree
-    for stream, path in enumerate(tree.paths):
-        identity = [tree.inodes[stream], streams.generations[stream], tree.sizes[stream]]
-        further = list(tree.further.of(stream))
-        yield json.dumps([path, further, identity, list(streams.rows[stream])], separators=(",", ":"))
+    line = json.JSONEncoder(separators=(",", ":")).encode
+    has_further = len(tree.further) > 0
+    for stream, (row, size) in enumerate(zip(Rows(streams), tree.sizes, strict=True)):
+        further = list(tree.further.of(stream)) if has_further else []
+        yield line([row.path, further, [row.inode, row.generation, size], row.spans])
     yield json.dumps({"others": len(tree.others), "folders": len(tree.folders)})
     yield from map(json.dumps, tree.others)
     yield from map(json.dumps, tree.folders)
@@ -164,7 +172,16 @@ def _decoded(head: dict[str, Any], lines: Iterator[str]) -> Begun:
         raise ValueError(head["format"])
     facts = tuple(Fact(str(name), str(value)) for name, value in head["facts"])
     streams = None if head["released"] else _decoded_streams(lines, int(head["objects"]))
-    return Begun(facts, int(head["size"]), int(head["objects"]), int(head["names"]), str(head["seed"]), streams)
+    return Begun(
+        facts,
+        int(head["size"]),
+        int(head["objects"]),
+        int(head["names"]),
+        str(head["seed"]),
+        streams,
+        tuple(map(str, head.get("stay", (".",)))),
+        int(head.get("unclean", 0)),
+    )
 
 
 def _decoded_streams(lines: Iterator[str], objects: int) -> Streams:

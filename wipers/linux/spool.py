@@ -15,7 +15,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -149,6 +149,16 @@ class Numbers:
             yield from self._blocks.load(number)
         yield from self._tail
 
+    def part(self, begin: int, end: int) -> list[int]:
+        """Return those from one place up to another, at once."""
+        found: list[int] = []
+        while begin < min(end, self._full):
+            first = begin // self._EACH * self._EACH
+            stop = min(end, first + self._EACH)
+            found += self._blocks.get(begin // self._EACH)[begin - first : stop - first]
+            begin = stop
+        return found + self._tail[begin - self._full : end - self._full].tolist() if begin < end else found
+
     def append(self, number: int) -> None:
         """Add one at the end."""
         self._tail.append(number)
@@ -191,6 +201,12 @@ class Records:
             return self._blocks.get(first)[begin - first * BLOCK : end - first * BLOCK]
         return self._across(begin, end)
 
+    def part(self, begin: int, end: int) -> list[bytes]:
+        """Return those from one place up to another, at once."""
+        bounds = ([0] if begin == 0 else []) + self._ends.part(max(begin - 1, 0), end)
+        data = self._across(bounds[0], bounds[-1])
+        return [data[one - bounds[0] : two - bounds[0]] for one, two in pairwise(bounds)]
+
     def __iter__(self) -> Iterator[bytes]:
         held, start, begin, number = b"", 0, 0, 0
         for end in self._ends:
@@ -228,6 +244,10 @@ class Names:
     def __iter__(self) -> Iterator[str]:
         return map(os.fsdecode, self._records)
 
+    def part(self, begin: int, end: int) -> list[str]:
+        """Return those from one place up to another, at once."""
+        return list(map(os.fsdecode, self._records.part(begin, end)))
+
     def __reversed__(self) -> Iterator[str]:
         return (self[place] for place in range(len(self) - 1, -1, -1))
 
@@ -261,6 +281,10 @@ class Triples:
 
     def __getitem__(self, place: int) -> Iterator[tuple[int, int, int]]:
         return _TRIPLE.iter_unpack(self._records[place])
+
+    def part(self, begin: int, end: int) -> list[tuple[tuple[int, int, int], ...]]:
+        """Return the rows of those from one place up to another, at once."""
+        return [tuple(_TRIPLE.iter_unpack(record)) for record in self._records.part(begin, end)]
 
     def append(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Add the rows of one file at the end."""
