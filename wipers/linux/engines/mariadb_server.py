@@ -35,6 +35,9 @@ QUIET = (
 """What is said first: nothing of this session stands in the binary, general or slow log, and no lock is waited for
 longer than agreed. Replicas do not hear of it: each is a carrier of its own."""
 
+SOCKET = "/run/mysqld/mysqld.sock"
+CONNECT_SECONDS = 10.0
+
 Failure = Callable[[str, int], Exception]
 """Makes the error of a detail and the server's error number."""
 
@@ -146,15 +149,12 @@ def connect(request: Request) -> Server:
 
     given = request.connect
     options: dict[str, Any] = {"user": given.get("user", "root"), "password": os.environ.get("MYSQL_PWD", "")}
-    if "host" in given:
-        options |= {"host": given["host"], "port": int(given.get("port", "3306"))}
-    else:
-        options["unix_socket"] = given.get("socket", "/run/mysqld/mysqld.sock")
     if request.selects.credentials is not None:
         options["read_default_file"] = str(_private(Path(request.selects.credentials)))
         options["read_default_group"] = "client"
+    found = pymysql.Connection(**options, charset="utf8mb4", autocommit=True, local_infile=False, defer_connect=True)
     try:
-        found = pymysql.connect(**options, charset="utf8mb4", autocommit=True, connect_timeout=10, local_infile=False)
+        found.connect(_reached(given))
     except (pymysql.err.Error, OSError) as error:
         raise Refused("engine-unreachable", where=request.where, detail=detail_of(error)) from error
     server = Server(found, request.where)
@@ -166,6 +166,19 @@ def connect(request: Request) -> Server:
         server.close()
         raise
     return server
+
+
+def _reached(given: dict[str, str]) -> socket.socket:
+    """A connection to the server's socket or port; raises OSError."""
+    if "host" in given:
+        return socket.create_connection((given["host"], int(given.get("port", "3306"))), CONNECT_SECONDS)
+    found = socket.socket(socket.AF_UNIX)
+    try:
+        found.connect(given.get("socket", SOCKET))
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def _private(path: Path) -> Path:
