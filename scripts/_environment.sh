@@ -31,6 +31,9 @@ system_programs() {
 		parted:parted
 		mount:mount
 		nwipe:nwipe
+		mariadbd:mariadb-server-core
+		my_print_defaults:mariadb-client-core
+		redis-check-rdb:redis-tools
 		mkfs.xfs:xfsprogs
 		mkfs.btrfs:btrfs-progs
 		ext4magic:ext4magic

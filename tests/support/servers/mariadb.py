@@ -16,7 +16,7 @@ from typing import Any
 
 import pymysql
 
-USER = "mysql"
+USER = "nobody"
 SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "8M",
