@@ -157,6 +157,7 @@ def destroy_held(asked: Asked) -> int:
             size = max(os.fstat(file.fileno()).st_blocks * 512, os.fstat(file.fileno()).st_size)
             for begin in range(0, size, 1 << 20):
                 file.write(bytes(min(1 << 20, size - begin)))
+            file.flush()
             os.fsync(file.fileno())
         (folder / name).unlink()
         total += size
