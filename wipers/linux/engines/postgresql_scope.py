@@ -190,14 +190,14 @@ _DERIVED = (
 
 def _derived(session: Connection[Any], scope: Scope) -> None:
     """Note the materialised views that hold what was read from the tables."""
-    known = _with_parents(session, list(scope.tables))
+    known = with_parents(session, list(scope.tables))
     for oid, schema, table, kind, size in rows(session, _DERIVED, (known, known)):
         if kind == VIEW:
             scope.tables[oid] = Table(oid, quoted(schema, table), kind, "derived", 0, size)
             scope.note("materialized-views-refreshed", 1)
 
 
-def _with_parents(session: Connection[Any], oids: list[int]) -> list[int]:
+def with_parents(session: Connection[Any], oids: list[int]) -> list[int]:
     """Return the tables and what they are partitions or children of."""
     found = rows(
         session,

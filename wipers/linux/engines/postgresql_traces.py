@@ -28,7 +28,7 @@ COLLECTED = 0.3
 REMOVED = b"[line removed on order]\n"
 
 
-def forget_statistics(session: Connection[Any], oids: Iterable[int], names: Iterable[str]) -> int:
+def forget_statistics(session: Connection[Any], oids: Iterable[int]) -> int:
     """The statistics of the tables are made from what they hold now; return how many rows of them went. The old rows
     are dead, and their catalogs are to be written anew."""
     listed = list(oids)
@@ -41,9 +41,15 @@ def forget_statistics(session: Connection[Any], oids: Iterable[int], names: Iter
         " (SELECT oid FROM pg_statistic_ext WHERE stxrelid = ANY(%s::oid[]))",
         (listed,),
     ).rowcount
-    for name in names:
-        run(session, f"ANALYZE {name}")
+    for schema, name in rows(session, _NAMES, (listed,)):
+        run(session, f"ANALYZE {quoted(schema, name)}")
     return gone
+
+
+_NAMES = (
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.oid = ANY(%s::oid[]) AND c.relkind IN ('r', 'm', 'p') ORDER BY c.oid"
+)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from certificates.statements import Consequence, Id, Method
 from wipers.acts import Given, Halted
 from wipers.linux.engines import Request, Survivors, Withdrawn, rows_outside
 from wipers.linux.engines.postgresql_rewrite import Rewriting, survivors, wait_for_horizon
-from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope
+from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments
 from wipers.linux.engines.postgresql_server import one, rows, run
 from wipers.linux.engines.postgresql_traces import (
@@ -193,8 +193,9 @@ class Withdrawal:
             return
         tables = self._tables()
         dropped = (self._line("dropping") or {"oids": []})["oids"]
-        oids = [*(table.oid for table in tables), *dropped]
-        gone = forget_statistics(self.working, oids, (table.name for table in tables))
+        # A table with partitions or children has statistics over all of them, and no rows of its own.
+        oids = with_parents(self.working, [*(table.oid for table in tables), *dropped])
+        gone = forget_statistics(self.working, oids)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         wait_for_horizon(self.watching, self.request.where, xid, catalogs=True)
         milliseconds = self._rewriting.rewrite_statistics()

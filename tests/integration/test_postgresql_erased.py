@@ -1,0 +1,124 @@
+"""Records of a real PostgreSQL server: nowhere on the raw storage afterwards, and what stays is unharmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.raw_scanner import scan
+from tests.support.servers.postgresql import PostgreSQL, as_user, postgresql
+from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.withdrawing import destroy_held
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    folder = tmp_path_factory.mktemp("postgresql")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    with ext4_image(folder, size=128 << 20) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(disk: Mounted) -> Iterator[PostgreSQL]:
+    # No segment of the log is removed before an order comes: free blocks are another matter than what is tested here.
+    with postgresql(disk.root, max_wal_size="'1GB'", log_statement="'none'") as found:
+        yield found
+
+
+def hits(disk: Mounted, story: Story, *, packed: bool = True) -> int:
+    """How often anything that was to go stands on the raw image, packed or not."""
+    disk.sync()
+    return scan(disk.image, story.pattern, packed=packed).total
+
+
+def check_whole(server: PostgreSQL) -> None:
+    """The server starts again, serves, and its own tool finds every heap and index whole."""
+    server.stop()
+    server.start()
+    as_user(
+        "pg_amcheck",
+        *("-h", server.socket, "-U", "postgres", "--heapallindexed", "--install-missing", "postgres"),
+    )
+
+
+def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """Rows, the rows that refer to them, what a view kept, statistics, the log of changes and the server's own log."""
+    story = Story(server, "rowsa", tmp_path)
+    story.fill()
+    story.refer()
+    with pytest.raises(Exception, match="who"):
+        story.do("INSERT INTO docs (id, who) SELECT 3, (SELECT who FROM docs WHERE id = 6)::int::text")
+    before = {table: story.summed(table) for table in ("docs", "visits", "seen")}
+    assert hits(disk, story, packed=False) > 1000
+    asked = story.ask()
+    done = withdraw(asked)
+    assert (done.rows, done.before) == (200, done.after)
+    assert done.before.tables == 3
+    assert "free-blocks" not in done.left
+    assert destroy_held(asked) > 1 << 20
+    assert hits(disk, story) == 0
+    assert {table: story.summed(table) for table in before} == before
+    assert (story.counted(), story.counted("visits"), story.counted("seen")) == ((400, 0), (400, 0), (400, 0))
+    check_whole(server)
+
+
+def test_a_table_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """The server would truncate the files of a table that it drops, and so give their blocks back as they are."""
+    story = Story(server, "tablea", tmp_path)
+    story.fill(300)
+    assert hits(disk, story, packed=False) > 500
+    asked = story.ask("table")
+    done = withdraw(asked)
+    assert done.rows == 300
+    destroy_held(asked)
+    assert hits(disk, story) == 0
+
+
+def test_a_schema_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """A tenant is a schema in many places."""
+    story = Story(server, "tenant", tmp_path)
+    story.fill(300)
+    story.refer(300)
+    asked = story.ask("schema", table=None, most=600)
+    assert withdraw(asked).rows == 600
+    destroy_held(asked)
+    assert hits(disk, story) == 0
+    assert server.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant'") == [(0,)]
+
+
+def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """A partitioned table has no files; those that hold the rows do, and a table without any index can be ordered."""
+    story = Story(server, "parts", tmp_path)
+    tag = "case when g % 3 = 0 then 'VCTM' else 'KEEP' end || 'partswho' || g || '-' || md5(g::text)"
+    story.do(
+        "CREATE SCHEMA parts",
+        "CREATE TABLE docs (id int, who text) PARTITION BY RANGE (id)",
+        "CREATE TABLE low PARTITION OF docs FOR VALUES FROM (0) TO (200)",
+        "CREATE TABLE high PARTITION OF docs FOR VALUES FROM (200) TO (1000)",
+        f"INSERT INTO docs SELECT g, {tag} FROM generate_series(1, 300) g",
+        "ANALYZE docs",
+    )
+    asked = story.ask(most=100)
+    found = asked.engine.look(asked.request)
+    assert found is not None
+    assert {one.code: one.count for one in found.consequences}["partitions"] == 2
+    assert withdraw(asked).rows == 100
+    destroy_held(asked)
+    assert hits(disk, story) == 0
+    assert story.counted() == (200, 0)
+
+
+def test_the_servers_own_ways_leave_thousands(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """The same reader sees what DELETE and VACUUM FULL leave: it is not blind."""
+    story = Story(server, "plain", tmp_path)
+    story.fill()
+    story.do("DELETE FROM docs WHERE id % 3 = 0", "VACUUM FULL docs", "CHECKPOINT")
+    assert story.counted() == (400, 0)
+    assert hits(disk, story, packed=False) > 1000
