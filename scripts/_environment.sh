@@ -38,7 +38,14 @@ system_programs() {
 		mkfs.btrfs:btrfs-progs
 		ext4magic:ext4magic
 		extundelete:extundelete
+		/usr/lib/postgresql/15/bin/postgres:postgresql-15
 	PROGRAMS
+}
+
+# The package of the server would make a cluster and start it; the tests start their own, in folders of their own.
+without_main_cluster() {
+    install -d -m 755 /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/expunge-tests.conf
 }
 
 install_packages() {
@@ -77,6 +84,7 @@ prepare_programs() {
     [ ${#missing[@]} -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     if is_root && command -v apt-get >/dev/null; then
+        [[ " ${missing[*]} " != *" postgresql-15 "* ]] || without_main_cluster
         install_packages "${missing[@]}" || say "could not install all of it; what needs it will say so"
     else
         say "not installed here, and only root could: ${missing[*]} (what needs them will say so)"
