@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ MOST_BLOCKS = 4096
 """Blocks whose owner is asked for; finds in further ones are in a place unknown."""
 MOST_FILES = 200_000
 """Files of a file system without tables that we can read which are asked where they lie."""
+BACKGROUND = 0.2
+"""Seconds after which xfs has taken back what was removed."""
 RESERVED = 1 << 20
 """Bytes at the begin of a btrfs device that no chunk takes."""
 
@@ -130,10 +133,14 @@ class Whereabouts:
     def _by_space_map(self, addresses: list[int], root: int) -> list[str]:
         size = self._ground.file_system.block_size
         blocks = sorted({address // size * size for address in addresses})[:MOST_BLOCKS]
+        # xfs takes back what was removed in the background: asking for its room hurries that, a wait lets it end.
+        os.fstatvfs(root)
         found = {block: self._of_space(block, size, root) for block in blocks}
         sought = [block for block, place in found.items() if place is None]
         if sought:
-            found |= self._by_files(sought, root)
+            time.sleep(BACKGROUND)
+            found |= {block: self._of_space(block, size, root) for block in sought}
+            found |= self._by_files([block for block in sought if found[block] is None], root)
         return [found.get(address // size * size) or self._rest(address, found, size) for address in addresses]
 
     def _rest(self, address: int, found: Mapping[int, str | None], size: int) -> str:
