@@ -39,6 +39,23 @@ def take_snapshot(laid: Trial) -> None:
     laid.ground.sync()
 
 
+def journal_their_contents(laid: Trial) -> None:
+    """Each file bears the flag (chattr +j is not given to root here), and is written once more under it."""
+    (device,) = (line.split()[0] for line in run("df", laid.ground.root).splitlines()[1:])
+    run("umount", laid.ground.root)
+    try:
+        for path in laid.victims:
+            name = Path(path).relative_to(laid.ground.root)
+            run("debugfs", "-w", "-R", f"set_inode_field /{name} flags 0x84000", device)
+    finally:
+        run("mount", device, laid.ground.root)
+    for path, content in laid.victims.items():
+        # Not cut short first, which would leave the contents in free blocks as well.
+        with open(path, "r+b") as file:
+            file.write(content)
+    laid.ground.sync()
+
+
 def move_into_the_lower_layer(laid: Trial) -> None:
     """Another overlay over them, as a container sees the files of its image."""
     below = laid.ground.root.parent / "below" / "disk"
@@ -60,34 +77,36 @@ class Cell:
     sizes: tuple[int, ...] = SIZES
 
 
-NOT_OFFERED = "file-system-not-supported"
-
 CELLS = (
     Cell("ext4-ordered", grounds.ext4(), PROVEN),
     Cell("ext4-ordered-1k", grounds.ext4("-b", "1024"), PROVEN),
     Cell("ext4-without-journal", grounds.ext4("-O", "^has_journal"), PROVEN),
-    Cell("ext4-writeback", grounds.ext4(options="data=writeback"), NOT_OFFERED, is_left=False),
-    Cell("ext4-journal", grounds.ext4(options="data=journal"), NOT_OFFERED, is_left=True),
+    Cell("ext4-writeback", grounds.ext4(options="data=writeback"), PROVEN),
+    Cell("ext4-journal", grounds.ext4(options="data=journal"), PROVEN),
+    Cell("ext4-journal-1k", grounds.ext4("-b", "1024", options="data=journal"), PROVEN),
+    Cell("ext4-journal-by-file", grounds.ext4(), PROVEN, arrange=journal_their_contents),
     Cell("ext4-inline", grounds.ext4("-O", "inline_data"), "file-inline", is_left=True),
     Cell("ext4-encrypted", grounds.ext4("-O", "encrypt", prepare=grounds.encrypted), "file-encrypted"),
-    Cell("ext2", grounds.ext4("-t", "ext2"), NOT_OFFERED, is_left=False),
-    Cell("xfs", grounds.xfs(), NOT_OFFERED, is_left=False),
-    Cell("xfs-without-reflink", grounds.xfs("-m", "reflink=0"), NOT_OFFERED, is_left=False),
-    Cell("xfs-shared", grounds.xfs(), NOT_OFFERED, is_left=True, arrange=share_extents),
-    Cell("btrfs", grounds.btrfs(), "file-unreadable", is_left=True),
+    Cell("ext2", grounds.ext4("-t", "ext2"), PROVEN),
+    Cell("xfs", grounds.xfs(), PROVEN),
+    Cell("xfs-without-reflink", grounds.xfs("-m", "reflink=0"), PROVEN),
+    Cell("xfs-shared", grounds.xfs(), "file-shared", is_left=True, arrange=share_extents),
+    Cell("btrfs", grounds.btrfs(), "file-copy-on-write", is_left=True),
+    Cell("btrfs-nodatacow", grounds.btrfs(prepare=grounds.without_cow), PROVEN, sizes=NOT_INLINE),
+    Cell("btrfs-nodatacow-inline", grounds.btrfs(prepare=grounds.without_cow), PROVEN),
+    Cell("btrfs-nodatacow-mirrored", grounds.btrfs("", grounds.without_cow, "-d", "dup"), PROVEN, sizes=NOT_INLINE),
+    Cell("btrfs-compressed", grounds.btrfs("compress-force=zstd"), "file-copy-on-write"),
+    Cell("btrfs-snapshot", grounds.btrfs(), "file-copy-on-write", is_left=True, arrange=take_snapshot),
     Cell(
-        "btrfs-nodatacow",
+        "btrfs-nodatacow-snapshot",
         grounds.btrfs(prepare=grounds.without_cow),
-        "file-unreadable",
-        is_left=False,
-        sizes=NOT_INLINE,
+        "file-shared",
+        is_left=True,
+        arrange=take_snapshot,
     ),
-    Cell("btrfs-nodatacow-inline", grounds.btrfs(prepare=grounds.without_cow), "file-unreadable"),
-    Cell("btrfs-compressed", grounds.btrfs("compress-force=zstd"), "file-unreadable"),
-    Cell("btrfs-snapshot", grounds.btrfs(), "file-unreadable", is_left=True, arrange=take_snapshot),
-    Cell("overlay", grounds.overlay, NOT_OFFERED, is_left=False),
-    Cell("overlay-lower-layer", grounds.overlay, NOT_OFFERED, is_left=True, arrange=move_into_the_lower_layer),
-    Cell("tmpfs", grounds.tmpfs, NOT_OFFERED),
+    Cell("overlay", grounds.overlay, "file-system-stacked", is_left=False),
+    Cell("overlay-lower-layer", grounds.overlay, "file-system-stacked", True, move_into_the_lower_layer),
+    Cell("tmpfs", grounds.tmpfs, "file-system-in-memory"),
 )
 
 

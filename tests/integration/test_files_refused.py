@@ -90,29 +90,6 @@ def test_a_directory_that_lets_no_name_go_is_refused(
         run("chattr", f"-{flag}", folder)
 
 
-def test_a_file_whose_contents_are_journaled_is_refused(disk: Mounted) -> None:
-    """Its old contents stay in the journal whatever is written over the file. (chattr +j needs more than root here.)"""
-    run("umount", disk.root)
-    try:
-        run("debugfs", "-w", "-R", "set_inode_field /in/a.txt flags 0x84000", disk.device)
-    finally:
-        run("mount", disk.device, disk.root)
-    ordered = order(disk, "a.txt")
-    assert "file-data-journaled" in ordered.reasons()
-    assert refused(ordered) in REASONS
-    assert untouched(disk)
-
-
-def test_a_journal_of_contents_is_refused(tmp_path: Path) -> None:
-    """With data=journal 1,999 of 2,000 canaries stay in the journal although the file was overwritten."""
-    with ext4_image(tmp_path, options="data=journal") as disk:
-        (disk.root / "in").mkdir()
-        (disk.root / "in" / "a.txt").write_bytes(CONTENT)
-        ordered = order(disk, "a.txt")
-        assert "file-data-journaled" in ordered.reasons()
-        assert "data=journal" in dict(ordered.target().obstacles[0].facts)["what"]
-
-
 def test_clusters_are_refused(tmp_path: Path) -> None:
     """A cluster's unused blocks belong to no extent that could be read back."""
     with ext4_image(tmp_path, size=64 << 20, features="bigalloc") as disk:

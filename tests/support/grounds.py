@@ -81,7 +81,7 @@ def xfs(*more: str, prepare: Prepare = nothing) -> MakeGround:
 
 def btrfs(options: str = "", prepare: Prepare = nothing, *more: str) -> MakeGround:
     """A btrfs with one copy of its metadata."""
-    return partial(_made, ("mkfs.btrfs", "-q", "-f", "-m", "single", *more), 128 << 20, options, prepare)
+    return partial(_made, ("mkfs.btrfs", "-q", "-f", "-m", "single", *more), 192 << 20, options, prepare)
 
 
 def _made(

@@ -83,7 +83,7 @@ class FileSystem:
     @property
     def wraps_journal(self) -> bool:
         """Whether what the journal keeps of contents is wrapped away after an overwrite, and seen to be gone."""
-        return False
+        return self.is_raw_readable
 
     @property
     def verdict(self) -> Verdict:
