@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from certificates.errors import Refused
 from certificates.statements import (
     Carrier,
     DatabaseIdentity,
@@ -73,6 +72,10 @@ class LinuxHost:
             from wipers.linux import files
 
             files.state_of(carrier, self._machine).forget()
+        if isinstance(carrier.identity, RecordsIdentity):
+            from wipers.linux import records
+
+            records.forget(carrier, self._machine)
 
 
 def _module(carrier: Carrier) -> Kind:
@@ -99,4 +102,6 @@ def _module(carrier: Carrier) -> Kind:
 
             return sqlite
         case RecordsIdentity():
-            raise Refused("carrier-not-found", carrier=carrier.id)
+            from wipers.linux import records
+
+            return records

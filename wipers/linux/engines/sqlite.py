@@ -14,12 +14,13 @@ from wipers.acts import Given
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import error_name
 from wipers.linux.engines import Look, Request, Withdrawn, facts_of
-from wipers.linux.engines.sqlite_catalog import Table, connected, name_of, number, read_catalog, word
+from wipers.linux.engines.sqlite_catalog import Table, connected, guard, name_of, number, read_catalog, word
 from wipers.linux.engines.sqlite_reach import reach_of, unshared
 from wipers.linux.engines.sqlite_rewrite import NEW
 from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
+from wipers.linux.identity import check_unchanged
 from wipers.linux.sqlite_pages import has_magic, is_hot
 from wipers.linux.streams import READING
 from wipers.linux.usage import in_use
@@ -111,6 +112,7 @@ def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterat
             raise Refused("open-failed", where=request.where, error="ENOENT")
         for obstacle in found.obstacles:
             raise Refused(obstacle.reason, **dict(obstacle.facts))
+        check_unchanged(str(request.where), expected, found.facts)
     yield Session(request, expected)
 
 
@@ -152,7 +154,8 @@ class Session:
         held.begin(self._request.where.parent, given.entropy(8).hex())
         try:
             with_keys = has_keys(self._request)
-            return Withdrawal(self._request, self._expected, held, given, method, with_keys=with_keys).go()
+            with guard(self._request.where):
+                return Withdrawal(self._request, self._expected, held, given, method, with_keys=with_keys).go()
         except sqlite3.OperationalError as error:
             reason = "records-in-use" if "locked" in str(error) else "engine-failed"
             raise Lost(reason, where="the database", detail=str(error)) from error
@@ -191,12 +194,15 @@ def _content_obstacles(path: Path) -> Iterator[Obstacle]:
     except OSError as error:
         raise Refused("open-failed", where=path, error=error_name(error)) from error
     try:
-        if not _holds(root, path.name, has_magic):
-            yield Obstacle("not-a-database", where)
-        elif _holds(root, f"{path.name}-journal", is_hot):
-            yield Obstacle("database-unfinished", where)
+        with guard(path):
+            is_one = _holds(root, path.name, has_magic)
+            is_unfinished = _holds(root, f"{path.name}-journal", is_hot)
     finally:
         os.close(root)
+    if not is_one:
+        yield Obstacle("not-a-database", where)
+    elif is_unfinished:
+        yield Obstacle("database-unfinished", where)
 
 
 def _holds(root: int, name: str, is_so: object) -> bool:
@@ -216,11 +222,11 @@ def _holds(root: int, name: str, is_so: object) -> bool:
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that reads, and makes neither a log nor its index where nobody has made them."""
-    with path.open("rb") as file:
+    with guard(path), path.open("rb") as file:
         is_logged = file.read(20)[18:20] == WAL_VERSION
     log = Path(f"{path}-wal")
     is_still = is_logged and not (log.exists() and log.stat().st_size)
-    with connected(path, "ro&immutable=1" if is_still else "ro") as connection:
+    with guard(path), connected(path, "ro&immutable=1" if is_still else "ro") as connection:
         yield connection
 
 

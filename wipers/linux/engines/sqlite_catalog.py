@@ -4,6 +4,7 @@ words, triggers. Reads only."""
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import quote
 from certificates.errors import Refused
 from wipers.linux.engines import LOCK_SECONDS
 
+_GUARDS: dict[Path, threading.RLock] = {}
+_GUARDING = threading.Lock()
 OLDEST = (3, 37, 0)
 """First SQLite that tells virtual and shadow tables from others (PRAGMA table_list)."""
 WORDS = ("fts3", "fts4", "fts5")
@@ -83,6 +86,12 @@ class Catalog:
 def name_of(name: str) -> str:
     """A name as SQL takes it, whatever it holds."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def guard(path: Path) -> threading.RLock:
+    """What keeps the threads of this process from closing a descriptor of a file that another of them has locked."""
+    with _GUARDING:
+        return _GUARDS.setdefault(path, threading.RLock())
 
 
 @contextmanager

@@ -119,9 +119,9 @@ def _select(connection: sqlite3.Connection, reach: Reach) -> None:
             f"INSERT INTO {place} SELECT {keys} FROM main.{name_of(reach.table.name)} WHERE {reach.condition}",
             reach.values,
         )
-    except sqlite3.OperationalError:
-        raise
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise
         raise Refused("condition-wrong", detail=str(error)) from error
     finally:
         connection.set_authorizer(None)

@@ -52,6 +52,19 @@ def make_alike(path: Path, new: Path) -> None:
     _sync(new)
 
 
+def is_locked(path: Path, proc: Path) -> bool:
+    """Tell whether this process still holds SQLite's locks on the file: any thread that closes any descriptor of it
+    lets go of all of them, by the rules of POSIX."""
+    inode, process = path.lstat().st_ino, os.getpid()
+    # 1: POSIX  ADVISORY  WRITE 2914 08:01:262149 1073741826 1073742335
+    locks = (line.split() for line in (proc / "locks").read_text(encoding="ascii").splitlines())
+    return any(
+        one[1] == "POSIX" and one[3:5] == ["WRITE", str(process)] and one[5].endswith(f":{inode}")
+        for one in locks
+        if len(one) == 8
+    )
+
+
 def exchange(path: Path, held: Held, new: Path) -> int:
     """The new file has the database's name, and the old one is in the held directory, in one step; return a descriptor
     that keeps everybody out of the new one until it is closed. Raises OSError."""

@@ -1,0 +1,374 @@
+"""Rows and tables of a SQLite database on a real ext4: nothing of them is left on the raw device, all else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from certificates.errors import Interrupted, Refused
+from certificates.statements import Method, Outcome, Parameter, ResidueHunt, SurvivorsCheck, WithdrawalRecord
+from tests.support import people
+from tests.support.carrying_out import CarriedOut
+from tests.support.erasing import Ordered
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.raw_scanner import scan
+from tests.support.records_ordered import order_records, text
+from tests.support.runs import JournalInMemory
+from tests.support.simulated_host import Plug
+from wipers.linux import manifest
+from wipers.linux.engines import sqlite_rewrite
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+WHO = (text("who", "VCTM%"),)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Mounted]:
+    with ext4_image(tmp_path, size=24 << 20) as found:
+        (found.root / "data").mkdir()
+        yield found
+
+
+def database(disk: Mounted) -> Path:
+    return disk.root / "data" / "people.db"
+
+
+def order(disk: Mounted, **more: object) -> Ordered:
+    wanted: dict[str, object] = {"table": "people", "condition": "name LIKE :who", "parameters": WHO}
+    wanted |= {"least": people.GONE, "most": people.GONE} | more
+    return order_records("sqlite", database(disk), disk.image.parent / "state", **wanted)  # type: ignore[arg-type]
+
+
+def carried_out(ordered: Ordered) -> CarriedOut:
+    run = CarriedOut(ordered)
+    run.go()
+    assert run.stopped is None
+    return run
+
+
+def traces(disk: Mounted) -> int:
+    disk.sync()
+    return scan(disk.image, people.TRACES).total
+
+
+def event_of(run: CarriedOut, kind: type) -> object:
+    found = [getattr(one.event, "record", getattr(one.event, "check", None)) for one in run.journal.entries]
+    return next(one for one in found if isinstance(one, kind))
+
+
+@pytest.mark.parametrize("mode", ["WAL", "PERSIST", "DELETE"])
+def test_rows_are_nowhere_on_the_raw_device(disk: Mounted, mode: str) -> None:
+    """Index, rows by foreign key, words, statistics of another build, journal, log, what was written before: all of
+    them kept the rows; the run says what else went, and that the rest is unharmed."""
+    people.make(database(disk), mode)
+    assert traces(disk) > 3 * people.GONE
+    run = carried_out(order(disk, history=True))
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    assert traces(disk) == 0
+    assert people.survivors(database(disk)) == people.LEFT
+    taken = event_of(run, WithdrawalRecord)
+    assert isinstance(taken, WithdrawalRecord)
+    counts = {one.code: one.count for one in taken.consequences}
+    assert (taken.rows, counts["rows-by-foreign-key"]) == (people.GONE, people.GONE)
+    survived = event_of(run, SurvivorsCheck)
+    assert isinstance(survived, SurvivorsCheck)
+    assert survived.digest_before == survived.digest_after
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("PRAGMA journal_mode").fetchone()[0] == ("wal" if mode == "WAL" else "delete")
+    assert [path.name for path in database(disk).parent.iterdir()] == ["people.db"]
+
+
+@pytest.mark.parametrize("statements", [("DELETE",), ("DELETE", "VACUUM")], ids=["delete", "delete-and-vacuum"])
+def test_what_the_engine_does_by_itself_leaves_thousands(disk: Mounted, statements: tuple[str, ...]) -> None:
+    """The same reader sees them, so that its silence after a run says something."""
+    people.make(database(disk), "DELETE")
+    with closing(sqlite3.connect(database(disk), isolation_level=None)) as found:
+        found.execute("PRAGMA foreign_keys = ON")
+        found.execute("DELETE FROM people WHERE name LIKE 'VCTM%'")
+        if "VACUUM" in statements:
+            found.execute("VACUUM")
+    assert traces(disk) > 1000
+
+
+def test_a_table_is_dropped_with_its_words(disk: Mounted) -> None:
+    """What refers to it goes or is emptied, and an index of words over it holds none of them."""
+    people.make(database(disk), "DELETE")
+    run = carried_out(order(disk, scope="table", condition=None, parameters=(), least=people.ROWS, most=people.ROWS))
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    assert traces(disk) == 0
+    with closing(sqlite3.connect(database(disk))) as found:
+        tables = {name for (name,) in found.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        assert "people" not in tables
+        assert found.execute("SELECT count(*) FROM visits").fetchone() == (0,)
+        assert found.execute("SELECT count(*), count(who) FROM desks").fetchone() == (people.ROWS // 10, 0)
+
+
+def test_rows_of_an_index_of_words_of_its_own_can_be_ordered(disk: Mounted) -> None:
+    """An FTS table is a table to its application."""
+    people.make(database(disk), "DELETE")
+    word = (text("word", "vctmletter"),)
+    with closing(sqlite3.connect(database(disk))) as found, found:
+        found.executemany("INSERT INTO letters VALUES (?)", [(f"vctmletter VCTM-body-{at:06d}",) for at in range(50)])
+    ordered = order(disk, table="letters", condition="letters MATCH :word", parameters=word, least=50, most=50)
+    run = carried_out(ordered)
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    disk.sync()
+    assert scan(disk.image, rb"VCTM-body-[0-9]{6}|vctmletter").total == 0
+    assert people.survivors(database(disk))[3] == 20
+
+
+WRITER = """
+import json, sqlite3, sys, time
+path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
+connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+connection.execute("CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, word TEXT)")
+done, errors, stall = 0, [], 0.0
+print("ready", flush=True)
+while time.monotonic() < until:
+    began = time.monotonic()
+    try:
+        connection.execute("INSERT INTO log (word) VALUES (?)", (f"w{done}",))
+        done += 1
+        connection.execute("SELECT count(*) FROM people WHERE name LIKE 'KEEP%'").fetchone()
+    except sqlite3.Error as error:
+        errors.append(str(error))
+    stall = max(stall, time.monotonic() - began)
+    time.sleep(0.002)
+print(json.dumps({"done": done, "errors": errors, "stall": stall}))
+"""
+
+
+def test_others_go_on_with_an_open_database_and_lose_no_commit(disk: Mounted) -> None:
+    """Where somebody has the file open, its blocks are written over in place: same file, no error, nothing lost."""
+    people.make(database(disk), "DELETE")
+    command = [sys.executable, "-c", WRITER, str(database(disk)), "4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        ordered = order(disk)
+        assert ordered.target().preferred is Method.HOLE_FILLING
+        run = carried_out(ordered)
+        told = json.loads(writer.stdout.readline())
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    assert told["errors"] == []
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("SELECT count(*) FROM log").fetchone() == (told["done"],)
+    assert people.survivors(database(disk)) == people.LEFT
+    hunted = event_of(run, ResidueHunt)
+    assert isinstance(hunted, ResidueHunt)
+    assert not [one for one in hunted.hits if one.place in ("engine", "carrier", "engine-log")]
+    assert scan(database(disk), people.TRACES).total == 0
+
+
+def refused(ordered: Ordered) -> str:
+    run = CarriedOut(ordered)
+    run.go()
+    assert isinstance(run.stopped, Refused)
+    assert not run.journal.entries
+    return run.stopped.reason
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"condition": "name LIKE :who OR 1"}, "count-outside-order"),
+        ({"parameters": (text("who", "VCTM-second-00000%"),)}, "count-outside-order"),
+        ({"table": "nobody"}, "condition-wrong"),
+        ({"condition": "nobody = :who"}, "condition-wrong"),
+        ({"condition": "name LIKE :who AND load_extension('x') IS NULL"}, "condition-wrong"),
+        ({"schema": "archive"}, "records-not-offered"),
+        ({"table": "notes", "condition": "notes MATCH :who"}, "records-not-offered"),
+        ({"table": "notes_data", "condition": "id = :who"}, "records-not-offered"),
+        ({"scope": "schema"}, "records-not-offered"),
+    ],
+)
+def test_an_order_that_does_not_fit_is_refused(disk: Mounted, more: dict[str, object], reason: str) -> None:
+    """Ten times the rows, one row less, a condition that calls out, an attached database: nothing is touched."""
+    people.make(database(disk), "DELETE")
+    before = database(disk).read_bytes()
+    assert refused(order(disk, **more)) == reason
+    assert database(disk).read_bytes() == before
+
+
+TRAIL = """
+CREATE TABLE trail (old TEXT);
+CREATE TRIGGER copy AFTER DELETE ON people BEGIN INSERT INTO trail VALUES (old.name); END;
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("CREATE TABLE bills (who INTEGER REFERENCES people (id)); INSERT INTO bills VALUES (3)", "records-referenced"),
+        (
+            TRAIL,
+            "records-not-offered",
+        ),
+    ],
+    ids=["rows-that-refer", "a-trigger-that-copies"],
+)
+def test_a_schema_that_would_keep_or_break_something_is_refused(disk: Mounted, statement: str, reason: str) -> None:
+    """A trail of deletions would hold what was deleted; a bill would point at nobody."""
+    people.make(database(disk), "DELETE")
+    with closing(sqlite3.connect(database(disk))) as found:
+        found.executescript(statement)
+    assert refused(order(disk)) == reason
+
+
+def test_a_connection_to_a_database_with_a_log_is_in_the_way(disk: Mounted) -> None:
+    """It holds a lock as long as it lives: who it is is said before anything is touched."""
+    people.make(database(disk), "WAL")
+    command = [sys.executable, "-c", WRITER, str(database(disk)), "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        assert refused(order(disk)) == "in-use"
+
+
+def test_a_table_dropped_and_created_again_is_another(disk: Mounted) -> None:
+    """Between the plan that a person read and the run, somebody put other rows of as many under the same name."""
+    people.make(database(disk), "DELETE")
+    ordered = order(disk)
+    target = ordered.target()
+    with closing(sqlite3.connect(database(disk))) as found, found:
+        found.execute("CREATE TABLE copy AS SELECT * FROM people")
+        found.execute("DROP TABLE people")
+        found.execute("ALTER TABLE copy RENAME TO people")
+    with (
+        pytest.raises(Refused) as caught,
+        ordered.host.open(target, ordered.carrier, ordered.selector, resuming=False),
+    ):
+        pass
+    assert caught.value.reason == "identity-changed"
+
+
+def test_a_reader_in_the_middle_of_something_is_waited_for_so_long_and_no_longer(
+    disk: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run rests with nothing changed, and goes on once the reader has ended."""
+    people.make(database(disk), "DELETE")
+    ordered = order(disk)
+    monkeypatch.setattr("wipers.linux.engines.sqlite_catalog.LOCK_SECONDS", 0.3)
+    reader = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN'); "
+    reader += "c.execute('SELECT count(*) FROM people').fetchone(); print('ready', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", reader, str(database(disk))]
+    run = CarriedOut(ordered)
+    before = database(disk).read_bytes()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = time.monotonic()
+        run.go()
+        assert time.monotonic() - began < 5
+        process.communicate("\n")
+    assert isinstance(run.stopped, Interrupted)
+    assert run.stopped.reason == "records-in-use"
+    assert database(disk).read_bytes() == before
+    run.go()
+    assert run.stopped is None
+    assert run.claim.outcome is Outcome.PROVEN
+    assert people.survivors(database(disk)) == people.LEFT
+
+
+class JournalOnDisk(JournalInMemory):
+    """A journal that another process can read after this one was killed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Plug())
+        self.path = path
+        if path.exists():
+            self.entries, self.head = pickle.loads(path.read_bytes())
+
+    def write(self, event: object) -> None:
+        super().write(event)
+        new = self.path.with_suffix(".new")
+        new.write_bytes(pickle.dumps((self.entries, self.head)))
+        new.replace(self.path)
+
+
+def killed_at(ordered: Ordered, path: Path, moment: int) -> bool:
+    """The run in a process of its own, which dies at its so-manyth durable note or change of names; tell whether it
+    came so far."""
+    child = os.fork()
+    if child == 0:
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+            if counted == moment:
+                os._exit(9)
+
+        write, sync = manifest.Manifest.write, sqlite_rewrite._sync
+
+        def written(self: manifest.Manifest, phase: str, **facts: object) -> None:
+            count()
+            write(self, phase, **facts)
+            count()
+
+        manifest.Manifest.write = written  # type: ignore[method-assign]
+        sqlite_rewrite._sync = lambda path: (sync(path), count())[0]  # type: ignore[func-returns-value]
+        run = CarriedOut(ordered, JournalOnDisk(path))
+        run.go()
+        os._exit(0 if run.stopped is None else 7)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, 9)
+    return os.waitstatus_to_exitcode(status) == 9
+
+
+def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> bool:
+    """A run is killed at that moment and resumed, and all is as it should be; tell whether it came so far."""
+    people.make(database(disk), "PERSIST" if moment % 2 else "WAL", rows=300)
+    ordered = order(disk, least=100, most=100)
+    journal = tmp_path / f"journal-{moment}"
+    with ExitStack() as left:
+        if method == "hole-filling" and moment % 2:
+            left.enter_context(closing(sqlite3.connect(database(disk)))).execute("SELECT 1 FROM people").fetchone()
+        was_killed = killed_at(ordered, journal, moment)
+        run = CarriedOut(ordered, JournalOnDisk(journal))
+        run.go()
+    assert run.stopped is None, (moment, run.stopped)
+    assert run.claim.outcome is Outcome.PROVEN, (moment, run.claim)
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("SELECT count(*) FROM people").fetchone() == (200,)
+        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert scan(database(disk), people.TRACES).total == 0
+    ordered.host.forget(ordered.carrier)
+    for path in database(disk).parent.iterdir():
+        path.unlink()
+    return was_killed
+
+
+@pytest.mark.parametrize("method", ["copy-forward", "hole-filling"])
+def test_a_run_that_was_killed_anywhere_is_completed(disk: Mounted, method: str, tmp_path: Path) -> None:
+    """Rolled back by SQLite or carried on by the manifest: no survivor is lost, and no victim is left."""
+    moments = 0
+    while kill_and_resume(disk, method, tmp_path, moments + 1):
+        moments += 1
+    assert moments >= 12
+
+
+def test_two_carriers_of_one_database_follow_each_other(disk: Mounted) -> None:
+    """An order may name rows of two tables: the second does not take the first for somebody else's change."""
+    people.make(database(disk), "DELETE")
+    first = order(disk)
+    rows = (Parameter("ids", "integer", ("10", "20")),)
+    second = order(disk, table="desks", condition="id IN (:ids)", parameters=rows, least=2, most=2)
+    runs = [CarriedOut(first), CarriedOut(second)]
+    found = [(one, one.ordered.target()) for one in runs]
+    assert len(found) == 2
+    for run in runs:
+        run.go()
+        assert run.stopped is None
+    assert people.survivors(database(disk))[2] == people.ROWS // 10 - 2
