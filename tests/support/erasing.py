@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from certificates.selectors import commitment
 from certificates.statements import (
@@ -25,6 +28,7 @@ from certificates.statements import (
     Selector,
     SelectorCommitment,
 )
+from wipers.acts import Given
 from wipers.linux.host import LinuxHost
 from wipers.model import Target, Writer
 from wipers.overwrite import overwrite
@@ -68,10 +72,19 @@ class Erased:
     extents: bytes
 
 
-def order_files(root: Path, names: tuple[str, ...], state: Path, *, most: int = 10_000, least: int = 0) -> Ordered:
+def order_files(
+    root: Path,
+    names: tuple[str, ...],
+    state: Path,
+    *,
+    most: int = 10_000,
+    least: int = 0,
+    destroy: tuple[Literal["names", "history"], ...] = (),
+) -> Ordered:
     """An order for files below a directory."""
     identity = FilesIdentity(file_system_uuid(root), root.stat().st_ino, least, most, 1 << 40)
-    return _ordered(identity, FilesSelector(str(root), names, LABEL_KEY), state)
+    ordered = _ordered(identity, FilesSelector(str(root), names, LABEL_KEY), state)
+    return replace(ordered, carrier=replace(ordered.carrier, destroy=destroy))
 
 
 def order_database(path: Path, state: Path, *, least: int = 0, most: int = 1_000_000) -> Ordered:
@@ -99,9 +112,9 @@ def _ordered(identity: FilesIdentity | DatabaseIdentity, selects: FilesSelector 
 
 def file_system_uuid(path: Path) -> str:
     """The UUID as blkid reads it, which shares no code with the wipers."""
-    device = os.stat(path).st_dev
-    node = Path("/dev") / Path(os.readlink(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")).name
-    command = ("blkid", "-p", "-s", "UUID", "-o", "value", str(node))
+    find = ("findmnt", "--noheadings", "--output", "SOURCE", "--target", str(path))
+    node = subprocess.run(find, capture_output=True, text=True, check=True).stdout.strip()
+    command = ("blkid", "-p", "-s", "UUID", "-o", "value", node)
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -118,6 +131,27 @@ def erase_with(writer: Writer, pattern: Pattern = KEYSTREAM) -> Erased:
     findings = read_back_all(writer, writer.layout("whole"), pattern, loop())
     extents = writer.physical_extents() or b""
     return Erased(unwritten, findings, writer.release(), extents)
+
+
+@dataclass(slots=True)
+class Acting:
+    """What an act is given, and what it made durable."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+    told: Callable[[int, int], None] = lambda done, total: None
+
+    def given(self, *, resumed: bool = False) -> Given:
+        return Given(
+            number=3,
+            now=lambda: datetime.now(UTC).replace(microsecond=0),
+            stop=self.stop,
+            told=self.told,
+            note=lambda text: None,
+            keep=self.kept.__setitem__,
+            entropy=os.urandom,
+            resumed=resumed,
+        )
 
 
 def write_all(writer: Writer, pattern: Pattern = KEYSTREAM) -> int:

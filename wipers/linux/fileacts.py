@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from certificates.statements import Carrier, Check, FillRecord, NamesRecord, StepRecord
 from wipers.acts import Act, FillFree, Given, Halted, Hunt, Sample, ScrubNames
+from wipers.linux.barriers import checkpoint, sync_file_system
 from wipers.linux.beneath import open_beneath
 from wipers.linux.direct import Storage
 from wipers.linux.directories import scrub
-from wipers.linux.filesystems import FileSystem, open_raw
+from wipers.linux.filesystems import NO_JOURNAL, FileSystem, open_raw
 from wipers.linux.freespace import fill_free
 from wipers.linux.journals import journal_of
 from wipers.linux.streams import READING, Streams, open_stream
 from wipers.linux.trees import AS_FOLDER
 from wipers.linux.unwritten import has_unwritten
 from wipers.linux.wrapping import Wrapped, wrap
+from wipers.verdicts import EXT
 
 if TYPE_CHECKING:
     from wipers.linux.extents import StorageBelow
@@ -81,16 +83,22 @@ class FileActs:
     @contextmanager
     def scrubbing(self) -> Iterator[Scrub | None]:
         """Give what fills the gaps of a directory before it goes, where names are to be gone."""
+        from wipers.linux.release import Scrub
+
         if not self._wishes.names:
             yield None
-        else:
-            with self._scrubber() as found:
-                yield found
+            return
+        with self._filler() as fill:
+            yield Scrub(fill, self._is_settled)
+
+    def _is_settled(self) -> bool:
+        sync_file_system(self._root)
+        return checkpoint(self._root) or self._found.data_mode == NO_JOURNAL
 
     @contextmanager
-    def _scrubber(self) -> Iterator[Scrub]:
-        """Give what fills the gaps of a directory, and says that they are not filled where that cannot be seen."""
-        raw = self._opened_raw() if self._found.kind == "ext4" else None
+    def _filler(self) -> Iterator[Callable[[int], bool]]:
+        """Give what fills a directory's gaps, and says that they are not filled where that cannot be seen."""
+        raw = self._opened_raw() if self._found.kind in EXT else None
         if raw is None:
             yield lambda _: False
             return
@@ -125,7 +133,7 @@ class FileActs:
     def _scrub_names(self, given: Given, begun: Begun) -> NamesRecord:
         pause = pausing(given)
         unclean = begun.unclean
-        with self._scrubber() as clean:
+        with self._filler() as clean:
             for name in begun.stay:
                 pause(0, 0)
                 folder = open_beneath(self._root, name, AS_FOLDER)

@@ -34,6 +34,7 @@ from wipers.linux.streams import READING, Streams
 from wipers.linux.trees import Folders
 from wipers.linux.windows import Windows
 from wipers.model import Advice, KeyState, Lost, MediumError
+from wipers.verdicts import EXT
 
 # What tells that a name no longer leads to the file that was planned, or that it may not be written any more: a
 # finding about that file. The others go on.
@@ -82,7 +83,7 @@ class FilesWriter:
         self._rows = Rows(self._streams)
         self._descriptors = Descriptors(root, self._rows)
         self._acts = FileActs(root, found, storage, machine, wishes or Wishes())
-        self._is_journaled = found.kind == "ext4" and found.data_mode == "journal"
+        self._is_journaled = found.kind in EXT and found.data_mode == "journal"
         self._moved: dict[int, tuple[tuple[int, int], ...]] = {}
         self._lost: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -252,7 +253,7 @@ class FilesWriter:
         try:
             if os.fstat(descriptor).st_ino != row.inode:
                 return ()
-            if self._file_system.kind == "ext4" and inode_flags(descriptor) & JOURNALED:
+            if self._file_system.kind in EXT and inode_flags(descriptor) & JOURNALED:
                 self._is_journaled = True
             return map_extents(descriptor).spans
         except OSError:

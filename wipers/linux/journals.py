@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from wipers.linux.direct import Storage, page_aligned
 from wipers.linux.filesystems import EXT4_MAGIC, NO_JOURNAL, SUPERBLOCK_OFFSET, FileSystem
 from wipers.model import Lost, MediumError
+from wipers.verdicts import EXT
 
 HAS_JOURNAL = 0x0004
 """s_feature_compat of ext4."""
@@ -39,16 +40,15 @@ class Journal:
 
 def journal_of(found: FileSystem, storage: Storage | None) -> Journal | None:
     """Return where the file system's journal lies; none where that cannot be told, or it lies on another device."""
-    if found.kind == "ext4" and found.data_mode == NO_JOURNAL:
+    if found.kind in EXT and found.data_mode == NO_JOURNAL:
         return Journal((), found.block_size)
     if storage is None:
         return None
     try:
-        match found.kind:
-            case "ext4":
-                return _of_ext4(storage)
-            case "xfs":
-                return _of_xfs(storage)
+        if found.kind in EXT:
+            return _of_ext4(storage)
+        if found.kind == "xfs":
+            return _of_xfs(storage)
     except (MediumError, Lost, struct.error, ValueError):
         return None
     return None

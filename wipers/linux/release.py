@@ -7,7 +7,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from wipers.linux.attributes import remove_attributes
@@ -15,6 +16,7 @@ from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import map_extents, moved_ranges
 from wipers.linux.filesystems import generation
 from wipers.linux.rows import Row, Rows
+from wipers.linux.spool import Names
 from wipers.linux.streams import Streams
 from wipers.linux.trees import AS_FOLDER, Folders
 
@@ -25,8 +27,25 @@ SHORTEST = 8
 """Bytes of a passing name at least: chance to others, however short the name was."""
 LOOKING = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Scrub = Callable[[int], bool]
-"""Fills a directory's gaps before it goes, and tells whether none is left."""
+MOST_AT_ONCE = 4096
+"""Directories that go after one barrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrub:
+    """How directories are made to hold no name before they go."""
+
+    folder: Callable[[int], bool]
+    """Fills a directory's gaps, and tells whether none is left."""
+    settle: Callable[[], bool]
+    """Makes what was done to directories reach their own blocks, and tells whether it did: a block that is given back
+    before that keeps what stood there before."""
+
+    def all(self, cleaned: Iterable[bool]) -> int:
+        """Settle what was cleaned; return how many directories are not clean on the storage."""
+        found = list(cleaned)
+        return found.count(False) if self.settle() else len(found)
+
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -65,11 +84,23 @@ def remove_names(root: int, streams: Streams, seed: str, scrub: Scrub | None = N
             left += not _remove_other(folders, name, (seed, f"other:{number}"))
     finally:
         folders.close()
-    for number, name in zip(range(len(tree.folders) - 1, -1, -1), reversed(tree.folders), strict=True):
-        is_gone, is_clean = _remove_folder(root, name, (seed, f"folder:{number}"), scrub)
-        left += not is_gone
-        unclean += not is_clean
+    for level in _levels(tree.folders):
+        if scrub is not None:
+            unclean += scrub.all(_scrubbed(root, name, scrub.folder) for _, name in level)
+        left += sum(not _remove_folder(root, name, (seed, f"folder:{number}")) for number, name in level)
     return left, unclean
+
+
+def _levels(folders: Names) -> Iterator[list[tuple[int, str]]]:
+    """Yield the directories with their numbers, those that hold none of the others first, level by level."""
+    level: list[tuple[int, str]] = []
+    for number, name in zip(range(len(folders) - 1, -1, -1), reversed(folders), strict=True):
+        if level and (name.count("/") != level[0][1].count("/") or len(level) >= MOST_AT_ONCE):
+            yield level
+            level = []
+        level.append((number, name))
+    if level:
+        yield level
 
 
 def _remove_file(folders: Folders, row: Row, path: str, mark: tuple[str, str]) -> bool:
@@ -184,17 +215,13 @@ def _remove_other(folders: Folders, name: str, mark: tuple[str, str]) -> bool:
     return is_other is not False
 
 
-def _remove_folder(root: int, name: str, mark: tuple[str, str], scrub: Scrub | None) -> tuple[bool, bool]:
-    """Remove an emptied directory; tell false first if something new lies in it, then if it went with names in its
-    gaps."""
+def _remove_folder(root: int, name: str, mark: tuple[str, str]) -> bool:
+    """Remove an emptied directory; tell false if something new lies in it."""
     path, _, last = name.rpartition("/")
     passing = passing_name(*mark, last)
-    is_clean = True
     try:
         above = open_beneath(root, path or ".", AS_FOLDER)
         try:
-            if scrub is not None:
-                is_clean = _scrubbed(above, last, scrub)
             _rename_folder(above, last, passing)
             try:
                 os.rmdir(passing, dir_fd=above)
@@ -205,9 +232,9 @@ def _remove_folder(root: int, name: str, mark: tuple[str, str], scrub: Scrub | N
             os.close(above)
     except OSError as error:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-            return False, True
-        return _is_gone(error), is_clean
-    return True, is_clean
+            return False
+        return _is_gone(error)
+    return True
 
 
 def _rename_folder(above: int, name: str, passing: str) -> None:
@@ -229,14 +256,14 @@ def _mode(above: int, name: str, passing: str) -> int:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def _scrubbed(above: int, name: str, scrub: Scrub) -> bool:
-    """Fill the gaps of an emptied directory; one that another run renamed already was filled by that; raises
-    OSError."""
+def _scrubbed(root: int, name: str, fill: Callable[[int], bool]) -> bool:
+    """Fill the gaps of an emptied directory, and tell whether none is left; one that a run before this one renamed was
+    filled by that; raises OSError."""
     try:
-        folder = open_beneath(above, name, AS_FOLDER)
-    except FileNotFoundError:
-        return True
+        folder = open_beneath(root, name, AS_FOLDER)
+    except OSError as error:
+        return _is_gone(error)
     try:
-        return scrub(folder)
+        return fill(folder)
     finally:
         os.close(folder)

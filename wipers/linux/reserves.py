@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wipers.linux.filesystems import FileSystem
 from wipers.linux.machine import Machine, attribute, sys_folder
+from wipers.verdicts import EXT
 
 XFS_IOC_SET_RESBLKS = 0xC0105872
 XFS_IOC_GET_RESBLKS = 0x80105873
@@ -81,7 +82,7 @@ def _remember(place: Path, kept: int) -> None:
 
 def _kept_back(root: int, found: FileSystem, machine: Machine) -> int | None:
     """Return how many blocks (ext4: clusters) are kept back from the superuser too; none where that cannot be told."""
-    if found.kind == "ext4":
+    if found.kind in EXT:
         text = attribute(_ext4(found, machine))
         return int(text) if text.isdigit() else None
     if found.kind == "xfs":
@@ -94,7 +95,7 @@ def _kept_back(root: int, found: FileSystem, machine: Machine) -> int | None:
 
 def _keep_back(root: int, found: FileSystem, machine: Machine, blocks: int) -> bool:
     try:
-        if found.kind == "ext4":
+        if found.kind in EXT:
             _ext4(found, machine).write_text(str(blocks), encoding="ascii")
         else:
             fcntl.ioctl(root, XFS_IOC_SET_RESBLKS, bytearray(BLOCKS.pack(blocks, 0)))

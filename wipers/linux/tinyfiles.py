@@ -13,6 +13,7 @@ from types import TracebackType
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.filesystems import FileSystem
+from wipers.verdicts import EXT
 
 PREFIX = ".expunge-fill-"
 MOST = 1 << 20
@@ -36,10 +37,10 @@ class TinyFiles:
     def __init__(self, root: int, found: FileSystem) -> None:
         """Make nothing yet."""
         self._root = root
-        self._kind = found.kind
+        self._kind = "ext4" if found.kind in EXT else found.kind
         self._name = PREFIX + secrets.token_hex(8)
         self._folder = -1
-        self.is_apart = found.kind in {"ext4", "xfs"}
+        self.is_apart = self._kind in {"ext4", "xfs"}
         """Whether inodes have a place of their own, which files cannot take."""
         self.is_whole = False
         """Whether all that was free was taken."""
