@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import get_args
 
 import pytest
@@ -17,7 +18,7 @@ from certificates.statements import (
     SampledVerification,
     Verification,
 )
-from tests.support.runs import run_of
+from tests.support.runs import Run, run_of
 from wipers import WIPERS
 from wipers.model import Overwrite, ReadBack, Release, Technique, Wanted
 from wipers.techniques import TECHNIQUES, techniques_for
@@ -66,12 +67,23 @@ def test_the_last_pass_of_every_area_is_read_back(kind: Kind, row: Technique, ve
     assert read >= set(holds.values())
 
 
+def planned(kind: Kind, technique: str, verification: Verification | None = None) -> Run:
+    return run_of(kind, verification, technique=technique, crypto_erase=CryptoEraseConditions(*[True] * 7))
+
+
+@cache
+def flawless(kind: Kind, technique: str, verification: Verification) -> Run:
+    """A run on which nothing is wrong, carried out once for all who look at it."""
+    run = planned(kind, technique, verification)
+    run.go()
+    return run
+
+
 @every_verification
 @every_pair
 def test_a_flawless_run_proves_clear(kind: Kind, row: Technique, verification: Verification) -> None:
     """Otherwise the technique would be of no use on this kind of carrier."""
-    run = run_of(kind, verification, technique=row.id, crypto_erase=CryptoEraseConditions(*[True] * 7))
-    run.go()
+    run = flawless(kind, row.id, verification)
     assert run.claim.outcome is Outcome.PROVEN, run.claim.reasons
     assert run.is_concluded
 
@@ -80,7 +92,7 @@ def test_a_flawless_run_proves_clear(kind: Kind, row: Technique, verification: V
 def test_one_sector_left_is_never_proven(kind: Kind, row: Technique) -> None:
     """A full read-back that misses a sector anywhere, at either end or between, would miss what it is there for."""
     sector = (0, 7, 31)[PAIRS.index((kind, row)) % 3]
-    run = run_of(kind, technique=row.id, crypto_erase=CryptoEraseConditions(*[True] * 7))
+    run = planned(kind, row.id)
     stream = len(run.simulated.sizes) - 1
     run.simulated.lies.drops_writes = frozenset({(stream, sector)})
     run.go()
@@ -91,8 +103,7 @@ def test_one_sector_left_is_never_proven(kind: Kind, row: Technique) -> None:
 @every_pair
 def test_a_run_needs_the_keys_it_draws_and_no_more(kind: Kind, row: Technique) -> None:
     """The certificate publishes every key, each with the pass it made."""
-    run = run_of(kind, technique=row.id, crypto_erase=CryptoEraseConditions(*[True] * 7))
-    run.go()
+    run = flawless(kind, row.id, FullVerification())
     records = [record for record in run.evidence.records if isinstance(record, OverwriteRecord)]
     assert len(records) == len(row.passes) == run.evidence.passes
     keys = [getattr(record.pattern, "key", None) for record in records]
@@ -102,9 +113,7 @@ def test_a_run_needs_the_keys_it_draws_and_no_more(kind: Kind, row: Technique) -
 @every_pair
 def test_the_plan_is_the_same_every_time(kind: Kind, row: Technique) -> None:
     """Its digest is what a person confirms; entropy is no part of it."""
-    one, other = (
-        run_of(kind, technique=row.id, crypto_erase=CryptoEraseConditions(*[True] * 7)).plan for _ in range(2)
-    )
+    one, other = (planned(kind, row.id).plan for _ in range(2))
     assert one == other
     assert one.digest == other.digest
     assert dataclasses.replace(one, level=Level.PURGE).digest != one.digest
