@@ -62,7 +62,12 @@ class PostgreSQL:
     def start(self) -> None:
         """The server takes connections."""
         log = self.data.parent / "start.log"
-        as_user("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", log, "-o", f"-k {self.socket}", "start")
+        told = as_user(
+            "pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", log, "-o", f"-k {self.socket}", "start", check=False
+        )
+        assert self.is_running(), told + "".join(
+            one.read_text()[-2000:] for one in sorted((self.data / "log").iterdir())
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """No process of the server is left."""
@@ -78,6 +83,9 @@ class PostgreSQL:
         while any(_is_alive(process) for process in (postmaster, *children)):
             assert time.monotonic() < deadline, "the server did not die"
             time.sleep(0.02)
+        # Where nobody reaps orphans, the dead postmaster stays in the table of processes, and its lock files would hold.
+        for lock in (self.data / "postmaster.pid", self.socket / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
 
     def is_running(self) -> bool:
         """Whether the postmaster of the data directory lives."""

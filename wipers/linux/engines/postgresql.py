@@ -26,7 +26,7 @@ from wipers.linux.engines.postgresql_server import (
     system_identifier,
     translated,
 )
-from wipers.linux.engines.postgresql_swap import check_in_use, conclude, pending
+from wipers.linux.engines.postgresql_swap import check_in_use, conclude, pending, settle
 from wipers.linux.engines.postgresql_values import samples_of
 from wipers.linux.engines.postgresql_withdraw import Withdrawal
 from wipers.linux.filesystems import file_system_of
@@ -129,6 +129,8 @@ def recover(request: Request, held: Held) -> None:
         xid = pending(held)
         if xid is not None:
             conclude(session, held, xid, request.where)
+        else:
+            settle(held)
         restore_setting(session, held)
 
 

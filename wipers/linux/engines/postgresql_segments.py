@@ -50,7 +50,11 @@ class Segments:
         """Every segment there is now has a further name among what is held; return how many were new."""
         known = {taken.inode for taken in self.held.taken()}
         new = [file for file in segments(self.where) if file.stat().st_ino not in known]
-        return len(self.held.link(new)) if new else 0
+        if not new:
+            return 0
+        taken = self.held.link(new)
+        self.held.keep()
+        return len(taken)
 
     def let_go(self) -> int:
         """The server has no held segment any more; return how many times it was made to begin a new one. Raises Lost

@@ -108,6 +108,21 @@ def conclude(session: Connection[Any], held: Held, xid: int, where: Path) -> boo
     return False
 
 
+def settle(held: Held) -> None:
+    """What was being taken when a run was cut, outside of any transaction, is held where it is only a further name, and
+    back at its place else: it is taken anew."""
+    for line in reversed(held.manifest.lines):
+        if line.phase in ("kept", "put-back"):
+            return
+        if line.phase == "take" and line.facts["how"] == "link":
+            held.finish()
+            held.keep()
+            return
+        if line.phase == "take":
+            held.put_back()
+            return
+
+
 def _finish(held: Held) -> None:
     """Files that a crash left with the server are lost to free blocks: it truncated them when it committed."""
     try:

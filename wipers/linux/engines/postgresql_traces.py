@@ -86,7 +86,9 @@ class ServerLog:
         time.sleep(COLLECTED)
         place = file if not file.exists() else file.with_name(f"{file.name}.before-{int(time.time())}")
         source = (self.held.path or self.where) / taken.name
-        return _copy_without(source, place, found, search)
+        count = _copy_without(source, place, found, search)
+        self.held.keep()
+        return count
 
 
 def _search(values: Iterable[bytes]) -> Search | None:
@@ -138,10 +140,15 @@ def forget_statements(session: Connection[Any], where: Path, held: Held) -> bool
     if file.is_file():
         held.swap((file,))
     run(session, f"SELECT {quoted(str(schema))}.pg_stat_statements_reset()")
+    held.keep()
     return True
 
 
 def hold_orphans(session: Connection[Any], where: Path, held: Held) -> int:
     """Files of tables that were never committed are held; return how many."""
     found = orphans(session, where)
-    return len(held.move(found)) if found else 0
+    if not found:
+        return 0
+    taken = held.move(found)
+    held.keep()
+    return len(taken)

@@ -1,0 +1,132 @@
+"""A withdrawal from PostgreSQL that is killed anywhere, with or without its server: it goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.raw_scanner import scan
+from tests.support.servers.postgresql import PostgreSQL, postgresql
+from tests.support.servers.postgresql_cut import NOT_REACHED, cut
+from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.withdrawing import destroy_held
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+CUTS = (
+    (7, "agent"),
+    (16, "both"),
+    (20, "agent"),
+    (23, "agent"),
+    (26, "both"),
+    (30, "server"),
+    (34, "both"),
+    (40, "agent"),
+    (52, "both"),
+    (58, "server"),
+)
+"""Effects at which something is killed: while segments are linked, rows deleted, files renamed, statistics rewritten,
+the log switched."""
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    folder = tmp_path_factory.mktemp("postgresql-cut")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    with ext4_image(folder, size=128 << 20) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(disk: Mounted) -> Iterator[PostgreSQL]:
+    with postgresql(disk.root, max_wal_size="'1GB'", fsync="on") as found:
+        yield found
+
+
+@pytest.mark.parametrize(("effect", "victim"), CUTS)
+def test_a_cut_withdrawal_goes_on(disk: Mounted, server: PostgreSQL, tmp_path: Path, effect: int, victim: str) -> None:
+    """Whoever dies, and whenever: no row that stays is lost or silently out of sight, and none that goes is left but
+    where it is told."""
+    story = Story(server, f"cut{effect}{victim}".replace("-", ""), tmp_path)
+    story.fill(150)
+    staying = story.summed()
+    ended = cut(story, effect, victim)
+    if not server.is_running():
+        server.start()
+        check_not_silent(story)
+    done = withdraw(story.ask(), resuming=True) if ended != NOT_REACHED else None
+    asked = story.ask()
+    destroy_held(asked)
+    disk.sync()
+    assert story.summed() == staying
+    assert story.counted() == (100, 0)
+    if done is not None:
+        assert done.rows == 50
+        assert done.before == done.after
+    if done is None or "free-blocks" not in done.left:
+        assert scan(disk.image, story.pattern, packed=False).total == 0
+    assert server.query("SELECT source FROM pg_settings WHERE name = 'wal_recycle'") == [("default",)]
+    assert server.query("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+
+
+def check_not_silent(story: Story) -> None:
+    """Before the resume, a table whose files are away is an error to its readers, and never an empty one."""
+    try:
+        every, _ = story.counted()
+    except psycopg.Error:
+        return
+    assert every >= 100
+
+
+def test_nobody_else_is_disturbed(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """Other sessions write to another table and to this one meanwhile: no error, and no commit is lost."""
+    story = Story(server, "busy", tmp_path)
+    story.fill(300)
+    story.do("CREATE TABLE other (id serial PRIMARY KEY, text text)")
+    stop = threading.Event()
+    done: dict[str, int] = {"other": 0, "docs": 0}
+    stalls: list[float] = []
+    errors: list[BaseException] = []
+
+    def insert(table: str, statement: str) -> None:
+        try:
+            with server.connect() as session:
+                while not stop.is_set():
+                    begun = time.monotonic()
+                    session.execute(statement.encode(), (done[table],))
+                    stalls.append(time.monotonic() - begun)
+                    done[table] += 1
+                    time.sleep(0.002)
+        except psycopg.Error as error:
+            errors.append(error)
+
+    writers = [
+        threading.Thread(target=insert, args=("other", "INSERT INTO busy.other (text) VALUES (md5(%s::text))")),
+        threading.Thread(
+            target=insert, args=("docs", "INSERT INTO busy.docs (id, who) VALUES (100000 + %s, 'KEEPbusynew')")
+        ),
+    ]
+    for writer in writers:
+        writer.start()
+    try:
+        asked = story.ask()
+        found = withdraw(asked)
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join(30)
+    destroy_held(asked)
+    assert errors == []
+    assert min(done.values()) > 20
+    assert story.counted("other") == (done["other"], 0)
+    assert story.counted() == (200 + done["docs"], 0)
+    assert max(stalls) < found.locked_milliseconds / 1000 + 2
+    disk.sync()
+    assert scan(disk.image, story.pattern, packed=False).total == 0

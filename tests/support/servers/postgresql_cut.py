@@ -1,0 +1,67 @@
+"""A withdrawal in a process of its own that is killed at its n-th effect, or whose server is, or both.
+
+python -m tests.support.servers.postgresql_cut FOLDER SCHEMA STATE EFFECT agent|server|both
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.servers.postgresql import PostgreSQL
+from tests.support.servers.postgresql_story import Story, withdraw
+from wipers.linux import held
+from wipers.linux.manifest import Manifest
+
+NOT_REACHED = 3
+"""What the process returns where it came to its end before the effect."""
+
+
+def cut(story: Story, effect: int, victim: str) -> int:
+    """What became of a process that was cut at that effect: its return code."""
+    folder = story.server.data.parent
+    command = (sys.executable, "-m", __name__, folder, story.schema, story.state, str(effect), victim)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode in (-signal.SIGKILL, NOT_REACHED, 1), done.stderr
+    return done.returncode
+
+
+def main(folder: str, schema: str, state: str, effect: str, victim: str) -> int:
+    """Everything durable is an effect: a line of the manifest, a file that takes or loses a name."""
+    work = Path(folder)
+    server = PostgreSQL(work / "data", work, work / "passfile")
+    count = 0
+
+    def happened() -> None:
+        nonlocal count
+        count += 1
+        if count != int(effect):
+            return
+        if victim in ("server", "both"):
+            server.kill()
+        if victim in ("agent", "both"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    write, take = Manifest.write, held._take_one
+
+    def counted_write(self: Manifest, phase: str, **facts: Any) -> None:
+        write(self, phase, **facts)
+        happened()
+
+    def counted_take(*arguments: Any) -> bool:
+        done = take(*arguments)
+        happened()
+        return done
+
+    Manifest.write = counted_write  # type: ignore[method-assign]
+    held._take_one = counted_take
+    withdraw(Story(server, schema, Path(state)).ask())
+    return NOT_REACHED
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
