@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -75,19 +76,23 @@ class Cell:
     shows no contents in the first place."""
     arrange: Callable[[Trial], None] = as_laid
     sizes: tuple[int, ...] = SIZES
+    also: tuple[str, ...] = ()
+    """What else is proven where the order asks for it."""
 
+
+EVERYTHING = ("names", "history")
 
 CELLS = (
-    Cell("ext4-ordered", grounds.ext4(), PROVEN),
-    Cell("ext4-ordered-1k", grounds.ext4("-b", "1024"), PROVEN),
-    Cell("ext4-without-journal", grounds.ext4("-O", "^has_journal"), PROVEN),
-    Cell("ext4-writeback", grounds.ext4(options="data=writeback"), PROVEN),
-    Cell("ext4-journal", grounds.ext4(options="data=journal"), PROVEN),
-    Cell("ext4-journal-1k", grounds.ext4("-b", "1024", options="data=journal"), PROVEN),
-    Cell("ext4-journal-by-file", grounds.ext4(), PROVEN, arrange=journal_their_contents),
+    Cell("ext4-ordered", grounds.ext4(), PROVEN, also=EVERYTHING),
+    Cell("ext4-ordered-1k", grounds.ext4("-b", "1024"), PROVEN, also=EVERYTHING),
+    Cell("ext4-without-journal", grounds.ext4("-O", "^has_journal"), PROVEN, also=EVERYTHING),
+    Cell("ext4-writeback", grounds.ext4(options="data=writeback"), PROVEN, also=EVERYTHING),
+    Cell("ext4-journal", grounds.ext4(options="data=journal"), PROVEN, also=EVERYTHING),
+    Cell("ext4-journal-1k", grounds.ext4("-b", "1024", options="data=journal"), PROVEN, also=EVERYTHING),
+    Cell("ext4-journal-by-file", grounds.ext4(), PROVEN, arrange=journal_their_contents, also=EVERYTHING),
     Cell("ext4-inline", grounds.ext4("-O", "inline_data"), "file-inline", is_left=True),
     Cell("ext4-encrypted", grounds.ext4("-O", "encrypt", prepare=grounds.encrypted), "file-encrypted"),
-    Cell("ext2", grounds.ext4("-t", "ext2"), PROVEN),
+    Cell("ext2", grounds.ext4("-t", "ext2"), PROVEN, also=EVERYTHING),
     Cell("xfs", grounds.xfs(), PROVEN),
     Cell("xfs-without-reflink", grounds.xfs("-m", "reflink=0"), PROVEN),
     Cell("xfs-shared", grounds.xfs(), "file-shared", is_left=True, arrange=share_extents),
@@ -147,3 +152,30 @@ def check_refused(laid: Trial, cell: Cell, before: int) -> None:
         assert before > 0
         laid.overwrite_as_others_do()
         assert (laid.contents_left() > 0) == cell.is_left
+
+
+OTHERWISE_ALIKE = {"ext4-writeback", "ext4-journal-1k", "btrfs-nodatacow-inline", "btrfs-nodatacow-mirrored"}
+ASKED_FURTHER = tuple(cell for cell in CELLS if cell.verdict == PROVEN and cell.name not in OTHERWISE_ALIKE)
+
+
+@pytest.mark.parametrize("wish", EVERYTHING)
+@pytest.mark.parametrize("cell", ASKED_FURTHER, ids=lambda cell: cell.name)
+def test_names_and_history_are_claimed_only_where_the_raw_storage_shows_none(
+    tmp_path: Path, cell: Cell, wish: Literal["names", "history"]
+) -> None:
+    """An order may ask for names, and for what was deleted before; where they are not reached the claim says so, and
+    the contents are gone all the same."""
+    with trial(tmp_path, cell.make) as laid:
+        laid.lay(cell.sizes)
+        cell.arrange(laid)
+        laid.lay_history()
+        assert laid.names_left() > 0
+        assert laid.history_left() > 0
+        ending = laid.run(destroy=(wish,))
+        laid.check_kept()
+        laid.check_audit()
+        assert laid.contents_left() == 0
+        is_proven = laid.certificate.claim.outcome is Outcome.PROVEN
+        assert (ending.exit, is_proven) == ((6, True) if wish in cell.also else (5, False)), laid.certificate.claim
+        if is_proven:
+            assert (laid.names_left() if wish == "names" else laid.history_left()) == 0
