@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from typing import Literal, cast
 
 from certificates.statements import Area, Check, Extent, Fact, StepRecord
@@ -178,7 +179,9 @@ class FilesWriter:
         return tuple(Extent(stream, *one) for stream, ranges in self._moved.items() for one in ranges)
 
     def physical_extents(self) -> bytes | None:
-        return b"".join(self._extent_lines())
+        lines = BytesIO()
+        lines.writelines(self._extent_lines())
+        return lines.getvalue()
 
     def release(self) -> int:
         if self._begun.streams is None:
