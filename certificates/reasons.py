@@ -884,6 +884,12 @@ REASONS: dict[str, Row] = {
         "记录自计划后已变化（{where}）：{detail}",
         "请查明变更来源后运行 expunge resume，或重新下达销毁令",
     ),
+    "records-contradict": Row(
+        "What was recorded of step {step} cannot be true: {detail}",
+        "Treat the certificate as false; ask for the original",
+        "第 {step} 步的记录自相矛盾：{detail}",
+        "请按不实处理，并索取原件",
+    ),
     "records-in-use": Row(
         "A lock on {where} was not to be had: {detail}",
         "End what holds it, then run 'expunge resume'",

@@ -67,7 +67,7 @@ def _check_files(case: Dossier, told: Certificate) -> None:
         raise Untrusted("binding-broken", document="certificate", field="evidence_files")
     digests = {file.digest for file in told.binding.evidence_files}
     for check in told.evidence.checks:
-        for field in ("extents", "raw"):
+        for field in ("extents", "raw", "located"):
             named = getattr(check, field, None)
             if named is not None and named not in digests:
                 raise Untrusted("binding-broken", document="evidence", field=field)

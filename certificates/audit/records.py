@@ -35,7 +35,9 @@ from certificates.statements import (
     Recorded,
     RefusedRun,
     ReleaseRecord,
+    ResidueHunt,
     SampledReadBack,
+    SurvivorsCheck,
 )
 
 Reread = Callable[[Certificate], FullReadBack | SampledReadBack]
@@ -112,7 +114,9 @@ def check_medium(case: Dossier, reread: Reread | None) -> Finding:
 
 def basis_of(evidence: Evidence) -> Basis:
     """Return how a stranger can redo the checks: the strongest way that all of them allow."""
-    if not evidence.checks or any(isinstance(check, KeyGone) for check in evidence.checks):
+    if not evidence.checks or any(
+        isinstance(check, KeyGone | ResidueHunt | SurvivorsCheck) for check in evidence.checks
+    ):
         return Basis.ATTESTED
     return Basis.RE_RUNNABLE
 

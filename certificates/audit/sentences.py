@@ -103,6 +103,35 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{count} answers of the drive about itself, in {files} files, are in form; that they are true is its word alone",
         "{files} 个文件中的 {count} 条硬盘自述格式正确；内容真实性仅由硬盘自身证明",
     ),
+    "hunt-holds": (
+        "{needles} samples and {names} names, taken before the first write, were looked for on {size} bytes: {found} found, {unread} bytes unread; the evidence lists the same, by labels that the selector's owner alone can open",
+        "在 {size} 字节上查找首次写入前留取的 {needles} 个样本和 {names} 个名称：发现 {found} 处，{unread} 字节未能读取；证据所列与此一致，标签仅选择文件持有人可解",
+    ),
+    "hunt-not-made": ("no hunt was made: {state}", "未作残留查找：{state}"),
+    "withdrawal-told": (
+        "{rows} rows were taken out; {objects} files of {size} bytes were held and overwritten",
+        "已取出 {rows} 行；留置并覆写文件 {objects} 个，共 {size} 字节",
+    ),
+    "names-told": (
+        "freed entries of {directories} directories were written over, and {journal} bytes through the file system's journal",
+        "已覆写 {directories} 个目录中释放的条目，并使文件系统日志写入 {journal} 字节",
+    ),
+    "names-told-short": (
+        "freed entries of {directories} directories were written over, and {journal} bytes through the file system's journal; not reached: {left}",
+        "已覆写 {directories} 个目录中释放的条目，并使文件系统日志写入 {journal} 字节；未触及：{left}",
+    ),
+    "fill-told": (
+        "{filled} bytes of free space were written over, and none was left",
+        "已覆写空闲空间 {filled} 字节，无一遗漏",
+    ),
+    "fill-told-short": (
+        "{filled} bytes of free space were written over, {unreached} could not be had; not reached: {left}",
+        "已覆写空闲空间 {filled} 字节，{unreached} 字节无法取得；未触及：{left}",
+    ),
+    "survivors-told": (
+        "{after} of {before} rows that had to survive were counted afterwards; the engine's own check: {check}",
+        "应保留 {before} 行，事后清点 {after} 行；数据库引擎自检：{check}",
+    ),
     "receipt-holds": (
         "entry {number} of {origin}, {size} in all; inclusion proof and checkpoint hold; {cosignatures} cosignatures",
         "{origin} 第 {number} 号（共 {size} 号）；包含证明与检查点成立；{cosignatures} 个联署",

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from certificates.render.words import Language, number, term
-from certificates.statements import Evidence, Fact, FullReadBack, KeyGone, PersonRole, Reason, SampledReadBack
+from certificates.statements import (
+    Evidence,
+    Fact,
+    FullReadBack,
+    KeyGone,
+    PersonRole,
+    Reason,
+    ResidueHunt,
+    SampledReadBack,
+    SurvivorsCheck,
+)
 
 
 def code_people(persons: tuple[PersonRole, ...]) -> str:
@@ -19,7 +29,8 @@ def code_reasons(reasons: tuple[Reason, ...]) -> str:
 
 
 def code_seen(evidence: Evidence) -> str:
-    """Return what the checks saw as `full:matched:size`, `sampled:matched:read:blocks`, `keys:before:after`."""
+    """Return what the checks saw as `full:matched:size`, `sampled:matched:read:blocks`, `keys:before:after`,
+    `hunt:found:samples:size`, `survivors:after:before`."""
     parts = []
     for check in evidence.checks:
         match check:
@@ -30,6 +41,13 @@ def code_seen(evidence: Evidence) -> str:
                 parts.append(f"sampled:{max(read - check.mismatched_blocks, 0)}:{read}:{check.blocks}")
             case KeyGone():
                 parts.append(f"keys:{check.keyslots_before}:{check.keyslots_after}")
+            case ResidueHunt(state="made"):
+                found = sum(hits.count for hits in check.hits)
+                parts.append(f"hunt:{found}:{check.needles + check.names}:{check.size}")
+            case ResidueHunt():
+                parts.append("hunt-none:0")
+            case SurvivorsCheck():
+                parts.append(f"survivors:{check.rows_after}:{check.rows_before}")
     return ", ".join(parts) or "nothing:0"
 
 
@@ -66,6 +84,10 @@ def _tell_speeds(value: str, language: Language) -> str:
     return _join(told, language, "；")
 
 
+def _tell_left(value: str, language: Language) -> str:
+    return _join([term("residual", code, language) for code in value.split(", ")], language, "；")
+
+
 def _grouped(count: str) -> str:
     return number(int(count)) if count.isdecimal() else count
 
@@ -87,6 +109,8 @@ _TOLD: dict[str, Callable[[str, Language], str]] = {
     "why": _tell_reasons,
     "seen": _tell_seen,
     "speeds": _tell_speeds,
+    "left": _tell_left,
+    "state": _of("hunt-state"),
     "check": _of("check-name"),
     "chosen": _of("seed"),
 }

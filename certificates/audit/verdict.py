@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from certificates import bundle
+from certificates.audit.acts import check_acts, check_hunts
 from certificates.audit.binding import check_binding
 from certificates.audit.documents import (
     check_certificate,
@@ -40,6 +41,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("certificate", check_certificate),
     ("binding", check_binding),
     ("journal", check_journal),
+    ("acts", check_acts),
+    ("hunt", check_hunts),
     ("evidence", check_claim),
     ("samples", check_samples),
     ("profile", check_profiles),

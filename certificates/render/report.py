@@ -19,6 +19,8 @@ _ORDER = (
     "certificate",
     "binding",
     "journal",
+    "acts",
+    "hunt",
     "evidence",
     "samples",
     "profile",

@@ -41,6 +41,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "check-name.samples": ("samples", "抽样"),
     "check-name.profile": ("speed", "速度"),
     "check-name.drive": ("drive", "硬盘自述"),
+    "check-name.acts": ("steps", "步骤"),
+    "check-name.hunt": ("hunt", "残留查找"),
     "check-name.receipt": ("receipt", "回执"),
     "check-name.validation": ("validation", "验收"),
     "check-name.time": ("time", "时间戳"),
@@ -54,6 +56,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "speed.lines": (
         "up to {most} MB/s; whole line: written; dashed: read back",
         "最高 {most} MB/s；实线为写入，虚线为回读",
+    ),
+    "seen.hunt": ("{n0} finds of {n1} samples on {n2} bytes", "在 {n2} 字节上查找 {n1} 个样本，发现 {n0} 处"),
+    "seen.hunt-none": ("no hunt was made", "未作残留查找"),
+    "seen.survivors": ("{n0} of {n1} rows survive", "应保留 {n1} 行，现存 {n0} 行"),
+    "hunt-state.needles-lost": (
+        "the samples were lost in a restart, or none could be kept",
+        "样本因重启丢失，或未能留取",
+    ),
+    "hunt-state.storage-not-readable": (
+        "the storage below the file system could not be read",
+        "无法读取文件系统之下的存储",
     ),
     "seen.nothing": ("nothing was read back", "未回读"),
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -246,7 +247,9 @@ class SimulatedWriter:
             number, now, machine = given.number, given.now(), self._machine
             match step:
                 case Sample(names=names):
-                    return NeedlesRecord(number, 8, machine.names if names else 0, now)
+                    machine.sampled = (8, machine.names if names else 0)
+                    given.keep(f"needles-{number}.jsonl", _labels(*machine.sampled))
+                    return NeedlesRecord(number, *machine.sampled, now)
                 case Withdraw():
                     return WithdrawalRecord(number, len(machine.sizes), len(machine.sizes), sum(machine.sizes), 5, now)
                 case ScrubNames():
@@ -256,7 +259,11 @@ class SimulatedWriter:
                 case Hunt():
                     left = machine.storage.sectors_left()
                     hits = (Hits("contents", "carrier", left),) if left else ()
-                    return ResidueHunt(number, "made", 8, 8, ("plain",), machine.size, 0, hits, now)
+                    found = _finds(left)
+                    if found:
+                        given.keep(f"hunt-{number}.jsonl", found)
+                    told = (*machine.sampled, ("plain",), machine.size, 0, hits, now, digest(found) if found else None)
+                    return ResidueHunt(number, "made", *told)
                 case ConfirmSurvivors():
                     same = digest(b"what had to survive")
                     return SurvivorsCheck(number, 1, 7, 7, same, same, "a simulated check", True, now)
@@ -302,6 +309,23 @@ class SimulatedWriter:
                 raise MediumError(error, Extent(stream, offset, length))
 
 
+def _labels(needles: int, names: int) -> bytes:
+    """What evidence lists of so many samples."""
+    told: list[dict[str, int | str]] = [{"sort": "contents", "stream": 0, "offset": 0, "length": 8}] * needles
+    told += [{"sort": "names"}] * names
+    return _lines({"label": f"{at:064x}", "number": at, **one} for at, one in enumerate(told))
+
+
+def _finds(count: int) -> bytes:
+    """What evidence lists of so many finds of the first sample."""
+    find: dict[str, int | str] = {"device": 0, "form": "plain", "label": "0" * 64, "number": 0, "place": "carrier"}
+    return _lines({**find, "position": at} for at in range(min(count, 10_000)))
+
+
+def _lines(told: Iterable[Mapping[str, int | str]]) -> bytes:
+    return b"".join(json.dumps(one, separators=(",", ":"), sort_keys=True).encode() + b"\n" for one in told)
+
+
 def _sectors(offset: int, length: int) -> Iterator[tuple[int, slice]]:
     """Each sector of the range, and where its bytes lie in a buffer that begins at `offset`."""
     for begin in range(0, length, SECTOR):
@@ -320,6 +344,8 @@ class Simulated:
     lies: Lies = field(default_factory=Lies)
     obstacles: tuple[Obstacle, ...] = ()
     names: int = 0
+    sampled: tuple[int, int] = (0, 0)
+    """Contents and names that were sampled."""
     more: tuple[Fact, ...] = ()
     """Facts besides serial and size."""
     zone_size: int = 0
