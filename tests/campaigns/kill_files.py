@@ -47,7 +47,7 @@ class Tree:
         (self.root / "kept").write_bytes(KEPT)
 
     def charge(self, site: RealSite) -> Charge:
-        return site.charge(files_carrier(self.root, "all"))
+        return site.charge(files_carrier(self.root, "all", destroy=("names", "history")))
 
     def left(self) -> int:
         self.disk.sync()

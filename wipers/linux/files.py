@@ -118,6 +118,14 @@ def state_of(carrier: Carrier, machine: Machine) -> StateFile:
     return StateFile(machine.runs, carrier)
 
 
+def forget(carrier: Carrier, machine: Machine) -> None:
+    """Nothing is kept any more of what a run on this carrier had to know, nor of what it sampled."""
+    from wipers.linux.needlebox import box_of
+
+    state_of(carrier, machine).forget()
+    box_of(carrier, machine).destroy()
+
+
 _LOCKED: dict[tuple[int, int], dict[str, int]] = {}
 """By directory and by what is selected there: descriptors of the directory's lock, all of one open file."""
 _LOCKING = threading.Lock()

@@ -71,7 +71,7 @@ class LinuxHost:
         if isinstance(carrier.identity, FilesIdentity | DatabaseIdentity):
             from wipers.linux import files
 
-            files.state_of(carrier, self._machine).forget()
+            files.forget(carrier, self._machine)
         if isinstance(carrier.identity, RecordsIdentity):
             from wipers.linux import records
 
