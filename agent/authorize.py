@@ -47,6 +47,9 @@ class Policy:
     """Organ that decides on core data; none: core data is refused."""
     sanitization: str | None = None
     """Policy whose techniques alone are used at this site, besides what an order names; none: no such limit."""
+    lists_unordered_copies: bool = False
+    """Whether copies that a database server knows and no order names are listed on the certificate instead of being a
+    reason to refuse."""
 
 
 @dataclass(frozen=True, slots=True)

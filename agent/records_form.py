@@ -92,6 +92,9 @@ def measure_records(identity: dict[str, Any], selects: dict[str, Any], carrier: 
     found = engine_of(request).look(request)
     if found is None:
         raise Refused("carrier-not-found", carrier=carrier)
+    for obstacle in found.obstacles if not found.rows else ():
+        # What cannot be read now has no number of rows that an order could state.
+        raise Refused(obstacle.reason, **{"carrier": carrier, **dict(obstacle.facts)})
     facts = {fact.name: fact.value for fact in found.facts}
     measured: dict[str, Any] = {name: facts[name] for name in ("system", "filesystem", "database")}
     measured |= {"inode": int(facts["inode"]), "least_rows": found.rows, "most_rows": found.rows}

@@ -26,6 +26,7 @@ from wipers import WIPERS, planning
 from wipers.model import Plan, Target, Warrant, Writer
 from wipers.ports import Observer
 from wipers.progress import replay
+from wipers.records import listing_copies
 from wipers.running import Ports, execute
 
 Confirm = Callable[[Prepared], str]
@@ -92,6 +93,8 @@ def prepare(site: Site, warrant: Warrant) -> Prepared:
 def find_and_plan(site: Site, order: Digest, carrier: Carrier, selector: Selector | None) -> tuple[Target, Plan]:
     """Return the target found for a carrier and the plan for it; raises Refused, touches nothing."""
     targets = site.host.find(carrier, selector)
+    if site.config.policy.lists_unordered_copies:
+        targets = tuple(listing_copies(target) for target in targets)
     of_site = site.config.policy.sanitization
     policies = (of_site,) if of_site is not None else ()
     made = planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind], policies=policies)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from certificates.statements import Kind
+from certificates.statements import Kind, Residual, ResidualCode
 from wipers.acts import ConfirmSurvivors, Sample, Withdraw
 from wipers.files import after_release
-from wipers.model import Release, Step, Technique, Wanted
+from wipers.model import Obstacle, Release, Step, Target, Technique, Wanted
 from wipers.techniques import written_and_read_back
 
 
@@ -27,3 +27,27 @@ class RecordsWiper:
 
 
 RECORDS = RecordsWiper("records", "rows, tables or more of a database, with every place where its engine keeps copies")
+
+RESIDUAL_OF_COPIES: dict[str, ResidualCode] = {
+    "replica": "replicas",
+    "archive": "archived-log",
+    "backup": "backups",
+    "dump": "backups",
+}
+"""What a sort of copy that is outside the order is called where an erasure's limits are listed."""
+NOT_ORDERED = "copies-not-ordered"
+
+
+def listing_copies(target: Target) -> Target:
+    """Return the target with the copies that no order names among its limits, and no longer among its obstacles."""
+    found = [one for one in target.obstacles if one.reason == NOT_ORDERED]
+    if not found:
+        return target
+    listed = tuple(_residual(one) for one in found)
+    obstacles = tuple(one for one in target.obstacles if one.reason != NOT_ORDERED)
+    return replace(target, obstacles=obstacles, residual=(*target.residual, *listed))
+
+
+def _residual(obstacle: Obstacle) -> Residual:
+    facts = dict(obstacle.facts)
+    return Residual(RESIDUAL_OF_COPIES.get(facts["what"], "copies-outside-order"), int(facts["count"]))

@@ -9,6 +9,7 @@ from agent.cli.catalogue import sentence
 from agent.cli.desk import site_of
 from agent.cli.exits import describe
 from agent.cli.fillings import writes
+from agent.cli.records_sheet import records_lines, records_tree
 from agent.cli.screen import Screen
 from agent.cli.sheets import local, roles, rows, size_text
 from agent.expecting import USUAL, seconds_of_step, seconds_together, size_of_step
@@ -95,6 +96,7 @@ def carrier_lines(screen: Screen, carrier: Carrier, target: Target, made: Plan) 
     pairs = [
         (say("plan.found"), _found(screen, target)),
         (say("target.free"), say("target.nothing")),
+        *records_lines(screen, target, made),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
         (say("plan.policies"), ", ".join(made.policies or ())),
         (say("technique.warning"), find_technique(made.technique, carrier.scheme).warning or ""),
@@ -113,7 +115,7 @@ def _found(screen: Screen, target: Target) -> str:
     location = target.location if is_node else kind
     facts = [fact.value for fact in target.facts if fact.value and fact.name in ("vendor", "model", "serial")]
     parts = [location, *facts, size_text(target.size), term("media", target.media.value, language)]
-    if target.objects != 1:
+    if target.objects != 1 and target.kind != "records":
         parts.append(screen.word("selected", count=number(target.objects), size=number(target.size)))
     return "  ".join(parts)
 
@@ -182,13 +184,15 @@ def _tree(
 
 def _carrier_tree(one: Planned) -> dict[str, object]:
     carrier = one.carrier
-    return {
+    tree: dict[str, object] = {
         "carrier": carrier.id,
         "kind": carrier.identity.kind,
         "level": carrier.level.value,
         "plan": _plan_tree(one.plan) if one.plan else None,
         "refusal": describe(one.refusal) if isinstance(one.refusal, Refused) else None,
     }
+    measured = records_tree(one.target)
+    return tree if measured is None else tree | {"measured": measured}
 
 
 def _plan_tree(made: Plan) -> dict[str, object]:

@@ -15,13 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from certificates.audit import Verdict
 from certificates.errors import Interrupted, Refused
-from certificates.statements import Method, Outcome, Parameter, ResidueHunt, SurvivorsCheck, WithdrawalRecord
+from certificates.statements import (
+    Method,
+    Outcome,
+    Parameter,
+    RecordsSelector,
+    ResidueHunt,
+    SurvivorsCheck,
+    WithdrawalRecord,
+)
 from tests.support import people
 from tests.support.carrying_out import CarriedOut
-from tests.support.erasing import Ordered
+from tests.support.erasing import LABEL_KEY, Ordered
 from tests.support.ext4_image import Mounted, ext4_image
 from tests.support.raw_scanner import scan
+from tests.support.real_site import RealSite, ended, records_carrier
 from tests.support.records_ordered import order_records, text
 from tests.support.runs import JournalInMemory
 from tests.support.simulated_host import Plug
@@ -372,3 +382,29 @@ def test_two_carriers_of_one_database_follow_each_other(disk: Mounted) -> None:
         run.go()
         assert run.stopped is None
     assert people.survivors(database(disk))[2] == people.ROWS // 10 - 2
+
+
+def test_the_whole_story_of_an_order_for_rows(disk: Mounted, tmp_path: Path) -> None:
+    """Planned in words, run by the command, certified, and proven to an auditor who was not there."""
+    people.make(database(disk), "DELETE")
+    selects = RecordsSelector(str(database(disk)), (), None, None, "people", "name LIKE :who", WHO, LABEL_KEY)
+    site = RealSite(tmp_path / "site")
+    ordered = records_carrier(selects, engine="sqlite", scope="rows", destroy=("history",))
+    charge = site.charge(ordered)
+    planned = ended(site.start("plan", str(charge.path)))
+    assert planned.returncode == 0, planned.stdout
+    for told in ("Rows", "500", "Exclusive lock, expected", "Rows that go by foreign keys", "rewriting of what stays"):
+        assert told in planned.stdout
+    assert "VCTM" not in planned.stdout
+    done = site.run(charge)
+    (report,) = site.audited()
+    assert done.returncode == 6, done.stdout
+    # There is no registry here, and that is all that an auditor finds wanting.
+    assert [one.code for one in report.findings if one.leaves is not Verdict.PROVEN] == ["receipt-none"]
+    assert traces(disk) == 0
+    assert people.survivors(database(disk)) == people.LEFT
+    kept = [path for path in site.folder.rglob("*") if path.is_file() and "desk" not in path.parts]
+    assert not [path for path in kept if path.suffix in (".records", ".streams") or b"VCTM" in path.read_bytes()]
+    shown = ended(site.start("show", str(site.bundles()[0])))
+    assert shown.returncode == 0
+    assert b"VCTM" not in b"".join(site.entries().values())

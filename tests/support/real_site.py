@@ -17,13 +17,14 @@ from agent.keys import write_key
 from agent.measuring import measure
 from certificates import bundle
 from certificates.audit import Report, audit
-from certificates.encoding import digest, encode
+from certificates.encoding import digest, encode, parse
 from certificates.envelope import unwrap
 from certificates.selectors import commitment
 from certificates.statements import (
     Carrier,
     Certificate,
     DatabaseIdentity,
+    Engine,
     FilesIdentity,
     FilesSelector,
     ImageIdentity,
@@ -35,6 +36,9 @@ from certificates.statements import (
     Order,
     PathSelector,
     PublicKey,
+    RecordsIdentity,
+    RecordsSelector,
+    Scope,
     Selector,
     SelectorCommitment,
 )
@@ -237,6 +241,17 @@ def luks_carrier(image: Path, *backups: Path, attached: bool = False, **changes:
     facts.pop("kind")
     identity = LuksIdentity(found.identity["luks_uuid"], ImageIdentity(**facts))
     selects = LuksSelector(None if attached else str(image), named, LABEL_KEY)
+    selector = Selector(changes.get("id", "C-1"), SALT, selects)
+    return carrier(identity, found, selector, **changes), selector
+
+
+def records_carrier(
+    selects: RecordsSelector, *, engine: Engine, scope: Scope, **changes: Any
+) -> tuple[Carrier, Selector]:
+    """Part of a database, counted by its engine."""
+    described = {"kind": "records", "engine": engine, "scope": scope}
+    found = measure(described, parse(encode(selects)), "C-1")
+    identity = RecordsIdentity(engine=engine, scope=scope, **found.identity)
     selector = Selector(changes.get("id", "C-1"), SALT, selects)
     return carrier(identity, found, selector, **changes), selector
 

@@ -32,14 +32,7 @@ from wipers.linux.needlebox import box_of
 from wipers.linux.occupancy import media_of, system_refusals
 from wipers.linux.recordswriter import RecordsWriter
 from wipers.model import Obstacle, Target
-
-RESIDUAL_OF_COPIES: dict[str, ResidualCode] = {
-    "replica": "replicas",
-    "archive": "archived-log",
-    "backup": "backups",
-    "dump": "backups",
-}
-"""What a copy that is outside the order is called where an erasure's limits are listed."""
+from wipers.records import NOT_ORDERED, RESIDUAL_OF_COPIES
 
 
 def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
@@ -144,7 +137,7 @@ def copies_obstacles(carrier: Carrier, look: Look) -> Iterator[Obstacle]:
 
 def _not_ordered(what: str, count: int) -> Iterator[Obstacle]:
     if count > 0:
-        yield Obstacle("copies-not-ordered", (("what", what), ("count", str(count))))
+        yield Obstacle(NOT_ORDERED, (("what", what), ("count", str(count))))
 
 
 def _copies_outside(carrier: Carrier) -> Iterator[Residual]:
