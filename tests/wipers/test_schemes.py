@@ -115,7 +115,7 @@ def test_a_drawn_byte_is_no_other_pass_of_its_scheme(name: str) -> None:
     """Constants, their complements and other drawn bytes are left out, and what is left is all drawn at times."""
     made = run_of(technique=name).plan
     seen: set[str] = set()
-    for seed in range(1500):
+    for seed in range(1000):
         drew, patterns = drawn(made, seed)
         fixed = [pattern.byte for pattern in patterns if isinstance(pattern, ConstantPattern)]
         assert len(set(fixed)) == len(fixed)
