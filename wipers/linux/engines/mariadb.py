@@ -242,7 +242,7 @@ class Session:
         sampled = tuple(set(self.values(SAMPLED)))
         server.failure = server.lost
         self._is_changed = True
-        held.begin(self._request.where, self._request.key.hex()[:16])
+        held.begin(self._request.where, given.entropy(8).hex())
         taking = Taking(server, held, given, self._request.machine)
         given.note("the rows are taken out of their tables")
         if self._request.identity.scope == "rows":

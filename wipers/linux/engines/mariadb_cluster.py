@@ -31,7 +31,7 @@ class Stopped(Lost):
 
 def withdraw_cluster(server: Server | None, held: Held, given: Given, request: Request) -> Withdrawn:
     """The server has ended and nothing of it has its place; its files are held."""
-    folder = held.begin(request.where, request.key.hex()[:16])
+    folder = held.begin(request.where, given.entropy(8).hex())
     noted = held.manifest.last("deleting")
     rows = int(noted.facts["rows"]) if noted is not None else 0
     if server is not None:

@@ -22,6 +22,7 @@ from wipers.linux.engines.mariadb_scope import (
 )
 from wipers.linux.engines.mariadb_server import Server, quoted
 from wipers.linux.engines.mariadb_take import Taking
+from wipers.linux.engines.telling import telling_apart
 from wipers.model import Lost
 
 TEXTUAL = frozenset(
@@ -32,7 +33,9 @@ TEXTUAL = frozenset(
 )
 """Types whose values are stored as they are told."""
 LONGEST = 256
-"""Bytes of a value that are sampled, from a place within it."""
+"""Bytes of a value that are sampled, half of them from its begin and half from its end."""
+COMPARED = 2000
+"""Surviving rows of a table whose every byte is compared with the samples."""
 
 
 def parts_of(server: Server, request: Request) -> tuple[Part, ...]:
@@ -45,21 +48,18 @@ def parts_of(server: Server, request: Request) -> tuple[Part, ...]:
 
 
 def values_of(server: Server, part: Part, most: int) -> Iterator[bytes]:
-    """At most so many values of the part's rows, as they are stored, spread over rows and columns; none that a row
-    which stays has too, since it would be found for ever."""
+    """At most so many parts of the rows' values, as they are stored, spread over rows and columns; none that a row
+    which stays was seen to have too, since it would be found for ever."""
     columns = [name for name, kind in columns_of(server, part.table) if kind in TEXTUAL]
-    rows = count(server, part)
-    share = min(1.0, 2 * most / max(rows * len(columns), 1))
+    share = min(1.0, 2 * most / max(count(server, part) * len(columns), 1))
     for name in columns:
-        # The begin of a long value, and its end: what lies between fills pages of its own.
-        for piece in (f"SUBSTRING({{}}, 1, {LONGEST})", f"RIGHT({{}}, {LONGEST // 4})"):
-            taken = piece.format(f"CAST({quoted(name)} AS BINARY)")
-            sampled = (
-                f"SELECT DISTINCT {taken} FROM {part.table.quoted} WHERE {part.condition} AND RAND() < {share:.9f}"
-                f" LIMIT {max(most // len(columns) // 2, 1)}"
-            )
-            found = {_bytes(value) for (value,) in server.rows(sampled, *part.values) if value}
-            yield from sorted(found - _kept(server, part, taken, found))
+        column = f"CAST({quoted(name)} AS BINARY)"
+        taken = f"IF(LENGTH({column}) > {LONGEST}, CONCAT(LEFT({column}, {LONGEST // 2}), RIGHT({column},"
+        taken += f" {LONGEST // 2})), {column})"
+        sampled = f"SELECT DISTINCT {taken} FROM {part.table.quoted} WHERE {part.condition} AND RAND() < {share:.9f}"
+        rows = server.rows(f"{sampled} LIMIT {max(most // len(columns), 1)}", *part.values)
+        found = {_bytes(value) for (value,) in rows if value}
+        yield from telling_apart(sorted(found - _kept(server, part, taken, found)), _staying(server, part, taken))
 
 
 def _kept(server: Server, part: Part, taken: str, found: set[bytes]) -> set[bytes]:
@@ -69,6 +69,12 @@ def _kept(server: Server, part: Part, taken: str, found: set[bytes]) -> set[byte
     marks = ", ".join(["%s"] * len(found))
     kept = f"SELECT DISTINCT {taken} FROM {part.table.quoted} WHERE ({part.condition}) IS NOT TRUE"
     return {_bytes(value) for (value,) in server.rows(f"{kept} AND {taken} IN ({marks})", *part.values, *found)}
+
+
+def _staying(server: Server, part: Part, taken: str) -> Iterator[bytes]:
+    """What some of the rows that stay hold in that column."""
+    kept = f"SELECT {taken} FROM {part.table.quoted} WHERE ({part.condition}) IS NOT TRUE LIMIT {COMPARED}"
+    yield from (_bytes(value) for (value,) in server.rows(kept, *part.values) if value)
 
 
 def _bytes(value: object) -> bytes:

@@ -1,0 +1,171 @@
+"""What an order means in a Redis server: keys by name or pattern, parts of one key, a database, or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from certificates.errors import Refused
+from wipers.conditions import bind
+from wipers.linux.engines import Request
+from wipers.linux.engines.redis_server import Server
+
+COUNT = 1000
+"""Keys that are asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What goes."""
+
+    mode: str
+    """pattern, keys, elements, database or cluster."""
+    kind: str
+    """Type of the key whose parts go; `keys` where whole keys go, `none` where the key is not there."""
+    rows: int
+    """Keys or parts that are there."""
+    key: bytes
+    """The key whose parts go, or the pattern."""
+    items: tuple[bytes, ...]
+    """Names of the keys, or of the parts."""
+
+
+def selection_of(server: Server, request: Request) -> Selection:
+    """What the order names, as much of it as is there now; raises Refused where its condition cannot be taken.
+
+    Rows: a condition `:name` is a list of keys, or of the parts of the key that stands where other engines have a
+    table; anything else is a pattern of keys. A table is one key.
+    """
+    scope, selects = request.identity.scope, request.selects
+    if scope == "cluster":
+        rows = sum(int(text.split(",")[0].partition("=")[2]) for text in server.info("keyspace").values())
+        return Selection("cluster", "keys", rows, b"", ())
+    if scope in ("database", "schema"):
+        return Selection("database", "keys", server.number("DBSIZE"), b"", ())
+    if scope == "table":
+        name = (selects.table or "").encode()
+        return Selection("keys", "keys", server.number("EXISTS", name), b"", (name,))
+    condition = selects.condition or ""
+    if not condition.startswith(":"):
+        return _by_pattern(server, request, condition.encode())
+    items = _listed(request, condition)
+    if selects.table is None:
+        return Selection("keys", "keys", sum(server.number("EXISTS", one) for one in items), b"", items)
+    return _parts(server, selects.table.encode(), items)
+
+
+def _by_pattern(server: Server, request: Request, pattern: bytes) -> Selection:
+    if not pattern or request.parameters or request.selects.table is not None:
+        raise Refused("condition-wrong", detail="it is neither a pattern of keys nor a list")
+    return Selection("pattern", "keys", sum(1 for _ in _scan(server, pattern)), pattern, ())
+
+
+def _listed(request: Request, condition: str) -> tuple[bytes, ...]:
+    """The list that the condition names, each once."""
+    _, values = bind(condition, request.parameters, lambda _: "?", "%")
+    listed = (value if isinstance(value, bytes) else str(value).encode() for value in values)
+    return tuple(dict.fromkeys(listed))
+
+
+def _parts(server: Server, key: bytes, items: tuple[bytes, ...]) -> Selection:
+    kind = server.do("TYPE", key)
+    told = kind.decode() if isinstance(kind, bytes) else "none"
+    rows = sum(_has(server, told, key, one) for one in items)
+    return Selection("elements", told, rows, key, items)
+
+
+def _has(server: Server, kind: str, key: bytes, part: bytes) -> int:
+    """How many parts of that name the key has."""
+    match kind:
+        case "hash":
+            return server.number("HEXISTS", key, part)
+        case "set":
+            return server.number("SISMEMBER", key, part)
+        case "zset":
+            return int(server.do("ZSCORE", key, part) is not None)
+        case "list":
+            return len(server.all("LPOS", key, part, "COUNT", 0))
+        case "stream":
+            return len(server.all("XRANGE", key, part, part))
+    return 0
+
+
+def _scan(server: Server, pattern: bytes) -> Iterator[bytes]:
+    """Yield every key of the pattern once, a thousand a call, so that nobody waits for it."""
+    cursor, seen = b"0", set[bytes]()
+    while True:
+        found = server.all("SCAN", cursor, "MATCH", pattern, "COUNT", COUNT)
+        keys = found[1] if isinstance(found[1], list) else []
+        for key in keys:
+            if isinstance(key, bytes) and key not in seen:
+                seen.add(key)
+                yield key
+        cursor = found[0] if isinstance(found[0], bytes) else b"0"
+        if cursor == b"0":
+            return
+
+
+def elements_of(server: Server, selection: Selection, most: int) -> Iterator[bytes]:
+    """Yield values of what goes: names of keys and texts of their contents, at most so many."""
+    if selection.mode == "elements":
+        yield from islice(_texts_of_parts(server, selection), most)
+        return
+    keys = iter(selection.items) if selection.mode == "keys" else _scan(server, selection.key or b"*")
+    each = max(most // max(selection.rows, 1), 4)
+    for key in islice(keys, most):
+        yield key
+        yield from islice(_texts_of_key(server, key), each)
+
+
+def texts_of(server: Server, selection: Selection, most: int) -> Iterator[bytes]:
+    """Yield texts of what stays, of so many keys at most."""
+    if selection.mode in ("database", "cluster"):
+        return
+    gone = set(selection.items) if selection.mode != "elements" else {selection.key}
+    if selection.mode == "pattern":
+        gone = set(_scan(server, selection.key))
+    for key in islice((key for key in _scan(server, b"*") if key not in gone), most):
+        yield key
+        yield from _texts_of_key(server, key)
+    if selection.mode == "elements":
+        parts = set(selection.items)
+        for name, text in _named(server, selection.kind, selection.key):
+            if name not in parts:
+                yield text
+
+
+def _texts_of_parts(server: Server, selection: Selection) -> Iterator[bytes]:
+    parts = set(selection.items)
+    for name, text in _named(server, selection.kind, selection.key):
+        if name in parts:
+            yield text
+
+
+def _texts_of_key(server: Server, key: bytes) -> Iterator[bytes]:
+    kind = server.do("TYPE", key)
+    if kind == b"string":
+        found = server.do("GET", key)
+        if isinstance(found, bytes):
+            yield found
+    elif isinstance(kind, bytes):
+        yield from (text for _, text in _named(server, kind.decode(), key))
+
+
+def _named(server: Server, kind: str, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the texts of a key's parts, each with the name of its part."""
+    match kind:
+        case "hash" | "zset":
+            ask = ("HGETALL", key) if kind == "hash" else ("ZRANGE", key, 0, -1, "WITHSCORES")
+            found = server.texts(*ask)
+            for name, value in zip(found[::2], found[1::2], strict=True):
+                yield name, name
+                if kind == "hash":
+                    yield name, value
+        case "set" | "list":
+            for one in server.texts("SMEMBERS", key) if kind == "set" else server.texts("LRANGE", key, 0, -1):
+                yield one, one
+        case "stream":
+            for entry in server.all("XRANGE", key, "-", "+"):
+                if isinstance(entry, list) and isinstance(entry[0], bytes) and isinstance(entry[1], list):
+                    yield from ((entry[0], text) for text in entry[1] if isinstance(text, bytes))
