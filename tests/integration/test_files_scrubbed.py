@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from tests.support.ext4_image import run
 from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow, xfs
 from wipers.acts import FillFree, Given, Halted, ScrubNames
 from wipers.linux.directories import gaps_of, scrub
-from wipers.model import Writer
+from wipers.model import Lost, Writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -285,3 +287,69 @@ def test_a_fill_that_is_stopped_gives_everything_back(plain: Case) -> None:
     assert reserve_of(plain.ground).read_text() == kept_back
     assert os.statvfs(plain.ground.root).f_bfree >= free
     assert [path.name for path in (plain.ground.root / "in").iterdir()] == ["kept"]
+
+
+def killed_amid(case: Case) -> None:
+    """A process that has everything overwritten and released, and is killed while it fills the last free space."""
+    with case.ordered.host.open(
+        case.ordered.target(), case.ordered.carrier, case.ordered.selector, resuming=False
+    ) as writer:
+        erase_with(writer)
+        acting = Acting()
+        acting.told = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done > total // 2 else None
+        writer.act(FillFree(), acting.given())
+
+
+def test_a_fill_that_was_killed_leaves_its_space_free_and_is_completed(plain: Case) -> None:
+    """Nobody may find the disk full after a crash, and the reserve comes back with the next run."""
+    kept_back, free = reserve_of(plain.ground).read_text(), os.statvfs(plain.ground.root).f_bfree
+    child = multiprocessing.get_context("fork").Process(target=killed_amid, args=(plain,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    root = plain.ground.root / "in"
+    assert reserve_of(plain.ground).read_text() == "0\n"
+    assert os.statvfs(plain.ground.root).f_bfree > free // 2, "what had no name is free again"
+    assert len(list(root.iterdir())) == 2, "the directory of links stays until the next run"
+    ordered = plain.ordered
+    with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=True) as writer:
+        assert reserve_of(plain.ground).read_text() == kept_back
+        filled = writer.act(FillFree(), Acting().given(resumed=True))
+    assert isinstance(filled, FillRecord)
+    assert filled.is_complete
+    assert reserve_of(plain.ground).read_text() == kept_back
+    assert [path.name for path in root.iterdir()] == ["kept"]
+    assert plain.ground.hits(CONTENT, HISTORY, ATTRIBUTE) == 0
+
+
+def test_blocks_that_another_file_never_wrote_are_named(plain: Case) -> None:
+    """What stood in them before is behind zeros for every reader of the file, and no fill can reach it."""
+    run("fallocate", "--length", "1MiB", plain.ground.root / "in" / "kept-too")
+
+    def then(writer: Writer, given: Given) -> None:
+        filled = writer.act(FillFree(), given)
+        assert isinstance(filled, FillRecord)
+        assert (filled.is_complete, filled.left) == (False, ("unwritten-extents",))
+
+    acted(plain, then)
+
+
+def test_a_file_system_that_became_read_only_ends_the_run(plain: Case) -> None:
+    """Nothing was written from then on, and nothing says that it was."""
+    ordered = plain.ordered
+    with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
+        extents = list(writer.layout("whole"))
+        writer.write(extents[0].stream, 0, memoryview(bytearray(extents[0].length)))
+        writer.flush()
+        run("mount", "--options", "remount,ro", device_of(plain.ground), plain.ground.root)
+        try:
+            with pytest.raises(Lost) as caught:
+                writer.write(extents[1].stream, 0, memoryview(bytearray(extents[1].length)))
+            assert caught.value.facts["detail"] == "EROFS"
+            with pytest.raises(Lost):
+                writer.act(FillFree(), Acting().given())
+            with pytest.raises(Lost):
+                writer.release()
+        finally:
+            run("mount", "--options", "remount,rw", device_of(plain.ground), plain.ground.root)
+    assert len(list((plain.ground.root / "in" / "all").iterdir())) > COUNT // 2

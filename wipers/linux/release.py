@@ -115,9 +115,8 @@ def _remove_file(folders: Folders, row: Row, path: str, mark: tuple[str, str]) -
         name = _Name(folder, last, passing_name(*mark, last))
         descriptor = _opened(folder, last)
         try:
-            found = os.fstat(descriptor) if descriptor is not None else None
-            if descriptor is not None and found is not None and found.st_ino == inode:
-                return _empty(descriptor, row, links=found.st_nlink) and _remove_known(name, inode)
+            if descriptor is not None and os.fstat(descriptor).st_ino == inode:
+                return _empty(descriptor, row) and _remove_known(name, inode)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
@@ -150,7 +149,7 @@ def _remove_known(name: _Name, inode: int) -> bool:
     return True
 
 
-def _empty(descriptor: int, row: Row, links: int) -> bool:
+def _empty(descriptor: int, row: Row) -> bool:
     """Cut the file to nothing, take its attributes and times; tell false if it is a new file that was given the inode
     of the one that was ordered, or if it has blocks by now that no pass wrote to: given back, nobody could name them
     again."""
@@ -160,9 +159,8 @@ def _empty(descriptor: int, row: Row, links: int) -> bool:
     if spans and spans != row.spans and moved_ranges(spans, row.spans):
         return False
     remove_attributes(descriptor)
-    if links > 1:
-        # The last name takes the blocks with it anyway.
-        os.ftruncate(descriptor, 0)
+    # Before the times: blocks that the last name takes with it would set them once more.
+    os.ftruncate(descriptor, 0)
     os.utime(descriptor, ns=(0, 0))
     return True
 
