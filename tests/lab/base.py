@@ -19,6 +19,7 @@ PACKAGES = (
     "busybox-static",
     "cryptsetup-bin",
     "dmsetup",
+    "dosfstools",
     "e2fsprogs",
     "fdisk",
     "hdparm",
