@@ -8,11 +8,13 @@ from typing import assert_never
 from certificates.render.words import Language, number, say, share, term
 from certificates.statements import (
     Check,
+    Consequence,
     ConstantPattern,
     Entry,
     Evidence,
     FillRecord,
     FullReadBack,
+    Hits,
     KeyGone,
     NamesRecord,
     NeedlesRecord,
@@ -41,7 +43,8 @@ def tell_record(record: StepRecord, language: Language) -> str:
         case ReleaseRecord():
             return say("word.names", language, count=number(record.names))
         case NeedlesRecord(impossible=str(impossible)):
-            return say("record.needles.impossible", language, impossible=impossible)
+            why = term("impossible", impossible, language)
+            return say("record.needles.impossible", language, impossible=why)
         case NeedlesRecord() | WithdrawalRecord() | NamesRecord() | FillRecord():
             return _tell_act(record, language)
         case _:
@@ -53,13 +56,16 @@ def _tell_act(record: NeedlesRecord | WithdrawalRecord | NamesRecord | FillRecor
     counts = {name: number(value) for name, value in _fields(record) if isinstance(value, int)}
     parts = [say(f"record.{record.kind}", language, **counts)]
     if isinstance(record, WithdrawalRecord):
-        parts += [
-            say("record.consequence", language, code=one.code, count=number(one.count)) for one in record.consequences
-        ]
+        parts += [_tell_consequence(one, language) for one in record.consequences]
     left = () if isinstance(record, NeedlesRecord) else record.left
     if left:
         parts.append(say("record.left", language, left=", ".join(term("residual", code, language) for code in left)))
     return ("；" if language == "zh" else "; ").join(parts)
+
+
+def _tell_consequence(one: Consequence, language: Language) -> str:
+    code = term("consequence", one.code, language)
+    return say("record.consequence", language, code=code, count=number(one.count))
 
 
 def _fields(told: object) -> Iterable[tuple[str, object]]:
@@ -123,12 +129,14 @@ def tell_check(check: Check, language: Language) -> str:
 def _tell_hunt(check: ResidueHunt, language: Language) -> str:
     counts = {name: number(getattr(check, name)) for name in ("needles", "names", "size", "unread_size")}
     hits = number(sum(one.count for one in check.hits))
-    told = say(f"check.residue-hunt.{check.state}", language, **counts, forms=", ".join(check.forms), hits=hits)
-    places = [
-        say("check.hit", language, count=number(one.count), place=term("place", one.place, language))
-        for one in check.hits
-    ]
-    return " ".join((told, *places)) if check.state == "made" else told
+    joint = "、" if language == "zh" else ", "
+    forms = joint.join(term("form", one, language) for one in check.forms)
+    return say(f"check.residue-hunt.{check.state}", language, **counts, forms=forms, hits=hits)
+
+
+def tell_hits(hits: Hits, language: Language) -> tuple[str, str, str]:
+    """Return what was found, where, and how often."""
+    return term("sort", hits.sort, language), term("place", hits.place, language), number(hits.count)
 
 
 def _tell_survivors(check: SurvivorsCheck, language: Language) -> str:

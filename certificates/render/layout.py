@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from certificates.render.checks import command, tell_check, tell_course, tell_record, tell_seen
+from certificates.render.checks import command, tell_check, tell_course, tell_hits, tell_record, tell_seen
 from certificates.render.page import Page
 from certificates.render.picture import tell_speed
 from certificates.render.words import Language, number, say, share, term
@@ -14,7 +15,9 @@ from certificates.statements import (
     DataAsset,
     Outcome,
     OverwriteRecord,
+    ResidueHunt,
     SampledVerification,
+    StepRecord,
     Verification,
 )
 
@@ -62,6 +65,7 @@ def lay_out(page: Page, language: Language, zone: tzinfo) -> Sheet:
         _order(page, language),
         _method(page, language, zone),
         _verification(page, language),
+        *_residue(page, language),
         _residual(page, language),
         _people(page, language),
         _check(page, language),
@@ -195,16 +199,34 @@ def _method(page: Page, language: Language, zone: tzinfo) -> Section:
     if applied.policies:
         named = ", ".join(applied.policies)
         lines.append((say("label.policies", language), say("policies.label", language, policies=named)))
-    for count, record in enumerate(told.evidence.records, start=1):
-        is_pass = isinstance(record, OverwriteRecord)
-        label = say("label.pass", language, number=count) if is_pass else ""
-        lines.append((label, tell_record(record, language)))
+    lines += _steps(told.evidence.records, language)
     lines += [("", told) for told in tell_course(page.journal, language)]
     lines += [
         (say("label.run", language), say("label.run_value", language, **run)),
         (say("label.tool", language), f"{applied.tool} {applied.tool_version}"),
     ]
     return Section("method", say("label.method", language), tuple(lines))
+
+
+def _steps(records: Iterable[StepRecord], language: Language) -> Iterator[tuple[str, str]]:
+    """Yield what each step did, passes with their numbers."""
+    passes = 0
+    for record in records:
+        is_pass = isinstance(record, OverwriteRecord)
+        passes += is_pass
+        yield say("label.pass", language, number=passes) if is_pass else "", tell_record(record, language)
+
+
+def _residue(page: Page, language: Language) -> tuple[Section, ...]:
+    """Return where samples were found again; nothing where nobody looked."""
+    hunts = [check for check in page.told.evidence.checks if isinstance(check, ResidueHunt) and check.state == "made"]
+    if not hunts:
+        return ()
+    headings = tuple(say(f"label.{name}", language) for name in ("sought", "found_in", "finds"))
+    rows = tuple(tell_hits(hits, language) for check in hunts for hits in check.hits)
+    nothing = (("", say("residue.nothing", language)),) if not rows else ()
+    table = Table(headings, rows) if rows else None
+    return (Section("residue", say("label.residue", language), nothing, table),)
 
 
 def _verification(page: Page, language: Language) -> Section:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from certificates import bundle, notes
+from certificates.audit.acts import check_acts, check_hunts
 from certificates.audit.binding import check_binding
 from certificates.audit.dossier import Broken, Dossier
 from certificates.audit.profiles import profiles_in
@@ -80,6 +81,8 @@ def _read(case: Dossier) -> Page:
     if not any(signature.signer == HOST for signature in sealed.signatures):
         raise Untrusted("signature-missing", who="host")
     check_journal(case)
+    check_acts(case)
+    check_hunts(case)
     check_claim(case)
     return Page(
         certificate=sealed,
