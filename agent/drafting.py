@@ -126,6 +126,10 @@ def _prepare_carrier(form: Form, table: dict[str, Any], where: str, means: Means
         from agent.records_form import records_selects
 
         records_selects(form, selects, f"{where}.selects")
+    if identity.get("kind") == "files" and has_selector:
+        from agent.selects_form import files_selects
+
+        files_selects(form, selects, f"{where}.selects")
     if means.measure is not None and identity.get("kind"):
         found = means.measure(identity, selects, str(table.get("id")))
         _fill(identity, found.identity)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.drafting import Measured
-from certificates.errors import Refused
+from certificates.errors import Refused, Untrusted
 from certificates.statements import Fact
 
 LUKS_MAGIC = b"LUKS\xba\xbe"
@@ -78,10 +78,18 @@ def _filesystem(descriptor: int) -> str:
 
 
 def _files(selects: dict[str, Any]) -> Measured:
+    from certificates.encoding import read_field
+    from certificates.statements import FilesSelector
+    from wipers.linux.selection import selected
     from wipers.linux.trees import survey
 
-    with _folder(str(selects.get("root"))) as root:
-        tree = survey(root, tuple(str(name) for name in selects.get("names", ())))
+    try:
+        chosen = read_field(selects | {"kind": "files", "label_key": "0" * 64}, FilesSelector, "selects")
+    except Untrusted:
+        # The draft tells what is wrong with it, with everything else that is.
+        return Measured({}, 0, 0)
+    with _folder(chosen.root) as root:
+        tree = survey(root, selected(root, chosen))
         count = len(tree.paths)
         facts = {
             "filesystem": _filesystem(root),

@@ -20,7 +20,7 @@ from certificates.envelope import unseal
 from certificates.errors import Failure
 from certificates.keyring import HOST, REGISTRY, Chain, resolver
 from certificates.render.words import term
-from certificates.statements import Certificate, Keyring, Matching, Order, PersonRole, Selector, Survey
+from certificates.statements import Certificate, Keyring, Matching, NamesFile, Order, PersonRole, Selector, Survey
 
 TIMES = ("issued_at", "started_at", "set_at", "lifted_at", "as_of", "decided_at", "made_at")
 """When a statement was made, whichever it has."""
@@ -179,8 +179,11 @@ def _selector(screen: Screen, selector: Selector) -> list[str]:
     selects = selector.selects
     pairs = [(screen.word("carrier"), selector.carrier)]
     pairs += [(name, getattr(selects, name, None) or "") for name in ("root", "path")]
-    for name in ("names", "header_backups"):
-        pairs += [("", f"  {item}") for item in getattr(selects, name, ())]
+    for name in ("names", "globs", "header_backups"):
+        pairs += [("", f"  {item}") for item in getattr(selects, name, None) or ()]
+    for name in ("list", "manifest"):
+        file: NamesFile | None = getattr(selects, name, None)
+        pairs += [(name, f"{file.path}  {file.digest}")] if file is not None else []
     return rows(pairs)
 
 

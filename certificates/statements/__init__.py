@@ -165,6 +165,7 @@ from certificates.statements.schemes import (
 from certificates.statements.selectors import (
     FilesSelector,
     LuksSelector,
+    NamesFile,
     Parameter,
     PathSelector,
     RecordsSelector,
@@ -273,6 +274,7 @@ __all__ = [
     "Medium",
     "Method",
     "Name",
+    "NamesFile",
     "NamesRecord",
     "NeedlesRecord",
     "Nonce",

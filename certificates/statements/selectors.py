@@ -5,21 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from certificates.statements.basics import Fact, Id, Items, Name, Path, Secret32, Text, Value
+from certificates.statements.basics import Digest, Fact, Id, Items, Name, Path, Secret32, Text, Value
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFile:
+    """A file of the host that holds names, bound by what it holds: for more names than an order has room for."""
+
+    path: Path
+    """Where it lies."""
+    digest: Digest
+    """Digest of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilesSelector:
-    """Paths below one root directory."""
+    """Paths below one root directory: by name, by pattern, in a list, or in a manifest, which then stands alone."""
 
     root: Path
     """Root directory."""
-    names: Annotated[tuple[Name, ...], Items(1, 65536)]
+    names: Annotated[tuple[Name, ...], Items(0, 65536)]
     """Files or directories, relative to the root; a directory means everything below it."""
     label_key: Secret32
     """HMAC key of the labels in evidence: its owner can open one later."""
     kind: Literal["files"] = "files"
     """Mark of this kind."""
+    globs: Annotated[tuple[Name, ...], Items(1, 1024)] | None = None
+    """Patterns relative to the root: `*`, `?` and `[...]` within a part, `**` for any number of directories; names that
+    begin with a dot match like others. A pattern that leads to nothing is a name that is missing."""
+    list: NamesFile | None = None
+    """Names relative to the root, each ended by a line feed, or all by a zero byte."""
+    manifest: NamesFile | None = None
+    """Names of regular files with the SHA-256 of their contents, as `sha256sum` writes them (with `--zero` too). A file
+    whose contents differ is not touched, and nothing else then either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from agent.drafting import Means, Measured, draft
-from certificates.encoding import decode, encode
+from certificates.encoding import decode, digest, encode
 from certificates.errors import Refused
 from certificates.selectors import commitment
-from certificates.statements import FilesIdentity, FilesSelector, LuksSelector, Order, SampledVerification, Selector
+from certificates.statements import (
+    FilesIdentity,
+    FilesSelector,
+    LuksSelector,
+    NamesFile,
+    Order,
+    SampledVerification,
+    Selector,
+)
 from tests.support.screens import EXAMPLES, Desk, desk, invoke, tree
 
 HOST = "sha256:" + "ab" * 32
@@ -88,6 +96,18 @@ def test_selectors_stay_beside_the_order() -> None:
     assert isinstance(made.selectors[2].selects, LuksSelector)
 
 
+@pytest.mark.parametrize("key", ["list", "manifest"])
+def test_more_names_than_an_order_holds_lie_in_a_file_bound_by_its_digest(tmp_path: Path, key: str) -> None:
+    """A million names do not fit a document that people sign; the digest of a file that holds them does."""
+    line = "2009/1.tif" if key == "list" else f"{'0' * 64}  2009/1.tif"
+    (tmp_path / "names.txt").write_text(f"{line}\n", encoding="utf-8")
+    path = edited(tmp_path, ('names = ["2009", "2010", "2011"]', f'{key} = "names.txt"'))
+    selects = draft(path, MEANS).selectors[0].selects
+    assert isinstance(selects, FilesSelector)
+    assert selects.names == ()
+    assert getattr(selects, key) == NamesFile(str(tmp_path / "names.txt"), digest(f"{line}\n".encode()))
+
+
 def test_two_drafts_of_one_file_have_different_commitments() -> None:
     """Without fresh salt a commitment could be guessed from the path."""
     import os
@@ -130,7 +150,11 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
         (('kind = "files"', 'kind = "folder"'), "carriers[files-1].identity.kind must be one of"),
         (('verification = "full"', 'verification = "all"'), 'must be "full" or'),
         (('root = "/srv/scans"', 'root = "srv/scans"'), "must be an absolute path"),
-        (('names = ["2009", "2010", "2011"]', "names = []"), "selects.names must be a list of 1 to"),
+        (('names = ["2009", "2010", "2011"]', "names = []"), "carriers[files-1].selects selects nothing: give names,"),
+        (('names = ["2009", "2010", "2011"]', 'list = "none"'), "carriers[files-1].selects.list must be a file that"),
+        (('names = ["2009", "2010", "2011"]', 'globs = ["../x"]'), "selects.globs[1] must be relative to the root"),
+        (("names = [", 'manifest = "minutes.txt"\nnames = ['), "selects.manifest stands alone"),
+        (("names = [", 'manifest = "minutes.txt"\nnames = ['), "line 1 is not as sha256sum writes it"),
         (("size = 52428800 ", "# size "), "carriers[db-1].selects.size is missing"),
         (("witnesses = [", "witnesses = 3 #"), "witnesses must be a list"),
         (('id = "2026-0117"', 'id = "2026 0117"'), "id must be an identifier"),

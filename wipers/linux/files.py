@@ -23,11 +23,12 @@ from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.occupancy import Amounts, Occupancy, occupy, target_of, users_of
 from wipers.linux.reserves import give_back
 from wipers.linux.runstate import Begun, StateFile
+from wipers.linux.selection import Named, selected
 from wipers.linux.streams import Streams
 from wipers.model import Obstacle, Target
 
-FEWER_NOW = frozenset({"files-missing", "count-outside-order"})
-"""Obstacles that a run which already released some of the files makes for itself."""
+FEWER_NOW = frozenset({"files-missing", "count-outside-order", "file-differs"})
+"""Obstacles that a run which already overwrote or released some of the files makes for itself."""
 
 
 def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MACHINE) -> tuple[Target, ...]:
@@ -44,7 +45,7 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
         wanted = (Fact("filesystem", identity.filesystem), Fact("parent-inode", str(identity.parent_inode)))
         if facts_of(root, machine) != wanted and not _is_nameless(root, identity, machine):
             return ()
-        occupancy = occupy(root, where, selector.selects.names, machine)
+        occupancy = occupy(root, where, selected(root, selector.selects), machine)
     finally:
         os.close(root)
     more = tuple(_outside(identity, occupancy.streams))
@@ -147,7 +148,7 @@ def open(  # noqa: A001 - the name of the port
         begun = state.load() if resuming else None
         is_saved = begun is not None
         if begun is None:
-            begun = begin(root, selector.selects.names, target, machine)
+            begun = begin(root, selected(root, selector.selects), target, machine)
             state.forget_released()
         yield writer_of(
             root,
@@ -229,7 +230,7 @@ def writer_of(
     return writer
 
 
-def begin(root: int, names: tuple[str, ...], target: Target, machine: Machine, *, is_held: bool = False) -> Begun:
+def begin(root: int, names: Iterable[str | Named], target: Target, machine: Machine, *, is_held: bool = False) -> Begun:
     """Return a run that begins with the files as they are; raises Refused if they are not those that were found."""
     occupancy = occupy(root, target.location, names, machine, is_held=is_held)
     check_free(occupancy.obstacles)

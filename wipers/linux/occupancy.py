@@ -17,6 +17,7 @@ from wipers.linux.machine import Machine, sys_folder, whole_disk
 from wipers.linux.mounts import swaps
 from wipers.linux.openers import openers
 from wipers.linux.overlays import layers_of
+from wipers.linux.selection import Named
 from wipers.linux.streams import Streams, map_streams
 from wipers.linux.usage import in_use
 from wipers.model import Obstacle, Target
@@ -49,7 +50,9 @@ class Amounts:
     """Names that go at the end."""
 
 
-def occupy(root: int, where: str, names: tuple[str, ...], machine: Machine, *, is_held: bool = False) -> Occupancy:
+def occupy(
+    root: int, where: str, names: Iterable[str | Named], machine: Machine, *, is_held: bool = False
+) -> Occupancy:
     """Return what the names below the root directory's descriptor occupy now; reads only; raises OSError.
 
     `is_held`: this process has the files open for writing already.
