@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -157,12 +156,14 @@ def test_the_more_devices_are_at_work_the_fewer_threads_each_has_and_more_again_
 
 def test_loops_count_themselves() -> None:
     """Whoever runs several devices has to do nothing for it."""
-    company, seen = Company(cores=1), set()
+    company, seen, all_there = Company(cores=1), set(), threading.Event()
     other = company.joined()
 
     def deed(chunk: Chunk) -> None:
         seen.add(threading.current_thread().name)
-        time.sleep(0.001)
+        if len(seen) == 4:
+            all_there.set()
+        all_there.wait(10)
 
     def run() -> int:
         return Loop(Pace(16, 4, company=company), Unstopped()).run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed)
@@ -185,11 +186,11 @@ def test_devices_that_are_given_the_same_byte_share_one_buffer_of_it(monkeypatch
             made.append(size)
 
     monkeypatch.setattr(buffers, "Buffer", Counted)
-    company, writers = Company(cores=2), [SimulatedWriter(Simulated(sizes=(16 * MIB,)), Plug()) for _ in range(4)]
+    company, writers = Company(cores=2), [SimulatedWriter(Simulated(sizes=(4 * MIB,)), Plug()) for _ in range(4)]
 
     def work(writer: SimulatedWriter) -> None:
         loop = Loop(Pace(company=company), Unstopped())
-        overwrite(writer, [Extent(0, 0, 16 * MIB)], ConstantPattern("a7"), start=0, advance=lambda *_: None, loop=loop)
+        overwrite(writer, [Extent(0, 0, 4 * MIB)], ConstantPattern("a7"), start=0, advance=lambda *_: None, loop=loop)
 
     kept = buffers.full_of(0xA7, 2 * MIB)
     team = [threading.Thread(target=work, args=(writer,)) for writer in writers]
@@ -226,7 +227,7 @@ def test_a_thread_that_has_no_room_is_neither_made_nor_given_buffers() -> None:
 
 def test_threads_join_in_as_soon_as_the_company_leaves_room() -> None:
     """The last large disk of a bench must not crawl on one thread because it began in company."""
-    company, seen = Company(cores=1), set()
+    company, seen, all_there = Company(cores=1), set(), threading.Event()
 
     with ExitStack() as other:
         other.enter_context(company.joined())
@@ -235,7 +236,10 @@ def test_threads_join_in_as_soon_as_the_company_leaves_room() -> None:
             seen.add(threading.current_thread().name)
             if chunk.position == 160:
                 other.close()
-            time.sleep(0.001)
+            if len(seen) == 4:
+                all_there.set()
+            if chunk.position > 160:
+                all_there.wait(10)
 
         loop = Loop(Pace(16, 4, company=company), Unstopped())
         assert loop.run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed) == 1600
