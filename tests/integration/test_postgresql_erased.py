@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates.statements import Method
 from tests.support.ext4_image import Mounted, ext4_image
 from tests.support.raw_scanner import scan
 from tests.support.servers.postgresql import PostgreSQL, as_user, postgresql
@@ -21,7 +22,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
     folder = tmp_path_factory.mktemp("postgresql")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    with ext4_image(folder, size=128 << 20) as found:
+    with ext4_image(folder, size=208 << 20) as found:
         yield found
 
 
@@ -113,6 +114,35 @@ def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_p
     destroy_held(asked)
     assert hits(disk, story) == 0
     assert story.counted() == (200, 0)
+
+
+def test_few_rows_are_filled_in_place(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """Ten rows of a large table: no rewrite, a short lock, and neither page, index, statistics nor log has them."""
+    story = Story(server, "few", tmp_path)
+    tag = "case when g % 6000 = 0 then 'VCTM' else 'KEEP' end || 'few"
+    story.do(
+        "CREATE SCHEMA few",
+        "CREATE TABLE docs (id int PRIMARY KEY, who text NOT NULL UNIQUE, note text)",
+        "CREATE INDEX ON docs (lower(who))",
+        f"INSERT INTO docs SELECT g, {tag}who' || g || '-' || md5(g::text), {tag}note' || g || '-' || md5('n' || g)"
+        " || repeat('x', g * 7 % 200) FROM generate_series(1, 60000) g",
+        "ANALYZE docs",
+    )
+    staying = story.summed()
+    asked = story.ask(most=10)
+    found = asked.engine.look(asked.request)
+    assert found is not None
+    assert found.preferred is Method.HOLE_FILLING
+    before = server.query("SELECT pg_relation_filenode('few.docs')")
+    done = withdraw(asked, method=Method.HOLE_FILLING)
+    assert (done.rows, done.before) == (10, done.after)
+    assert done.before.rows > 100
+    assert "older-page-slack" not in done.left
+    assert server.query("SELECT pg_relation_filenode('few.docs')") == before
+    destroy_held(asked)
+    assert hits(disk, story) == 0
+    assert (story.summed(), story.counted()) == (staying, (59990, 0))
+    check_whole(server)
 
 
 def test_the_servers_own_ways_leave_thousands(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class PostgreSQL:
         while any(_is_alive(process) for process in (postmaster, *children)):
             assert time.monotonic() < deadline, "the server did not die"
             time.sleep(0.02)
-        # Where nobody reaps orphans, the dead postmaster stays in the table of processes, and its lock files would hold.
+        # Where nobody reaps orphans, the dead postmaster stays in the table of processes: its lock files would hold.
         for lock in (self.data / "postmaster.pid", self.socket / ".s.PGSQL.5432.lock"):
             lock.unlink(missing_ok=True)
 

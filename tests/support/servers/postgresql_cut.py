@@ -52,8 +52,8 @@ def main(folder: str, schema: str, state: str, effect: str, victim: str) -> int:
         write(self, phase, **facts)
         happened()
 
-    def counted_take(*arguments: Any) -> bool:
-        done = take(*arguments)
+    def counted_take(one: held.Taken, folder: Path) -> bool:
+        done = take(one, folder)
         happened()
         return done
 

@@ -14,7 +14,8 @@ from certificates.statements import Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.postgresql_checks import check_whole
-from wipers.linux.engines.postgresql_files import live_files, segments
+from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
+from wipers.linux.engines.postgresql_inplace import suits
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_scope import Scope, find_scope
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 ENGINE = "postgresql"
 REWRITTEN_PER_SECOND = 40 << 20
 """Bytes of tables that a second of lock rewrites, for what is told beforehand."""
+SHORT_LOCK = 100
+"""Milliseconds in which an index changes files."""
 
 
 def look(request: Request) -> Look | None:
@@ -71,23 +74,27 @@ def _reading(request: Request) -> Iterator[Connection[Any]]:
 
 
 def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: tuple[Obstacle, ...]) -> Look:
-    size = sum(table.bytes for table in scope.tables.values())
+    pages = suits(session, scope) if request.identity.scope == "rows" and not obstacles else None
+    way = Method.COPY_FORWARD if pages is None else Method.HOLE_FILLING
+    size = sum(table.bytes for table in scope.tables.values()) if pages is None else 0
     logged = sum(file.stat().st_size for file in segments(request.where))
     copies = find_copies(session)
-    expected = 1000 * size // REWRITTEN_PER_SECOND
+    expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
+    touched = sum(map(len, pages.values())) if pages is not None else size // PAGE
     return Look(
         facts=facts(request, scope.object),
         rows=scope.rows,
         size=size + logged,
-        preferred=Method.COPY_FORWARD,
+        preferred=way,
         obstacles=obstacles,
         residual=_residual(copies, scope),
         consequences=scope.consequences(),
         copies=copies,
         description=(
-            Fact("way", "copy-forward"),
+            Fact("way", way.value),
+            Fact("pages", str(touched)),
             Fact("lock-milliseconds", str(expected)),
-            Fact("bytes-to-write", str(2 * size + logged)),
+            Fact("bytes-to-write", str(2 * size + logged if pages is None else 4 * touched * PAGE + logged)),
             Fact("offline-phase", "none"),
         ),
     )

@@ -60,7 +60,7 @@ class Rewriting:
     def rewrite(self, table: Table) -> Rewritten:
         """The table stands in new files that hold none of its dead rows; raises Lost."""
         # A materialised view takes no LOCK; refreshing it takes the same lock by itself.
-        with self._locked(*([] if table.kind == VIEW else [table.name])) as locked:
+        with self.locked(*([] if table.kind == VIEW else [table.name])) as locked:
             before = self.sum_of(table.name)
             old = paths_of(self.working, (table.oid,))
             self._anew(table)
@@ -74,8 +74,10 @@ class Rewriting:
     def rewrite_statistics(self) -> int:
         """The catalogs of statistics stand in new files without dead rows; return the milliseconds of the lock."""
         longest = 0
+        # Most of what is to be written is written before the lock.
+        run(self.watching, "CHECKPOINT")
         for name in STATISTICS:
-            with self._locked(f"pg_catalog.{name}") as locked:
+            with self.locked(f"pg_catalog.{name}") as locked:
                 oid = int(one(self.working, "SELECT %s::regclass::oid::int8", (f"pg_catalog.{name}",)))
                 old = paths_of(self.working, (oid,))
                 index = one(
@@ -91,7 +93,7 @@ class Rewriting:
     def drop(self, tables: tuple[Table, ...], statement: str, check: Callable[[], None]) -> int:
         """The statement dropped the tables, and their files are held; `check` counts under the lock; return the
         milliseconds of the lock."""
-        with self._locked(*(table.name for table in tables if table.kind in "rp")) as locked:
+        with self.locked(*(table.name for table in tables if table.kind in "rp")) as locked:
             check()
             old = paths_of(self.working, (table.oid for table in tables))
             run(self.working, statement)
@@ -130,7 +132,7 @@ class Rewriting:
         schema = one(self.working, "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::oid", (oid,))
         return (str(schema).strip('"'),)
 
-    def _locked(self, *names: str) -> _Locked:
+    def locked(self, *names: str) -> _Locked:
         return _Locked(self.working, names)
 
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from certificates.statements import Consequence, Id, Method
 from wipers.acts import Given, Halted
 from wipers.linux.engines import Request, Survivors, Withdrawn, rows_outside
-from wipers.linux.engines.postgresql_rewrite import Rewriting, survivors, wait_for_horizon
+from wipers.linux.engines.postgresql_files import paths_of
+from wipers.linux.engines.postgresql_filling import pages_of
+from wipers.linux.engines.postgresql_inplace import InPlace, search_of
+from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments
 from wipers.linux.engines.postgresql_server import one, rows, run
@@ -19,13 +22,16 @@ from wipers.linux.engines.postgresql_traces import (
     forget_statistics,
     hold_orphans,
 )
-from wipers.linux.engines.postgresql_values import values_of
+from wipers.linux.engines.postgresql_values import samples_of, values_of
 from wipers.linux.held import Held
 from wipers.model import Lost
+from wipers.searching import Search
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
+MOST_SEARCHED = 20000
+"""Values that are searched for in the files where pages are filled."""
 MOST_READ = 5000
 """Rows whose values are all looked for in the server's log; of more, a part is."""
 ATTEMPTS = 5
@@ -43,6 +49,8 @@ class Withdrawal:
     given: Given
     method: Method
     left: set[Id] = field(default_factory=set)
+    wanted: Search | None = None
+    """What finds the values that go; none where they went in a run before this one."""
 
     def run(self) -> Withdrawn:
         """What is ordered is out, and what held it is held; raises Lost, Halted."""
@@ -80,6 +88,8 @@ class Withdrawal:
         """The server's log and the texts of statements tell nothing of what is ordered; it is still there to be
         compared with."""
         scope = find_scope(self.working, self.request)
+        if self.method is Method.HOLE_FILLING:
+            self.wanted = search_of(list(samples_of(self.working, scope, MOST_SEARCHED)))
         log = ServerLog(self.watching, self.request.where, self.held)
         lines, is_complete = log.redact(values_of(self.working, scope, MOST_VALUES))
         is_complete = is_complete and scope.rows <= MOST_READ
@@ -89,7 +99,7 @@ class Withdrawal:
     def _remove(self) -> None:
         if self.request.identity.scope == "rows":
             self._delete()
-            self._rewrite()
+            self._fill() if self.method is Method.HOLE_FILLING else self._rewrite()
         else:
             self._drop()
         self.held.manifest.write("removed")
@@ -113,13 +123,23 @@ class Withdrawal:
     def _delete_once(self) -> None:
         self.working.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         scope = find_scope(self.working, self.request)
+        pages = self._pages(scope)
         deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.condition})", scope.values).rowcount
         self._check_count(deleted)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         tables = [[table.oid, table.name, table.kind, table.why, table.rows] for table in scope.tables.values()]
         effects = [[effect.code, effect.count] for effect in scope.consequences()]
-        self.held.manifest.write("deleting", xid=xid, rows=deleted, tables=tables, effects=effects)
+        self.held.manifest.write("deleting", xid=xid, rows=deleted, tables=tables, effects=effects, pages=pages)
         self.working.execute("COMMIT")
+
+    def _pages(self, scope: Scope) -> list[list[Any]]:
+        """Return the pages that are to be filled, by table; none where tables are rewritten."""
+        if self.method is not Method.HOLE_FILLING:
+            return []
+        return [
+            [table.oid, pages_of(self.working, table.name, scope.conditions[table.oid], scope.values)]
+            for table in scope.tables.values()
+        ]
 
     def _check_count(self, found: int) -> None:
         """Under lock there are as many as ordered; raises Lost, having changed nothing."""
@@ -155,6 +175,28 @@ class Withdrawal:
                 milliseconds=made.milliseconds,
                 before=[str(number) for number in made.before],
                 after=[str(number) for number in made.after],
+            )
+
+    def _fill(self) -> None:
+        """Every page that held the rows is full of what stays."""
+        noted = self._line("deleting") or {"xid": 0, "pages": []}
+        done = {line.facts["oid"] for line in self.held.manifest.lines if line.phase == "filled"}
+        pages = dict(noted["pages"])
+        for table in self._tables():
+            if table.oid in done:
+                continue
+            self._pause()
+            wait_for_horizon(self.watching, self.request.where, noted["xid"])
+            made = InPlace(self._rewriting, self.wanted).fill(table, pages.get(table.oid, []))
+            self.held.manifest.write(
+                "filled",
+                oid=table.oid,
+                name=table.name,
+                milliseconds=made.milliseconds,
+                before=[str(number) for number in made.before],
+                after=[str(number) for number in made.after],
+                indexes=made.indexes,
+                left=list(made.left),
             )
 
     def _drop(self) -> None:
@@ -198,8 +240,17 @@ class Withdrawal:
         gone = forget_statistics(self.working, oids)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         wait_for_horizon(self.watching, self.request.where, xid, catalogs=True)
-        milliseconds = self._rewriting.rewrite_statistics()
+        milliseconds = 0
+        if self._is_in_statistics():
+            milliseconds = self._rewriting.rewrite_statistics()
         self.held.manifest.write("statistics", count=gone, milliseconds=milliseconds)
+
+    def _is_in_statistics(self) -> bool:
+        """Tell whether the catalogs of statistics have to be written anew: their dead rows may hold what went."""
+        if self.method is not Method.HOLE_FILLING:
+            return True
+        oids = [int(one(self.watching, "SELECT %s::regclass::oid::int8", (name,))) for name in STATISTICS]
+        return InPlace(self._rewriting, self.wanted).statistics_hold(paths_of(self.watching, oids))
 
     def _result(self) -> Withdrawn:
         lines = self.held.manifest.lines
@@ -210,6 +261,7 @@ class Withdrawal:
             self.left.add("server-log")
         if one(self.watching, "SELECT current_setting('archive_mode') <> 'off'"):
             self.left.add("archived-log")
+        self.left |= {code for line in lines if line.phase == "filled" for code in line.facts["left"]}
         if any(line.phase == "freed" for line in lines):
             self.left.add("free-blocks")
         noted = self._line("deleting") or self._line("dropping") or {"rows": 0, "effects": []}
@@ -239,7 +291,7 @@ class Withdrawal:
             return survivors(self.request.key, before), survivors(self.request.key, after)
         counted: dict[str, dict[str, tuple[int, int]]] = {"before": {}, "after": {}}
         for line in self.held.manifest.lines:
-            if line.phase == "rewritten":
+            if line.phase in ("rewritten", "filled"):
                 for when, found in counted.items():
                     count, total = line.facts[when]
                     found[line.facts["name"]] = (int(count), int(total))
