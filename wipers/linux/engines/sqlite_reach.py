@@ -181,7 +181,7 @@ def _refers(reach: Reach, one: Reference) -> str:
     """The condition that a row of the child refers to a row that goes."""
     parent = reach.catalog.table(one.parent)
     same = " AND ".join(f"parent.{name_of(other)} = child.{name_of(own)}" for own, other in one.columns)
-    noted = " AND ".join(f"noted.k{at} = parent.{key}" for at, key in enumerate(parent.key))
+    noted = " AND ".join(f"noted.k{at} = +parent.{key}" for at, key in enumerate(parent.key))
     joined = f"main.{name_of(parent.name)} AS parent JOIN {reach.doomed[parent.name.lower()]} AS noted"
     return f"EXISTS (SELECT 1 FROM {joined} ON {noted} WHERE {same})"
 
@@ -191,7 +191,8 @@ def staying(reach: Reach, table: Table, alias: str) -> str:
     place = reach.of(table)
     if place is None:
         return "1"
-    noted = " AND ".join(f"noted.k{at} = {alias}.{key}" for at, key in enumerate(table.key))
+    # The plus takes the column's affinity away: with it, the index over what was noted would not be used.
+    noted = " AND ".join(f"noted.k{at} = +{alias}.{key}" for at, key in enumerate(table.key))
     return f"NOT EXISTS (SELECT 1 FROM {place} AS noted WHERE {noted})"
 
 
