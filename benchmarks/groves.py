@@ -35,19 +35,19 @@ class Grove:
     def top(self) -> Path:
         return self.root / "in"
 
-    def lay(self, count: int, size: int) -> list[Path]:
-        """So many files of random bytes, a thousand a directory, under names as documents have them, all on the disk."""
-        content = os.urandom(size)
-        paths = []
+    def paths(self, count: int) -> Iterator[Path]:
+        """So many names as documents have them, a thousand a directory."""
         for number in range(count):
-            folder = self.top / "all" / f"{number // A_FOLDER:04}"
+            yield self.top / "all" / f"{number // A_FOLDER:04}" / f"contract-2021-{number:07}.docx"
+
+    def lay(self, count: int, size: int) -> None:
+        """So many files of random bytes, all on the disk."""
+        content = os.urandom(size)
+        for number, path in enumerate(self.paths(count)):
             if number % A_FOLDER == 0:
-                folder.mkdir(parents=True)
-            path = folder / f"contract-2021-{number:07}.docx"
+                path.parent.mkdir(parents=True)
             path.write_bytes(content)
-            paths.append(path)
         self.sync()
-        return paths
 
     def sync(self) -> None:
         """Everything is on the disk, so that nobody's flush is counted for somebody else."""

@@ -96,10 +96,11 @@ def _loop() -> Loop:
     return Loop(Pace(), Unstopped())
 
 
-def shred(grove: Grove, paths: list[Path]) -> float:
+def shred(grove: Grove, count: int) -> float:
     """Seconds for one pass and the removal, as fast as it goes: one process for all files."""
+    grove.lay(count, SMALL)
     with stopwatch(resource.RUSAGE_CHILDREN) as watch:
-        named = "\0".join(map(str, paths))
+        named = "\0".join(map(str, grove.paths(count)))
         subprocess.run(["xargs", "-0", "shred", "-u", "-n1"], input=named, text=True, check=True)
     shutil.rmtree(grove.top / "all")
     return watch.seconds
@@ -113,7 +114,7 @@ def measure_small(folder: Path, count: int, rounds: int, *options: str) -> Resul
         for _ in range(rounds):
             grove.lay(count, SMALL)
             ours.append(erase(grove)[0])
-        peer = shred(grove, grove.lay(count, SMALL))
+        peer = shred(grove, count)
     best = min(one.seconds for one in ours)
     least = min(one.processor_per_gibibyte for one in ours)
     rate, peer_rate = count / best, count / peer
@@ -126,7 +127,8 @@ def measure_large(folder: Path, size: int, rounds: int, *options: str) -> Result
     """The write of one large file, flush included, against fio's over the same file."""
     print("measuring large-file-vs-fio", file=sys.stderr)
     with grove_in(folder, size + (256 << 20), 1000, *options) as grove:
-        (path,) = grove.lay(1, 1 << 20)
+        grove.lay(1, SMALL)
+        (path,) = grove.paths(1)
         _fill(path, size)
         grove.sync()
         figures = [(_write_large(grove), _fio(path, size)) for _ in range(rounds)]
