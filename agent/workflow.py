@@ -92,13 +92,27 @@ def prepare(site: Site, warrant: Warrant) -> Prepared:
 
 def find_and_plan(site: Site, order: Digest, carrier: Carrier, selector: Selector | None) -> tuple[Target, Plan]:
     """Return the target found for a carrier and the plan for it; raises Refused, touches nothing."""
+    targets = _find(site, carrier, selector)
+    made = _plan_for(site, order, carrier, targets)
+    return min(targets, key=_by_location), made
+
+
+def _find(site: Site, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
+    """Return what this host finds for a carrier; raises Refused where not even that can be told."""
     targets = site.host.find(carrier, selector)
     if site.config.policy.lists_unordered_copies:
         targets = tuple(listing_copies(target) for target in targets)
+    return targets
+
+
+def _plan_for(site: Site, order: Digest, carrier: Carrier, targets: tuple[Target, ...]) -> Plan:
     of_site = site.config.policy.sanitization
     policies = (of_site,) if of_site is not None else ()
-    made = planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind], policies=policies)
-    return min(targets, key=lambda target: target.location), made
+    return planning.plan(order, carrier, targets, WIPERS[carrier.identity.kind], policies=policies)
+
+
+def _by_location(target: Target) -> str:
+    return target.location
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +232,14 @@ def _open(site: Site, prepared: Prepared) -> AbstractContextManager[Writer]:
 
 
 def _plan_one(site: Site, one: Review) -> Planned:
+    target = None
     try:
-        target, made = find_and_plan(site, one.order_digest, one.carrier, one.selector)
+        targets = _find(site, one.carrier, one.selector)
+        target = min(targets, key=_by_location, default=None)
+        made = _plan_for(site, one.order_digest, one.carrier, targets)
     except Refused as error:
-        return Planned(one.carrier, None, None, one.refusal or error)
+        # What was found is told all the same: a refusal names its first reason, the findings name all.
+        return Planned(one.carrier, target, None, one.refusal or error)
     return Planned(one.carrier, target, made, one.refusal)
 
 

@@ -8,6 +8,7 @@ from agent.cli import orders
 from agent.cli.catalogue import sentence
 from agent.cli.desk import site_of
 from agent.cli.exits import describe
+from agent.cli.files_sheet import files_lines, files_tree, obstacle_lines
 from agent.cli.fillings import writes
 from agent.cli.records_sheet import records_lines, records_tree
 from agent.cli.screen import Screen
@@ -85,6 +86,7 @@ def _carriers(screen: Screen, planned: tuple[Planned, ...]) -> list[str]:
         if one.refusal is not None:
             told = sentence(one.refusal, screen.language)
             lines += rows([(screen.word("plan.refused"), "▲ " + told)], indent=2)
+            lines += obstacle_lines(screen, one.target) if one.plan is None else []
     return lines
 
 
@@ -97,6 +99,7 @@ def carrier_lines(screen: Screen, carrier: Carrier, target: Target, made: Plan) 
         (say("plan.found"), _found(screen, target)),
         (say("target.free"), say("target.nothing")),
         *records_lines(screen, target, made),
+        *files_lines(screen, target),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
         (say("plan.policies"), ", ".join(made.policies or ())),
         (say("technique.warning"), find_technique(made.technique, carrier.scheme).warning or ""),
@@ -191,8 +194,8 @@ def _carrier_tree(one: Planned) -> dict[str, object]:
         "plan": _plan_tree(one.plan) if one.plan else None,
         "refusal": describe(one.refusal) if isinstance(one.refusal, Refused) else None,
     }
-    measured = records_tree(one.target)
-    return tree if measured is None else tree | {"measured": measured}
+    more = {"measured": records_tree(one.target), "files": files_tree(one.target)}
+    return tree | {name: told for name, told in more.items() if told is not None}
 
 
 def _plan_tree(made: Plan) -> dict[str, object]:

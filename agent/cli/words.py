@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.cli.screen import Language
 from agent.cli.words_of_drives import WORDS as OF_DRIVES
+from agent.cli.words_of_files import WORDS as OF_FILES
 from agent.cli.words_of_records import WORDS as OF_RECORDS
 from agent.cli.words_of_surveys import OF_SURVEYS
 from agent.cli.words_of_verify import WORDS as OF_VERIFY
@@ -266,6 +267,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.unregistered": ("not registered; submit", "未登记，待提交"),
     "state.registered": ("registered", "已登记"),
     **OF_DRIVES,
+    **OF_FILES,
     **OF_RECORDS,
     **OF_VERIFY,
     **OF_SURVEYS,

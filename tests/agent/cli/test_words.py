@@ -22,6 +22,8 @@ SPOKEN = [module for module in modules("agent") if module.name.startswith("agent
 MADE = (
     "drive.fact.",
     "drive.is.",
+    "files.",
+    "records.",
     "step.",
     "state.",
     "bay.",
