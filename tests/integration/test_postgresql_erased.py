@@ -119,15 +119,7 @@ def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_p
 def test_few_rows_are_filled_in_place(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
     """Ten rows of a large table: no rewrite, a short lock, and neither page, index, statistics nor log has them."""
     story = Story(server, "few", tmp_path)
-    tag = "case when g % 6000 = 0 then 'VCTM' else 'KEEP' end || 'few"
-    story.do(
-        "CREATE SCHEMA few",
-        "CREATE TABLE docs (id int PRIMARY KEY, who text NOT NULL UNIQUE, note text)",
-        "CREATE INDEX ON docs (lower(who))",
-        f"INSERT INTO docs SELECT g, {tag}who' || g || '-' || md5(g::text), {tag}note' || g || '-' || md5('n' || g)"
-        " || repeat('x', g * 7 % 200) FROM generate_series(1, 60000) g",
-        "ANALYZE docs",
-    )
+    story.fill_large()
     staying = story.summed()
     asked = story.ask(most=10)
     found = asked.engine.look(asked.request)
