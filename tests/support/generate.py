@@ -47,12 +47,20 @@ def techniques() -> Mapping[str, bytes]:
     return {"docs/techniques.md": techniques_page().encode()}
 
 
+def verdicts() -> Mapping[str, bytes]:
+    """What is reached by overwriting in place, and what is refused."""
+    from tests.support.verdict_page import PAGE, files_page
+
+    return {PAGE: files_page().encode()}
+
+
 MAKERS: dict[str, tuple[Maker, str]] = {
     "schemas": (schemas, "docs/schemas/*.json"),
     "vectors": (vectors, "tests/vectors/*/*"),
     "commands": (commands, "docs/cli.md"),
     "errors": (errors, "docs/errors.md"),
     "techniques": (techniques, "docs/techniques.md"),
+    "verdicts": (verdicts, "docs/files.md"),
 }
 """Name -> (what makes the files, the pattern of everything that it owns). Add a row to have another page made."""
 
