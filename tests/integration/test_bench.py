@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from agent import wishes
+from agent.live import open_site
 from certificates.statements import Outcome
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles, needle_of
+from tests.support.kills import yield_to_others
 from tests.support.real_site import ROOT, Charge, RealSite, ended, loop_carrier
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -122,6 +125,7 @@ def test_signals_stop_all_devices_and_a_second_one_harms_nothing(site: RealSite,
     """Each is told as interrupted, and one resume completes them all."""
     charge, _ = rack(site, bench, 4, 192 * MIB)
     process = site.start_run(charge)
+    yield_to_others(process)
     assert process.stdout is not None
     until(lambda: "overwrite" in str(process.stdout and process.stdout.readline()))
     for sent in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
@@ -138,9 +142,12 @@ def test_one_device_is_paused_another_cancelled_and_a_kill_leaves_the_pause(site
     """By other processes, in mid-run; the paused one waits also after it was killed and resumed."""
     charge, images = rack(site, bench, 3, 256 * MIB)
     process = site.start_run(charge)
+    yield_to_others(process)
     until(lambda: len(list((site.folder / "journal").glob("*.jsonl"))) == 3)
-    asked(site, "pause", "disk-0")
-    asked(site, "cancel", "disk-1")
+    # Not by the commands, which need longer to start than a small device to be overwritten.
+    live = open_site(str(site.folder))
+    wishes.pause(live, "disk-0")
+    wishes.cancel(live, "disk-1")
     until(lambda: {one["carrier"]: one["state"] for one in statuses(site)}.get("disk-1") == "interrupted")
     until(lambda: len(site.certificates()) == 1)
     first = next(one for one in statuses(site) if one["carrier"] == "disk-0")

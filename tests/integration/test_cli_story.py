@@ -19,6 +19,7 @@ import pytest
 
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles
 from tests.support.house_rules import ROOT
+from tests.support.kills import yield_to_others
 from tests.support.screens import EXAMPLES, NAMES, SCHEMAS
 
 pytestmark = pytest.mark.integration
@@ -209,6 +210,7 @@ def test_signals_stop_a_run_cleanly_again_and_again_and_resume_completes_it(offi
     run: tuple[object, ...] = ("run", order, "--key", "P-0230", "--confirm", LABEL)
     for sent, command in ((signal.SIGINT, run), (signal.SIGTERM, ("resume",)), (signal.SIGHUP, ("resume",))):
         process = office.start(*EXPUNGE, "--json", *command)
+        yield_to_others(process)
         assert process.stderr is not None
         assert "disk-1" in process.stderr.readline()
         process.send_signal(sent)
