@@ -117,9 +117,15 @@ class Story:
 
 
 def withdraw(
-    asked: Asked, told: Told | None = None, *, method: Method = Method.COPY_FORWARD, resuming: bool = False
+    asked: Asked,
+    told: Told | None = None,
+    *,
+    method: Method = Method.COPY_FORWARD,
+    resuming: bool = False,
+    unchecked: bool = False,
 ) -> Withdrawn:
-    """The engine took out what was ordered; a resume recovers first, as the frame does."""
+    """The engine took out what was ordered; a resume recovers first, as the frame does. Unchecked: whatever changed
+    since it was looked at is only seen under the lock."""
     from certificates.statements import Fact
 
     held, engine = asked.held(), asked.engine
@@ -131,9 +137,10 @@ def withdraw(
         found = engine.look(asked.request)
         assert found is not None
         assert found.obstacles == ()
+        resuming = unchecked
         facts = found.facts
         held.manifest.write("target", facts=[[one.name, one.value] for one in facts])
-    with engine.open(asked.request, facts, resuming and line is not None) as session:
+    with engine.open(asked.request, facts, resuming) as session:
         assert session.facts() == facts
         done = session.withdraw(held, (told or Told()).given(resumed=resuming), method)
         assert not held.linked_elsewhere()

@@ -1,0 +1,186 @@
+"""What stands in the way of taking records out of a PostgreSQL server: found and named before anything is touched."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from certificates.errors import Refused
+from certificates.statements import Fact
+from tests.support.ext4_image import ext4_image
+from tests.support.servers.postgresql import PostgreSQL, own, postgresql
+from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.withdrawing import Asked
+from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite
+from wipers.model import Lost
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    folder = tmp_path_factory.mktemp("postgresql-refused")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    with ext4_image(folder, size=128 << 20) as disk, postgresql(disk.root) as found:
+        story = Story(found, "people", folder / "state")
+        story.fill(90)
+        yield found
+
+
+@pytest.fixture
+def story(server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setattr(postgresql_obstacles, "LONG_SECONDS", 0)
+    return Story(server, "people", tmp_path)
+
+
+@contextmanager
+def refusing(reason: str) -> Iterator[pytest.ExceptionInfo[Refused]]:
+    """What is done inside is refused for that reason."""
+    with pytest.raises(Refused) as caught:
+        yield caught
+    assert caught.value.reason == reason
+
+
+def asked_of(story: Story) -> Asked:
+    return story.ask(most=30)
+
+
+def test_nothing_stands_in_the_way(story: Story) -> None:
+    """The tests below show something only because of this one."""
+    assert asked_of(story).reasons() == set()
+
+
+def test_a_transaction_that_still_sees_the_rows_is_named(story: Story) -> None:
+    """A rewrite would carry every dead row along for it."""
+    with story.server.connect() as old:
+        old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT 1")
+        assert asked_of(story).reasons() == {"records-snapshot"}
+        old.execute("ROLLBACK")
+
+
+def test_a_prepared_transaction_is_named(story: Story) -> None:
+    """Nobody waits for it, and it holds its horizon through every restart."""
+    story.do("BEGIN", "CREATE TABLE waiting (n int)", "PREPARE TRANSACTION 'waiting'")
+    try:
+        assert asked_of(story).reasons() == {"records-snapshot"}
+    finally:
+        story.do("ROLLBACK PREPARED 'waiting'")
+
+
+def test_a_slot_that_nobody_reads_is_named(story: Story) -> None:
+    """It keeps the log, and with it what every change wrote there."""
+    story.do("SELECT pg_create_logical_replication_slot('stuck', 'pgoutput')")
+    try:
+        found = asked_of(story)
+        assert found.reasons() == {"records-snapshot"}
+        look = found.engine.look(found.request)
+        assert look is not None
+        assert [(one.what, one.place) for one in look.copies] == [("slot", "stuck")]
+    finally:
+        story.do("SELECT pg_drop_replication_slot('stuck')")
+
+
+@pytest.mark.parametrize(("least", "most"), [(31, 300), (1, 3)])
+def test_more_or_fewer_rows_are_refused(story: Story, least: int, most: int) -> None:
+    """A wrong condition matches ten times the rows."""
+    asked = story.ask(least=least, most=most)
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    with refusing("count-outside-order"), asked.engine.open(asked.request, look.facts, False):
+        pass
+
+
+def test_rows_that_changed_in_number_under_the_lock_change_nothing(story: Story) -> None:
+    """Counted again inside the transaction that deletes: it is rolled back."""
+    asked = asked_of(story)
+    narrow = replace(asked.request.identity, most_rows=29)
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    before = story.summed()
+    with pytest.raises(Lost, match="records-changed"):
+        withdraw(replace(asked, request=replace(asked.request, identity=narrow)), unchecked=True)
+    assert (story.summed(), story.counted()[1]) == (before, 30)
+
+
+def test_a_table_that_was_made_anew_is_another(story: Story) -> None:
+    """The same name, and another oid: what was approved is gone."""
+    story.do("CREATE TABLE twice AS SELECT * FROM docs")
+    asked = story.ask(most=30, table="twice")
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    story.do("DROP TABLE twice", "CREATE TABLE twice AS SELECT * FROM docs")
+    try:
+        with refusing("identity-changed"), asked.engine.open(asked.request, look.facts, False):
+            pass
+    finally:
+        story.do("DROP TABLE twice")
+
+
+def test_the_files_of_another_server_are_refused(story: Story, tmp_path: Path) -> None:
+    """A base backup calls itself as its origin does; where the server's processes stand decides."""
+    copy = story.server.data.parent / "copy"
+    copy.mkdir()
+    own(copy)
+    (copy / "global").mkdir()
+    for name in ("PG_VERSION", "global/pg_control"):
+        shutil.copy(story.server.data / name, copy / name)
+    try:
+        asked = asked_of(story)
+        selects = replace(asked.request.selects, where=str(copy))
+        with refusing("engine-elsewhere"):
+            asked.engine.look(replace(asked.request, selects=selects))
+        with (copy / "global/pg_control").open("r+b") as file:
+            file.write(bytes(8))
+        with refusing("engine-elsewhere"):
+            asked.engine.look(replace(asked.request, selects=selects))
+    finally:
+        shutil.rmtree(copy)
+
+
+def test_a_server_that_does_not_answer_is_refused(story: Story) -> None:
+    """Wrong socket, wrong password: the reason tells neither."""
+    asked = asked_of(story)
+    elsewhere = replace(asked.request.selects, connect=(Fact("socket", "/nowhere"), Fact("user", "postgres")))
+    with refusing("engine-unreachable"):
+        asked.engine.look(replace(asked.request, selects=elsewhere))
+
+
+def test_rows_that_others_refer_to_are_refused(story: Story) -> None:
+    """The server would refuse too, but only under the lock."""
+    story.do("CREATE TABLE bills (doc int REFERENCES docs)", "INSERT INTO bills VALUES (3)")
+    try:
+        assert asked_of(story).reasons() == {"records-referenced"}
+    finally:
+        story.do("DROP TABLE bills")
+
+
+def test_a_condition_that_is_none_is_refused(story: Story) -> None:
+    """What the server says of it holds a value, and is not told."""
+    asked = asked_of(story)
+    wrong = replace(asked.request.selects, condition="nobody = :three OR who LIKE :like")
+    with refusing("condition-wrong") as caught:
+        asked.engine.look(replace(asked.request, selects=wrong))
+    assert "nobody" not in str(caught.value.facts)
+
+
+def test_a_lock_that_is_not_to_be_had_is_waited_for_shortly(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle reader holds the table: the run comes to rest with the rows deleted, and goes on later."""
+    monkeypatch.setattr(postgresql_rewrite, "LOCK_SECONDS", 0.5)
+    story.do("CREATE TABLE busy AS SELECT * FROM docs")
+    asked = story.ask(most=30, table="busy")
+    with story.server.connect() as reader:
+        reader.execute("BEGIN")
+        monkeypatch.setattr(postgresql_obstacles, "LONG_SECONDS", 60)
+        reader.execute("SELECT count(*) FROM people.busy")
+        with pytest.raises(Lost, match="records-in-use"):
+            withdraw(asked)
+        reader.execute("ROLLBACK")
+    assert withdraw(asked, resuming=True).rows == 30
+    assert story.counted("busy") == (60, 0)
