@@ -38,6 +38,7 @@ system_programs() {
 		mkfs.btrfs:btrfs-progs
 		ext4magic:ext4magic
 		extundelete:extundelete
+		mcopy:mtools
 		/usr/lib/postgresql/15/bin/postgres:postgresql-15
 	PROGRAMS
 }

@@ -21,7 +21,7 @@ class KeptDisk:
 
     def mount(self) -> None:
         self.device = Path(run("losetup", "--find", "--show", self.image).strip())
-        run("mount", "-t", "ext4", self.device, self.root)
+        run("mount", self.device, self.root)
         self.is_mounted = True
 
     def release(self) -> None:
@@ -53,11 +53,18 @@ class KeptDisk:
 @contextmanager
 def kept_disk(folder: Path, *, size: int) -> Iterator[KeptDisk]:
     """A fresh file system, mounted below the folder; unmounted and detached whatever happens."""
+    with on_format(folder, size=size) as disk:
+        yield disk
+
+
+@contextmanager
+def on_format(folder: Path, *made: str, size: int) -> Iterator[KeptDisk]:
+    """The same, made with these options of mkfs.ext4."""
     disk = KeptDisk(folder / "disk.img", folder / "disk")
     disk.root.mkdir()
     with disk.image.open("wb") as file:
         file.truncate(size)
-    run("mkfs.ext4", "-q", "-F", disk.image)
+    run("mkfs.ext4", "-q", "-F", *made, disk.image)
     try:
         disk.mount()
         yield disk
