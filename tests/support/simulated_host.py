@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from certificates.encoding import digest
@@ -97,6 +98,13 @@ class Lies:
     """A write there returns when the event is set."""
 
 
+@lru_cache(maxsize=32)
+def _secrets(sizes: tuple[int, ...], seed: int) -> tuple[bytes, ...]:
+    """Contents that nobody can guess, drawn once for all machines that hold the same."""
+    chance = random.Random(seed)
+    return tuple(chance.randbytes(size) for size in sizes)
+
+
 @dataclass(slots=True)
 class Storage:
     """Streams of bytes as they are on the medium and as they are seen through its cache."""
@@ -109,8 +117,7 @@ class Storage:
     @classmethod
     def holding(cls, sizes: tuple[int, ...], seed: int) -> Storage:
         """Streams of these sizes full of secrets."""
-        chance = random.Random(seed)
-        contents = {stream: chance.randbytes(size) for stream, size in enumerate(sizes)}
+        contents = dict(enumerate(_secrets(sizes, seed)))
         return cls(
             {stream: bytearray(data) for stream, data in contents.items()},
             {stream: bytearray(data) for stream, data in contents.items()},
