@@ -94,6 +94,19 @@ def test_a_schema_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL,
     assert server.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant'") == [(0,)]
 
 
+def test_a_database_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """Every file of it, whatever table, index or catalog it belongs to."""
+    server.query("CREATE DATABASE customers")
+    story = Story(server, "dba", tmp_path, database="customers")
+    story.fill(300)
+    asked = story.ask("database", table=None, most=300)
+    done = withdraw(asked)
+    assert done.rows == 300
+    assert destroy_held(asked) > 1 << 20
+    assert hits(disk, story) == 0
+    assert server.query("SELECT count(*) FROM pg_database WHERE datname = 'customers'") == [(0,)]
+
+
 def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
     """A partitioned table has no files; those that hold the rows do, and a table without any index can be ordered."""
     story = Story(server, "parts", tmp_path)

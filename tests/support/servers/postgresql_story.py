@@ -21,6 +21,7 @@ class Story:
     server: PostgreSQL
     schema: str
     state: Path
+    database: str = "postgres"
 
     @property
     def pattern(self) -> bytes:
@@ -74,7 +75,7 @@ class Story:
 
     def do(self, *statements: str) -> None:
         """All of it, one statement after the other, with the schema first in the path."""
-        with self.server.connect() as session:
+        with self.server.connect(self.database) as session:
             session.execute(f"SET search_path = {self.schema}, public".encode())
             for statement in statements:
                 session.execute(statement.encode())
@@ -87,7 +88,7 @@ class Story:
             self.server.data,
             self.state,
             scope=scope,
-            database="postgres",
+            database=self.database,
             schema=self.schema,
             table=table,
             condition="id % :three = 0 AND who LIKE :like" if is_rows else None,
@@ -104,7 +105,7 @@ class Story:
     def counted(self, table: str = "docs") -> tuple[int, int]:
         """Rows of a table that are there, and how many of them were to go."""
         statement = f"SELECT count(*), count(*) FILTER (WHERE t::text LIKE '%{GOES}%') FROM {self.schema}.{table} t"
-        ((every, gone),) = self.server.query(statement)
+        ((every, gone),) = self.server.query(statement, self.database)
         return int(every), int(gone)
 
     def summed(self, table: str = "docs") -> str:
@@ -113,7 +114,7 @@ class Story:
             f"SELECT count(*), sum(hashtextextended(t::text, 7)::numeric) FROM {self.schema}.{table} t"
             f" WHERE t::text LIKE '%{STAYS}%'"
         )
-        return str(self.server.query(statement))
+        return str(self.server.query(statement, self.database))
 
 
 def withdraw(

@@ -14,6 +14,7 @@ from certificates.statements import Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.postgresql_checks import check_whole
+from wipers.linux.engines.postgresql_database import place_of_work, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
 from wipers.linux.engines.postgresql_inplace import suits
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
@@ -132,7 +133,7 @@ def recover(request: Request, held: Held) -> None:
     """A commit that was cut is concluded as the server's commit log tells, and its settings are as they were; raises
     Refused."""
     check_in_use(request.where, is_served(request.where, request.machine.proc))
-    with connect(request) as session, translated(request.where):
+    with connect(request, place_of_work(request)) as session, translated(request.where):
         xid = pending(held)
         if xid is not None:
             conclude(session, held, xid, request.where)
@@ -144,8 +145,9 @@ def recover(request: Request, held: Held) -> None:
 @contextmanager
 def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Opened]:  # noqa: A001 - the port's
     """Hold two sessions with the server, identified and counted again; raises Refused."""
-    with connect(request) as working, connect(request) as watching:
-        scope = find_scope(working, request)
+    place = place_of_work(request)
+    with connect(request, place) as working, connect(request, place) as watching:
+        scope = scope_of(request, working)
         opened = Opened(request, working, watching, scope, expected)
         if not resuming:
             _check(opened)
@@ -187,8 +189,12 @@ class Opened:
 
     def values(self, most: int) -> Iterator[bytes]:
         """Values of what is ordered, as the server stores them."""
-        with translated(self.request.where):
-            yield from samples_of(self.working, self.scope, most)
+        if self.request.identity.scope != "database":
+            with translated(self.request.where):
+                yield from samples_of(self.working, self.scope, most)
+            return
+        with connect(self.request) as inside, translated(self.request.where):
+            yield from samples_of(inside, self.scope, most)
 
     def packings(self) -> tuple[Packing, ...]:
         """Forms in which this server packs values."""

@@ -304,17 +304,33 @@ def _all_of(session: Connection[Any], scope: Scope, found: list[tuple[Any, ...]]
         scope.obstacles.append(Obstacle("records-referenced", facts))
 
 
+_CONNECTED = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'expunge'"
+    " AND backend_type = 'client backend'"
+)
+
+
 def _database(session: Connection[Any]) -> Scope:
     scope = Scope()
     scope.name = quoted(str(one(session, "SELECT current_database()")))
     scope.object = str(one(session, "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"))
     found = rows(
         session,
-        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> ALL(%s)",
+        "SELECT c.oid::int8, n.nspname, c.relname, pg_total_relation_size(c.oid) FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> ALL(%s) ORDER BY 1",
         (list(_OWN),),
     )
-    scope.rows = sum(int(one(session, f"SELECT count(*) FROM ONLY {quoted(*names)}")) for names in found)
+    for oid, schema, table, size in found:
+        name = quoted(schema, table)
+        scope.tables[oid] = Table(oid, name, ORDINARY, "ordered", 0, size)
+        scope.rows += int(one(session, f"SELECT count(*) FROM ONLY {name}"))
+    if one(session, "SELECT count(*) FROM pg_class WHERE reltablespace NOT IN (0, 1664)"):
+        scope.obstacles.append(_not_offered("part of it lies in another tablespace"))
+    others = one(session, _CONNECTED)
+    if others:
+        facts = (("where", scope.name), ("detail", f"{others} sessions are connected to it"))
+        scope.obstacles.append(Obstacle("records-in-use", facts))
     scope.note("tables", len(found))
     scope.note("large-objects", int(one(session, "SELECT count(*) FROM pg_largeobject_metadata")))
     return scope

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certificates.statements import Consequence, Id, Method
 from wipers.acts import Given, Halted
 from wipers.linux.engines import Request, Survivors, Withdrawn, rows_outside
+from wipers.linux.engines.postgresql_database import drop_database, scope_of
 from wipers.linux.engines.postgresql_files import paths_of
 from wipers.linux.engines.postgresql_filling import pages_of
 from wipers.linux.engines.postgresql_inplace import InPlace, search_of
 from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments
-from wipers.linux.engines.postgresql_server import one, rows, run
+from wipers.linux.engines.postgresql_server import connect, one, rows, run
 from wipers.linux.engines.postgresql_traces import (
     MOST_VALUES,
     ServerLog,
@@ -87,17 +89,19 @@ class Withdrawal:
     def _texts(self) -> None:
         """The server's log and the texts of statements tell nothing of what is ordered; it is still there to be
         compared with."""
-        scope = find_scope(self.working, self.request)
+        scope = scope_of(self.request, self.working)
         if self.method is Method.HOLE_FILLING:
             self.wanted = search_of(list(samples_of(self.working, scope, MOST_SEARCHED)))
         log = ServerLog(self.watching, self.request.where, self.held)
-        lines, is_complete = log.redact(values_of(self.working, scope, MOST_VALUES))
+        lines, is_complete = log.redact(self._values(scope))
         is_complete = is_complete and scope.rows <= MOST_READ
         texts = forget_statements(self.working, self.request.where, self.held)
         self.held.manifest.write("texts", lines=lines, is_complete=is_complete, statements=int(texts))
 
     def _remove(self) -> None:
-        if self.request.identity.scope == "rows":
+        if self.request.identity.scope == "database":
+            self._drop_database()
+        elif self.request.identity.scope == "rows":
             self._delete()
             self._fill() if self.method is Method.HOLE_FILLING else self._rewrite()
         else:
@@ -217,6 +221,22 @@ class Withdrawal:
         milliseconds = self._rewriting.drop(tables, _dropping(scope, self.request), check)
         self.held.manifest.write("dropped", milliseconds=milliseconds)
 
+    def _drop_database(self) -> None:
+        scope = scope_of(self.request, self.working)
+        if self._line("dropping") is None:
+            self._check_count(scope.rows)
+            effects = [[effect.code, effect.count] for effect in scope.consequences()]
+            self.held.manifest.write("dropping", rows=scope.rows, oids=[], before=[], effects=effects)
+        milliseconds = drop_database(self.working, self.request, self.held)
+        self.held.manifest.write("dropped", milliseconds=milliseconds)
+
+    def _values(self, scope: Scope) -> Iterator[bytes]:
+        if self.request.identity.scope != "database":
+            yield from values_of(self.working, scope, MOST_VALUES)
+        elif scope.tables:
+            with connect(self.request) as inside:
+                yield from values_of(inside, scope, MOST_VALUES)
+
     def _is_committed_since(self, phase: str) -> bool:
         """Tell whether files were given up for good after a phase was noted."""
         for line in reversed(self.held.manifest.lines):
@@ -231,7 +251,8 @@ class Withdrawal:
 
     def _statistics(self) -> None:
         """The catalogs of statistics hold nothing of what went, not even in dead rows."""
-        if self._line("statistics") is not None:
+        # Those of a database went with it.
+        if self._line("statistics") is not None or self.request.identity.scope == "database":
             return
         tables = self._tables()
         dropped = (self._line("dropping") or {"oids": []})["oids"]
