@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from certificates.claims import claim
 from certificates.errors import Interrupted, Refused
@@ -32,8 +33,12 @@ class CarriedOut:
     held_at: float = 0.0
     """By the monotonic clock: when the files were held and listed."""
     kept: dict[str, bytes] = field(default_factory=dict)
-    when_held: Callable[[], None] = lambda: None
+    when_held: Callable[[], object] = lambda: None
     """What somebody does as soon as the files are held."""
+
+    def order(self, **changes: Any) -> None:
+        """The order says this instead."""
+        self.ordered = replace(self.ordered, carrier=replace(self.ordered.carrier, **changes))
 
     def go(self) -> None:
         """Find, plan, open, execute; a refusal or an interruption is kept, any other failure is the test's."""
