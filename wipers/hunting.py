@@ -106,7 +106,6 @@ class _Quarry:
         self.first_anchor = len(patterns)
         anchors = [Pattern(packing.anchor, packing.anchor_size) for packing in self.packings]
         self.search: Callable[[], Search] = search_for([*patterns, *anchors])
-        self.search_inside: Callable[[], Search] = search_for(patterns)
 
 
 def _patterns_of(needle: Needle) -> Iterator[tuple[int, str, int, Pattern]]:
@@ -176,7 +175,6 @@ class _Eye:
         self._storage = storage
         self._quarry = quarry
         self._search = quarry.search()
-        self._search_inside = quarry.search_inside()
         self._beyond = max(REACH if quarry.packings else 0, quarry.longest)
         self._buffer = Buffer(-(-(CHUNK + self._beyond) // 4096) * 4096)
         self.unread = 0
@@ -203,9 +201,11 @@ class _Eye:
         if (begin + at) % packing.align:
             return
         inside = packing.unpack(view[at : at + REACH])
-        matches: Matches = self._search_inside.scan(memoryview(inside)) if inside else []
+        matches: Matches = self._search.scan(memoryview(inside)) if inside else []
         for number, _ in matches:
-            yield Hit(self._quarry.meanings[number][0], packing.name, begin + at)
+            # What is packed within what is packed is not unpacked again.
+            if number < self._quarry.first_anchor:
+                yield Hit(self._quarry.meanings[number][0], packing.name, begin + at)
 
     def _fill(self, begin: int, view: memoryview, own: int) -> int:
         """Read what can be read, zeros where nothing can; return the bytes of the chunk itself that are missing."""
