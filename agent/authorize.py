@@ -23,6 +23,7 @@ from certificates.statements import (
     LuksIdentity,
     Order,
     PersonRole,
+    RecordsIdentity,
     Role,
     Secrecy,
     Selector,
@@ -179,6 +180,53 @@ def reauthorize(
     return replace(
         warrant, keyring_digest=start.keyring, keyring_version=start.keyring_version, hold_state=start.hold_state
     )
+
+
+def authorize_again(
+    order: Sealed[Order],
+    begun: Sealed[Start],
+    selector: Selector | None,
+    *,
+    there: RecordsIdentity,
+    executor_key: str,
+    around: Circumstances,
+) -> Warrant:
+    """Return the warrant to repeat an erasure of records that was carried out and proven, where a restore brought them
+    back; raises Refused.
+
+    `there`: the same part of the same database, as it lies now; never more rows than were ordered. Approvals were
+    counted when it was first carried out; what stops a resume stops this too, and the executor is the ordered one.
+    """
+    start = begun.statement
+    carrier = next(c for c in order.statement.carriers if c.id == start.carrier)
+    try:
+        _check_same_records(carrier, there)
+        _check_host_state(around)
+        _check_executor(order.statement, executor_key, around)
+        _check_gates(order.statement, carrier, around)
+        _check_holds(order, carrier, around)
+        _check_selector(carrier, selector)
+        _check_revocations((*order.signatures, *begun.signatures), around)
+        _check_limits(1, size_of(carrier), around)
+    except Untrusted as error:
+        raise as_refusal(error) from error
+    warrant = _warrant(order, replace(carrier, identity=there), selector, around)
+    return replace(
+        warrant, keyring_digest=start.keyring, keyring_version=start.keyring_version, hold_state=start.hold_state
+    )
+
+
+def _check_same_records(carrier: Carrier, there: RecordsIdentity) -> None:
+    """Only the place may differ, and rows may be fewer: a restore puts files elsewhere, and a backup may be old."""
+    ordered = carrier.identity
+    if not isinstance(ordered, RecordsIdentity):
+        raise Refused("replay-unfounded", name=carrier.id, detail="it is no order for records")
+    for name in ("engine", "system", "database", "scope"):
+        found, expected = getattr(there, name), getattr(ordered, name)
+        if found != expected:
+            raise Refused("identity-changed", where=carrier.label, fact=name, found=found, expected=expected)
+    if there.most_rows > ordered.most_rows:
+        raise Refused("count-outside-order", found=there.most_rows, what="rows", least=0, most=ordered.most_rows)
 
 
 def size_of(carrier: Carrier) -> int:

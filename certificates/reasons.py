@@ -992,6 +992,12 @@ REASONS: dict[str, Row] = {
         "无法连接登记机构：{detail}",
         "请稍后运行 expunge submit",
     ),
+    "replay-unfounded": Row(
+        "{name} proves no erasure that may be repeated: {detail}",
+        "Give the bundle of a proven run of this host, with the selector of its order",
+        "{name} 不能作为重做销毁的依据：{detail}",
+        "请提供本机已证实执行的证据包及其销毁单的选择文件",
+    ),
     "retention-not-ended": Row(
         "The retention period ends on {due}",
         "Wait until then",

@@ -68,6 +68,9 @@ COMMANDS: dict[str, Row] = {
         "run", "Destroy what an order names. The one destructive command.", "按销毁单执行销毁。唯一会销毁数据的命令。"
     ),
     "resume": Row("resume", "Continue what a journal shows as begun.", "继续日志中已开始的执行。"),
+    "replay": Row(
+        "replay", "Destroy again the records that a restore brought back.", "再次销毁因恢复备份而重现的记录。"
+    ),
     "pause": Row(
         "pause", "Let runs wait, and with --lift go on; nothing is written meanwhile.", "暂停执行；用 --lift 继续。"
     ),

@@ -23,4 +23,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "records.indexes-rewritten": ("Indexes rewritten", "重写的索引"),
     "records.statistics-rewritten": ("Statistics rewritten", "重写的统计信息"),
     "records.log-segments-held": ("Log segments held", "留置的日志段"),
+    "replay.gone": ("nothing is there again", "未再出现"),
+    "replay.there": ("{rows} rows are there again; nothing has been touched", "有 {rows} 行再次出现；未触及任何数据"),
+    "replay.done": ("{rows} rows were there again and were destroyed again", "再次出现的 {rows} 行已再次销毁"),
 }

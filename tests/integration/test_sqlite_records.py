@@ -408,3 +408,38 @@ def test_the_whole_story_of_an_order_for_rows(disk: Mounted, tmp_path: Path) -> 
     shown = ended(site.start("show", str(site.bundles()[0])))
     assert shown.returncode == 0
     assert b"VCTM" not in b"".join(site.entries().values())
+
+
+def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path: Path) -> None:
+    """Past order and certificate decide: the same rows, nobody else's, with no new approval and no new certificate; a
+    second time there is nothing to do, and a bundle whose words were changed repeats nothing."""
+    people.make(database(disk), "DELETE", rows=150)
+    backup = database(disk).read_bytes()
+    selects = RecordsSelector(str(database(disk)), (), None, None, "people", "name LIKE :who", WHO, LABEL_KEY)
+    site = RealSite(tmp_path / "site")
+    carrier, selector = records_carrier(selects, engine="sqlite", scope="rows")
+    charge = site.charge((carrier, selector))
+    assert site.run(charge).returncode == 6
+    bundle = site.bundles()[0]
+    given = ["--key", str(site.key), "--selector", str(charge.path.parent / "C-1.selector.json")]
+    nothing = ended(site.start("replay", str(bundle), *given))
+    assert (nothing.returncode, "nothing is there again" in nothing.stdout) == (0, True), nothing.stdout
+    # A restore: other files, in another folder's inode, with what was destroyed.
+    database(disk).unlink()
+    database(disk).write_bytes(backup)
+    looked = ended(site.start("replay", str(bundle), "--look", *given))
+    assert "50 rows are there again" in looked.stdout
+    unconfirmed = ended(site.start("replay", str(bundle), *given))
+    assert (unconfirmed.returncode, database(disk).read_bytes() == backup) == (3, True)
+    changed = tmp_path / bundle.name
+    changed.write_bytes(bundle.read_bytes().replace(b"journal", b"journaL"))
+    assert ended(site.start("replay", str(changed), *given, "--confirm", carrier.label)).returncode == 3
+    done = ended(site.start("replay", str(bundle), *given, "--confirm", carrier.label))
+    assert done.returncode == 0, done.stdout
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("SELECT count(*) FROM people WHERE name LIKE 'KEEP%'").fetchone() == (100,)
+    assert scan(database(disk), people.TRACES).total == 0
+    assert len(site.certificates()) == 1
+    journal = sorted((site.folder / "journal").glob("*.jsonl"))[-1].read_text(encoding="utf-8")
+    assert "replay of run 1, certificate sha256:" in journal
+    assert "concluded" in journal

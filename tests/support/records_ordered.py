@@ -43,6 +43,7 @@ def order_records(
     database: str = "main",
     schema: str | None = None,
     connect: dict[str, str] | None = None,
+    credentials: str | None = None,
     copies: tuple[KnownCopy, ...] = (),
     history: bool = False,
 ) -> Ordered:
@@ -51,7 +52,7 @@ def order_records(
     uuid, inode = file_system_uuid(folder), folder.stat().st_ino
     identity = RecordsIdentity(engine, system, uuid, inode, database, scope, least, most)
     facts = tuple(Fact(name, value) for name, value in (connect or {}).items())
-    selects = RecordsSelector(str(where), facts, None, schema, table, condition, parameters, LABEL_KEY)
+    selects = RecordsSelector(str(where), facts, credentials, schema, table, condition, parameters, LABEL_KEY)
     selector = Selector("c1", SALT, selects)
     carrier = Carrier(
         id="c1",

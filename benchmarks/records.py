@@ -1,0 +1,230 @@
+"""`python -m benchmarks.records`: rows taken out of a table as `run` takes them, beside the engine's own rewrite of the
+same table in the same run, and the hunt beside fio's reading of the same device.
+
+Ours is timed from the search for the records to the last check, and includes what the peers do not do: samples, the
+overwriting and reading back of what held the rows, the hunt over the whole device, the count of what stays. The time of
+the exclusive lock is told on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from benchmarks.beds import bed_in, output_of
+from benchmarks.machine import Result, compared_rates, tell
+from benchmarks.timing import Taken, stopwatch
+from certificates.statements import Outcome, WithdrawalRecord
+from tests.support.carrying_out import CarriedOut
+from tests.support.erasing import Ordered
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.records_ordered import order_records, text
+from wipers.hunting import hunt
+from wipers.linux.direct import Storage
+from wipers.needles import from_values
+from wipers.packings import PACKINGS
+from wipers.pipeline import Unstopped
+
+ROWS = 1000
+"""Rows that are to go, whatever the size of the table."""
+QUICK, WHOLE = 64 << 20, 1 << 30
+"""Bytes of the table."""
+WIDTH = 240
+"""Bytes of a row, about."""
+
+
+@contextmanager
+def disk_in(folder: Path, size: int) -> Iterator[Mounted]:
+    """A file system with room for the table, its copy and the logs."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="expunge-benchmark-") as below:
+        path = Path(below)
+        # Servers run as users of their own.
+        path.chmod(0o755)
+        with ext4_image(path, size=size * 4 + (384 << 20)) as disk:
+            disk.root.chmod(0o755)
+            yield disk
+
+
+def carried_out(name: str, ordered: Ordered) -> float:
+    """Seconds of a whole run, which must end proven."""
+    run = CarriedOut(ordered)
+    began = time.perf_counter()
+    run.go()
+    seconds = time.perf_counter() - began
+    if run.stopped is not None or run.claim.outcome is not Outcome.PROVEN:
+        raise SystemExit(f"{name}: {run.stopped or run.claim}")
+    records = [getattr(one.event, "record", None) for one in run.journal.entries]
+    taken = next(one for one in records if isinstance(one, WithdrawalRecord))
+    told = f"exclusive lock {taken.locked_milliseconds} ms, {taken.size >> 20} MiB held"
+    print(f"  {name}: {seconds:.2f} s, {told}", file=sys.stderr)
+    return seconds
+
+
+def compared(name: str, ours: float, peer: float) -> Result:
+    """Seconds, of which fewer are better."""
+    return Result(name, round(ours, 2), round(peer, 2), "s", round(peer / ours, 3), 0.0, 0.0)
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that it took."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def measure_sqlite(folder: Path, size: int) -> Result:
+    """Against VACUUM of the same file."""
+    with disk_in(folder, size) as disk:
+        (disk.root / "data").mkdir()
+        path = disk.root / "data" / "bench.db"
+        count = size // WIDTH
+        with closing(sqlite3.connect(path)) as made, made:
+            made.execute("CREATE TABLE bench (id INTEGER PRIMARY KEY, who TEXT, what TEXT)")
+            made.execute("CREATE INDEX bench_who ON bench (who)")
+            rows = ((number, who_of(number, count), os.urandom(85).hex()) for number in range(count))
+            made.executemany("INSERT INTO bench VALUES (?, ?, ?)", rows)
+        disk.sync()
+        with closing(sqlite3.connect(path, isolation_level=None)) as peer:
+            seconds = timed(lambda: peer.execute("VACUUM"))
+        disk.sync()
+        state = disk.image.parent / "state"
+        ordered = order_records(
+            "sqlite", path, state, table="bench", condition="who LIKE :who", parameters=(text("who", "VCTM%"),)
+        )
+        return compared("rows-sqlite-vs-vacuum", carried_out("sqlite", ordered), seconds)
+
+
+def who_of(number: int, count: int) -> str:
+    """Who a row is about: a thousand, spread over the table, are to go."""
+    is_to_go = number % (count // ROWS) == 0 and number // (count // ROWS) < ROWS
+    return f"{'VCTM' if is_to_go else 'KEEP'}-{number:08d}"
+
+
+WHO = "CASE WHEN g % {stride} = 0 AND g / {stride} < 1000 THEN 'VCTM-' ELSE 'KEEP-' END"
+
+
+def measure_postgresql(folder: Path, size: int) -> Result:
+    """Against VACUUM FULL of the same table."""
+    from tests.support.servers.postgresql import postgresql
+    from wipers.linux.engines.postgresql_server import system_identifier
+
+    with disk_in(folder, size) as disk, postgresql(disk.root) as server:
+        count = size // WIDTH
+        who = WHO.format(stride=count // ROWS)
+        server.query("CREATE TABLE bench (id int PRIMARY KEY, who text, what text)")
+        server.query(
+            f"INSERT INTO bench SELECT g, {who} || lpad(g::text, 8, '0'), md5(g::text) || md5('a' || g) || "
+            f"md5('b' || g) || md5('c' || g) || md5('d' || g) FROM generate_series(0, {count - 1}) g"
+        )
+        server.query("CREATE INDEX ON bench (who)")
+        server.query("CHECKPOINT")
+        seconds = timed(lambda: server.query("VACUUM FULL bench"))
+        server.query("CHECKPOINT")
+        ordered = order_records(
+            "postgresql",
+            server.data,
+            disk.image.parent / "state",
+            table="bench",
+            schema="public",
+            condition="who LIKE :who",
+            parameters=(text("who", "VCTM%"),),
+            system=system_identifier(server.data),
+            database="postgres",
+            connect={"socket": str(server.socket), "user": "postgres"},
+            credentials=str(server.password_file),
+        )
+        return compared("rows-postgresql-vs-vacuum-full", carried_out("postgresql", ordered), seconds)
+
+
+def measure_mariadb(folder: Path, size: int) -> Result:
+    """Against OPTIMIZE TABLE of the same table."""
+    from tests.support.servers.mariadb import mariadb
+
+    with disk_in(folder, size) as disk, mariadb(disk.root) as server:
+        count = size // WIDTH
+        who = f"CONCAT({WHO.format(stride=count // ROWS)}, LPAD(g, 8, '0'))".replace(" / ", " DIV ")
+        what = "CONCAT(" + ", ".join(f"MD5(CONCAT('{part}', g))" for part in "abcde") + ")"
+        server.query("CREATE DATABASE bench")
+        server.query(
+            "CREATE TABLE bench (id INT PRIMARY KEY, who VARCHAR(40), what VARCHAR(200), KEY (who)) ENGINE = InnoDB",
+            f"INSERT INTO bench SELECT g, {who}, {what} FROM (SELECT seq AS g FROM seq_0_to_{count - 1}) AS every",
+            database="bench",
+        )
+        seconds = timed(lambda: server.query("OPTIMIZE TABLE bench", database="bench"))
+        ordered = order_records(
+            "mariadb",
+            server.data,
+            disk.image.parent / "state",
+            table="bench",
+            condition="who LIKE :who",
+            parameters=(text("who", "VCTM%"),),
+            system=str(server.query("SELECT @@global.server_uid")[0][0]),
+            database="bench",
+            connect={"socket": str(server.socket)},
+        )
+        return compared("rows-mariadb-vs-optimize", carried_out("mariadb", ordered), seconds)
+
+
+def measure_hunt(folder: Path, size: int, rounds: int) -> Result:
+    """A thousand needles over a device, every form of them, against fio's reading of it."""
+    with bed_in(folder, size) as bed:
+        needles = from_values((os.urandom(24) for _ in range(ROWS)), b"k" * 32)
+        ours, peer = [], []
+        for _ in range(rounds):
+            descriptor = os.open(bed.device, os.O_RDONLY | os.O_DIRECT)
+            with Storage(descriptor, bed.device, bed.size, 512) as storage, stopwatch(resource.RUSAGE_SELF) as watch:
+                found = hunt(storage, needles, PACKINGS, told=lambda _, __: None, stop=Unstopped())
+            if found.hits or found.unread_size:
+                raise SystemExit(f"the hunt found what is not there: {found}")
+            ours.append(Taken(bed.size, watch.seconds, watch.processor))
+            peer.append(_read(bed.device, bed.size))
+    return compared_rates("hunt-vs-read", ours, peer)
+
+
+def _read(device: str, size: int) -> Taken:
+    command = ["fio", "--name=peer", f"--filename={device}", "--rw=read", "--bs=1M", "--direct=1", "--ioengine=libaio"]
+    with stopwatch(resource.RUSAGE_CHILDREN) as watch:
+        told = output_of(*command, "--iodepth=8", "--readonly", "--output-format=json")
+    job = json.loads(told[told.index("{") :])["jobs"][0]
+    return Taken(size, size / float(job["read"]["bw_bytes"]), watch.processor)
+
+
+def main(arguments: list[str]) -> int:
+    """The results are told; a run that does not end proven is a failure."""
+    parser = argparse.ArgumentParser(prog="benchmarks/databases", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tables of 64 MiB, not 1 GiB")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the hunt (default: 3)")
+    parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="folder on the disk to measure on")
+    parser.add_argument("--only", action="append", help="one result by its name; may be given again")
+    chosen = parser.parse_args(arguments)
+    # As Ctrl-C does: servers, mounts and loop devices are given back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    size = QUICK if chosen.quick else WHOLE
+    measures: dict[str, Callable[[], Result]] = {
+        "rows-sqlite-vs-vacuum": lambda: measure_sqlite(chosen.disk, size),
+        "rows-postgresql-vs-vacuum-full": lambda: measure_postgresql(chosen.disk, size),
+        "rows-mariadb-vs-optimize": lambda: measure_mariadb(chosen.disk, size),
+        "hunt-vs-read": lambda: measure_hunt(chosen.disk, size, chosen.rounds),
+    }
+    results = []
+    for name, measure in measures.items():
+        if chosen.only is None or name in chosen.only:
+            print(f"measuring {name}", file=sys.stderr)
+            results.append(measure())
+    tell(results, as_json=chosen.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
