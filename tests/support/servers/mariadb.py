@@ -20,6 +20,7 @@ USER = "nobody"
 SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "8M",
+    "innodb-log-buffer-size": "2M",
     "innodb-fast-shutdown": "1",
     "log-bin": "binlog",
     "binlog-format": "ROW",

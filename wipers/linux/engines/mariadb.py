@@ -30,6 +30,7 @@ from wipers.linux.engines.mariadb_traces import (
     scrub_logs,
     scrub_statistics,
     system_files,
+    take_traces,
     undo_files,
 )
 from wipers.linux.filesystems import file_system_of
@@ -237,13 +238,16 @@ class Session:
 
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
         if self._request.identity.scope == "cluster":
-            return withdraw_cluster(self._server, held, given, self._request)
+            done = withdraw_cluster(self._server, held, given, self._request)
+            self._server = None
+            return done
         server = self._here
         sampled = tuple(set(self.values(SAMPLED)))
         server.failure = server.lost
         self._is_changed = True
         held.begin(self._request.where, given.entropy(8).hex())
         taking = Taking(server, held, given, self._request.machine)
+        take_traces(taking)
         given.note("the rows are taken out of their tables")
         if self._request.identity.scope == "rows":
             rows, locked, before, after, parts = withdraw_rows(taking, self._request)

@@ -28,6 +28,7 @@ FILLER_ROWS = 600
 """Rows of the filler; two a page make more pages than the doublewrite buffer has."""
 ARIA_LOG = 8 << 20
 """Smallest size at which Aria begins another log file."""
+LOG_FILES = {"general_log_file": "GENERAL", "slow_query_log_file": "SLOW", "log_error": "ERROR"}
 ARIA_SECONDS = 30.0
 """Longest wait for Aria to remove a log file."""
 REDO_STEP = 4 << 20
@@ -40,6 +41,18 @@ WINDOW = 28
 CHUNK = 1 << 22
 SPACE_ID = 34
 """Offset of the tablespace's number in a page (fil0fil.h FIL_PAGE_SPACE_ID)."""
+
+
+def take_traces(taking: Taking) -> None:
+    """Every log has a further name before anything changes: a server that dies and starts again may drop some."""
+    server = taking.server
+    paths = [server.path("innodb_log_group_home_dir", ".") / "ib_logfile0"]
+    paths += _files(server.path("aria_log_dir_path", "."), "aria_log.0*")
+    for name in ("log_bin_basename", "relay_log_basename"):
+        if base := server.variable(name):
+            paths += _files(Path(str(base)).parent, Path(str(base)).name + ".[0-9]*")
+    paths += [server.path(name) for name in LOG_FILES if server.variable(name)]
+    taking.take(paths)
 
 
 def scrub_statistics(taking: Taking, tables: Iterable[Table]) -> None:
@@ -61,15 +74,15 @@ def scrub_statistics(taking: Taking, tables: Iterable[Table]) -> None:
 def scrub_logs(taking: Taking) -> None:
     """The general, slow and error logs begin anew; what they held is held."""
     server = taking.server
-    logs = (("general_log_file", "GENERAL"), ("slow_query_log_file", "SLOW"), ("log_error", "ERROR"))
-    for name, word in logs:
+    for name, word in LOG_FILES.items():
         path = server.path(name) if server.variable(name) else None
-        if path is None or not path.is_file():
+        if path is None:
             continue
         if taking.take((path,)):
             taking.left.add("server-log")
             continue
-        path.unlink()
+        # Also where it has no name any more: a run that was cut may have come so far.
+        path.unlink(missing_ok=True)
         server.run(f"FLUSH {word} LOGS")
         taking.count("server-logs-begun-anew", 1)
     _scrub_log_tables(taking)
