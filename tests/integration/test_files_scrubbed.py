@@ -164,23 +164,35 @@ def test_times_of_what_is_gone_tell_nothing(plain: Case) -> None:
     assert "1970" in told.split("mtime:")[1].splitlines()[0]
 
 
-def test_a_large_directory_is_called_clean_only_where_nothing_is_left(tmp_path: Path) -> None:
-    """An indexed directory copies names aside when it splits a block, where chance alone leads a new name: whatever
-    comes of it is said, the directory does not grow, and nothing stays in it that was not there."""
-    with ext4("-b", "1024", size=48 << 20)(tmp_path) as ground:
+@pytest.mark.parametrize("block_size", [1024, 4096])
+def test_a_large_directory_that_stays_keeps_no_name_that_went(tmp_path: Path, block_size: int) -> None:
+    """An indexed directory copies names aside when it splits a block; only a name with the right hash comes there. The
+    directory does not grow, and nothing stays in it that was not there."""
+    with ext4("-b", str(block_size), "-N", "8192", size=48 << 20)(tmp_path) as ground:
         folder = ground.root / "in"
         folder.mkdir()
-        for number in range(900):
-            (folder / f"{NAME.decode()}{number:04d}").touch()
-        (folder / "kept").touch()
+        count = 6000 if block_size == 4096 else 2500
+        for number in range(count):
+            (folder / (f"kept-{number}" if number % 3 == 0 else f"{NAME.decode()}{number:04d}")).touch()
         ground.sync()
-        for number in range(900):
-            (folder / f"{NAME.decode()}{number:04d}").unlink()
+        for number in range(count):
+            if number % 3:
+                (folder / f"{NAME.decode()}{number:04d}").unlink()
         ground.sync()
-        size = folder.stat().st_size
-        scrubbed(ground, folder, 1024)
+        size, kept = folder.stat().st_size, sorted(path.name for path in folder.iterdir())
+        places = [int(one) for one in run("debugfs", "-R", "blocks /in", device_of(ground)).split()]
+        assert names_in(ground, places, block_size) > 0
+        assert scrubbed(ground, folder, block_size)
+        ground.sync()
+        assert names_in(ground, places, block_size) == 0
         assert folder.stat().st_size == size
-        assert [path.name for path in folder.iterdir()] == ["kept"]
+        assert sorted(path.name for path in folder.iterdir()) == kept
+
+
+def names_in(ground: Ground, places: list[int], block_size: int) -> int:
+    """How often a name stands in these blocks of the image."""
+    with ground.storage[0].open("rb") as image:
+        return sum(os.pread(image.fileno(), block_size, place * block_size).count(NAME) for place in places)
 
 
 def test_a_gap_in_which_names_stand_is_filled(tmp_path: Path) -> None:

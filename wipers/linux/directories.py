@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wipers.linux.extents import Span, map_extents
-from wipers.linux.filesystems import inode_flags
+from wipers.linux.filesystems import SUPERBLOCK_OFFSET, inode_flags
+from wipers.linux.indexed import Gap, names_into, tree_of
 
 INDEXED = 0x00001000
 """Inode flag of a directory with a tree of hashes (EXT4_INDEX_FL)."""
@@ -30,8 +31,9 @@ LONGEST = 264
 """Bytes of the longest."""
 PATIENCE = 8
 """Rounds in a row that reach nothing more, after which a directory that still keeps names is given up."""
-TRIES = 24
-"""Names tried before chance counts as exhausted."""
+TRIES = 100_000
+"""Names that are tried at most in one round, for a hash that leads where one is wanted."""
+NOT_HERE = frozenset({errno.EOPNOTSUPP, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
 DIGITS = frozenset(b"0123456789abcdef")
 
 
@@ -39,16 +41,17 @@ DIGITS = frozenset(b"0123456789abcdef")
 class Gaps:
     """The gaps of a directory's blocks, in the order in which the file system looks for room."""
 
-    sizes: tuple[int, ...]
-    """Bytes that an entry can take in each, up to the last in which something stands."""
+    leaves: dict[int, list[Gap]]
+    """Those that an entry can be put into, by the number of the block; of an indexed directory only of blocks in which
+    something stands."""
+    index: dict[int, bytes]
+    """Blocks of the tree of hashes; none where entries stand in the order of their coming."""
     stale: int
     """Bytes other than zero in all of them."""
     lost: int
     """Bytes other than zero where no entry can be put."""
     blocks: int
     """Blocks of the directory."""
-    is_indexed: bool
-    """Whether a name's hash chooses its block."""
 
     @property
     def is_clean(self) -> bool:
@@ -68,7 +71,7 @@ def scrub(folder: int, raw: int, block_size: int) -> bool:
     dry = 0
     while found is not None and found.stale and dry < PATIENCE:
         # A directory never becomes shorter again: one that begins to grow is left as it is.
-        if found.blocks > blocks or not _fill(folder, found):
+        if found.blocks > blocks or not _fill(folder, _names(found, raw)):
             return False
         before, found = found.stale, gaps_of(folder, raw, block_size)
         dry = 0 if found is not None and found.stale < before else dry + 1
@@ -82,27 +85,28 @@ def gaps_of(folder: int, raw: int, block_size: int) -> Gaps | None:
     if flags & NOT_PLAIN or mapped.doubts:
         return None
     is_indexed = bool(flags & INDEXED)
-    sizes: list[int] = []
-    last = stale = lost = blocks = 0
-    for block in _blocks(mapped.spans, raw, block_size):
-        if is_indexed and (not blocks or _is_node(block)):
-            lost += _behind_the_index(block, 0x20 if not blocks else 8)
-        else:
-            for size, left in _gaps(block):
-                if size < LEAST:
-                    lost += left
-                    continue
-                sizes.append(size)
-                stale += left
-                last = len(sizes) if left else last
-        blocks += 1
-    return Gaps(tuple(sizes[:last]), stale, lost, blocks, is_indexed)
+    leaves: dict[int, list[Gap]] = {}
+    index: dict[int, bytes] = {}
+    blocks = sum(span.length for span in mapped.spans) // block_size
+    stale = lost = 0
+    for number, block in _blocks(mapped.spans, raw, block_size):
+        if is_indexed and (not number or _is_node(block)):
+            index[number] = block
+            lost += _behind_the_index(block, 8 if number else 0x20, blocks)
+            continue
+        found = list(_gaps(block))
+        lost += sum(left for size, left in found if size < LEAST)
+        here = sum(left for size, left in found if size >= LEAST)
+        stale += here
+        if here or not is_indexed:
+            leaves[number] = [Gap(size, left > 0) for size, left in found if size >= LEAST]
+    return Gaps(leaves, index, stale, lost, blocks)
 
 
-def _blocks(spans: tuple[Span, ...], raw: int, block_size: int) -> Iterator[bytes]:
+def _blocks(spans: tuple[Span, ...], raw: int, block_size: int) -> Iterator[tuple[int, bytes]]:
     for span in spans:
-        for at in range(span.physical, span.physical + span.length, block_size):
-            yield os.pread(raw, block_size, at)
+        for at in range(0, span.length, block_size):
+            yield (span.logical + at) // block_size, os.pread(raw, block_size, span.physical + at)
 
 
 def _gaps(block: bytes) -> Iterator[tuple[int, int]]:
@@ -131,31 +135,35 @@ def _is_node(block: bytes) -> bool:
     return bool(not inode and length == len(block) and is_limit and 0 < count <= limit)
 
 
-def _behind_the_index(block: bytes, begin: int) -> int:
-    """Count the bytes other than zero behind the entries of a block of the index."""
+def _behind_the_index(block: bytes, begin: int, blocks: int) -> int:
+    """Count the bytes other than zero behind the entries of a block of the index, but those of older entries: a hash
+    and the number of one of the directory's blocks, which are no name."""
     limit, count = struct.unpack_from("<HH", block, begin)
-    return _nonzero(block[begin + 8 * count : begin + 8 * limit])
+    old = struct.iter_unpack("<II", block[begin + 8 * count : begin + 8 * limit])
+    return sum(_nonzero(struct.pack("<II", *one)) for one in old if one[1] & 0x0FFFFFFF >= blocks)
 
 
 def _nonzero(part: bytes) -> int:
     return len(part) - part.count(0)
 
 
-def _fill(folder: int, found: Gaps) -> bool:
-    """Make names that take the gaps, and remove them; tell false where that cannot be done here; raises OSError."""
+def _fill(folder: int, names: Iterator[str]) -> bool:
+    """Make the names, and remove them; tell false where that cannot be done here; raises OSError."""
     try:
         file = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=folder)
     except OSError as error:
-        if error.errno in {errno.EOPNOTSUPP, errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in NOT_HERE:
             return False
         raise
     made: list[str] = []
     try:
         os.setxattr(file, MARK, b"")
-        for length in _lengths(found):
-            made += _link(folder, file, length)
+        for name in names:
+            with suppress(FileExistsError):
+                os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+                made.append(name)
     except OSError as error:
-        if error.errno not in {errno.EOPNOTSUPP, errno.ENOSPC, errno.EDQUOT, errno.EMLINK}:
+        if error.errno not in NOT_HERE:
             raise
         return bool(made)
     finally:
@@ -163,33 +171,29 @@ def _fill(folder: int, found: Gaps) -> bool:
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
         os.close(file)
-    return True
+    return bool(made)
 
 
-def _lengths(found: Gaps) -> Iterator[int]:
-    """Yield the lengths of the names that fill the gaps, in order. Where hashes choose the block, short ones go
-    everywhere by chance: each takes a whole gap, and many rounds find all."""
-    if found.is_indexed:
-        yield from [LEAST - 8] * (2 * found.blocks + 8)
-        return
-    for size in found.sizes:
-        left = size
+def _names(found: Gaps, raw: int) -> Iterator[str]:
+    """Return names that fill the gaps: where hashes choose the block, such as are chosen by theirs."""
+    if not found.index:
+        return _in_order(found)
+    tree = tree_of(found.index)
+    seed = struct.unpack("<4I", os.pread(raw, 16, SUPERBLOCK_OFFSET + 0xEC))
+    return names_into(tree, found.leaves, seed, TRIES) if tree is not None else iter(())
+
+
+def _in_order(found: Gaps) -> Iterator[str]:
+    """Yield names that fill all gaps up to the last in which something stands, one after the other."""
+    gaps = [gap for leaf in found.leaves.values() for gap in leaf]
+    last = max(number for number, gap in enumerate(gaps) if gap.is_stale)
+    for gap in gaps[: last + 1]:
+        left = gap.size
         while left >= LEAST:
             taken = min(left, LONGEST)
-            yield min(taken - 8, 255)
+            length = min(taken - 8, 255)
+            yield secrets.token_hex(length)[:length]
             left -= taken
-
-
-def _link(folder: int, file: int, length: int) -> list[str]:
-    """Give the file another name of that length; return it, or nothing where chance met names that are there."""
-    for _ in range(TRIES):
-        name = secrets.token_hex(length)[:length]
-        try:
-            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
-        except FileExistsError:
-            continue
-        return [name]
-    return []
 
 
 def _take_out(folder: int) -> None:
