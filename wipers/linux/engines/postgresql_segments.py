@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wipers.linux.engines.postgresql_files import segments
-from wipers.linux.engines.postgresql_server import NAME, one, rows
+from wipers.linux.engines.postgresql_server import NAME, one, rows, run
 from wipers.linux.held import Held
 from wipers.model import Lost
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RECYCLE = "wal_recycle"
 SPARE_ROUNDS = 16
 """Segments more than there were that are filled before the log is told to be kept by something."""
+AT_ONCE = 16
+"""Segments that are begun between two checkpoints: those that wait for being written, of an earlier use, go one by
+one."""
 PATIENCE = 60.0
 """Seconds that the archive is waited for."""
 
@@ -59,19 +62,19 @@ class Segments:
     def let_go(self) -> int:
         """The server has no held segment any more; return how many times it was made to begin a new one. Raises Lost
         where something keeps it from removing them."""
+        switched = 0
         with self._not_recycled():
             most = len(segments(self.where)) + SPARE_ROUNDS
-            for number in range(most):
-                if not self._still_used():
-                    return number
-                self.session.execute("SELECT pg_logical_emit_message(false, 'expunge', '')")
-                self.session.execute("SELECT pg_switch_wal()")
+            while (left := len(self._still_used())) and switched < most:
+                for _ in range(min(left, AT_ONCE)):
+                    run(self.session, "SELECT pg_logical_emit_message(false, 'expunge', '')")
+                    run(self.session, "SELECT pg_switch_wal()")
+                    switched += 1
                 self._wait_for_archive()
-                self.session.execute("CHECKPOINT")
-        if self._still_used():
-            left = len(self._still_used())
+                run(self.session, "CHECKPOINT")
+        if left:
             raise Lost("records-in-use", where=str(self.where / "pg_wal"), detail=f"{left} segments are kept")
-        return most
+        return switched
 
     def _still_used(self) -> tuple[str, ...]:
         return self.held.linked_elsewhere()

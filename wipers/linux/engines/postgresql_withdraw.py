@@ -200,6 +200,7 @@ class Withdrawal:
                 before=[str(number) for number in made.before],
                 after=[str(number) for number in made.after],
                 indexes=made.indexes,
+                pages=len(pages.get(table.oid, [])),
                 left=list(made.left),
             )
 
@@ -297,6 +298,11 @@ class Withdrawal:
 
     def _consequences(self, effects: list[list[Any]]) -> tuple[Consequence, ...]:
         counts = {str(code): int(count) for code, count in effects}
+        if self.method is Method.HOLE_FILLING:
+            filled = [line.facts for line in self.held.manifest.lines if line.phase == "filled"]
+            counts["indexes-rewritten"] = sum(facts["indexes"] for facts in filled)
+            counts["pages-filled"] = sum(facts["pages"] for facts in filled)
+            counts.pop("toast-tables-rewritten", None)
         counts["statistics-rewritten"] = int((self._line("statistics") or {"count": 0})["count"])
         counts["server-log-lines"] = int((self._line("texts") or {"lines": 0})["lines"])
         counts["orphan-files"] = int((self._line("orphans") or {"count": 0})["count"])
