@@ -104,6 +104,9 @@ def _check_bounds(carrier: Carrier) -> None:
         raise _inconsistent(f"carrier {carrier.id}: least_count and most_count do not fit")
     if isinstance(identity, DatabaseIdentity | RecordsIdentity) and identity.least_rows > identity.most_rows:
         raise _inconsistent(f"carrier {carrier.id}: least_rows and most_rows do not fit")
+    is_in_file_system = isinstance(identity, FilesIdentity | DatabaseIdentity | RecordsIdentity)
+    if (carrier.destroy or carrier.hunt) and not is_in_file_system:
+        raise _inconsistent(f"carrier {carrier.id}: only of files and databases can names, history or a hunt be wanted")
     volume = identity.container if isinstance(identity, LuksIdentity) else identity
     if isinstance(volume, VolumeIdentity):
         _check_volume(carrier, volume)

@@ -4,8 +4,11 @@ caught, though it seals its lie with its own key."""
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +31,7 @@ from certificates.statements import (
 from certificates.trust import Trust
 from tests.support import world
 from tests.support.ext4_image import ext4_image
-from tests.support.real_site import EXECUTOR, RealSite, files_carrier
+from tests.support.real_site import EXECUTOR, RealSite, database_carrier, files_carrier
 from tests.support.scanner import needles_found
 from tests.support.story import Timed, chain, journal_bytes
 
@@ -66,6 +69,24 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
         everything = [*map(secret, range(len(NAMES))), *(name.encode() for name in NAMES)]
         assert sum(needles_found(disk.image, everything).values()) == 0
     return site.entries(), site.trust
+
+
+def test_a_whole_database_is_sampled_and_hunted_for_too(tmp_path: Path) -> None:
+    """A log that SQLite removed long ago may hold what its file does."""
+    with ext4_image(tmp_path) as disk:
+        path = disk.root / "customers.db"
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TABLE customers (name TEXT)")
+            rows = ((secret(number).hex(),) for number in range(200))
+            database.executemany("INSERT INTO customers VALUES (?)", rows)
+        disk.sync()
+        site = RealSite(tmp_path / "site")
+        told = site.run(site.charge(database_carrier(path, hunt=True)))
+        assert told.returncode in {0, 6}, told.stdout
+    evidence = certificate_of(site.entries())[0].evidence
+    (hunt,) = (check for check in evidence.checks if isinstance(check, ResidueHunt))
+    assert hunt.needles > 0
+    assert {hits.place for hits in hunt.hits} <= {"free"}
 
 
 def judged(entries: dict[str, bytes], trust: Trust) -> tuple[Verdict, set[str]]:

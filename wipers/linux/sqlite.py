@@ -13,6 +13,7 @@ from certificates.errors import Refused
 from certificates.statements import Carrier, DatabaseIdentity, Fact, PathSelector, Selector
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import error_name
+from wipers.linux.fileacts import wishes_of
 from wipers.linux.files import begin, found_target, hold_root, is_rest_of, outside_order, state_of, writer_of
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.filewriter import FilesWriter
@@ -145,7 +146,8 @@ def open(  # noqa: A001 - the name of the port
         _check_same_file(where, files.get(""), begun)
         identify = _identifier(root, files.get(""), begun, machine)
         check_unchanged(where, target.facts, identify())
-        yield writer_of(root, begun, state, held, is_saved=is_saved, identify=identify, machine=machine)
+        wishes = wishes_of(carrier, selector.selects.label_key, machine)
+        yield writer_of(root, begun, state, held, is_saved=is_saved, identify=identify, machine=machine, wishes=wishes)
     state.forget_released()
 
 
