@@ -30,6 +30,7 @@ from certificates.statements import (
     OverwriteRecord,
     RecordsIdentity,
     ReleaseRecord,
+    Residual,
     ResidueHunt,
     StepRecord,
     SurvivorsCheck,
@@ -41,6 +42,11 @@ from wipers.policies import allowed, in_force_for
 from wipers.schemes import technique_of
 from wipers.techniques import TECHNIQUES, techniques_for
 
+REACHED_BY: dict[type, tuple[str, ...]] = {
+    ScrubNames: ("names-in-directories", "file-system-journal"),
+    FillFree: ("free-blocks", "file-system-journal"),
+}
+"""Residual that an act of a plan takes upon itself."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -76,7 +82,7 @@ def plan(
         objects=target.objects,
         facts=target.facts,
         steps=steps,
-        residual=target.residual,
+        residual=_beyond(target, steps),
         shuffled=tuple(range(*technique.shuffled)) if technique.shuffled else None,
         policies=in_force or None,
     )
@@ -140,6 +146,12 @@ def _choose(
         raise Refused("level-not-reachable", level=carrier.level.value, media=target.media.value, technique=named)
     _, _, row, steps = min(reaching, key=lambda one: one[:2])
     return row, steps
+
+
+def _beyond(target: Target, steps: tuple[Step, ...]) -> tuple[Residual, ...]:
+    """Return what the steps do not reach: what an act is there for, its own record tells."""
+    reached = {code for step in steps for code in REACHED_BY.get(type(step), ())}
+    return tuple(one for one in target.residual if one.code not in reached)
 
 
 def wanted_of(carrier: Carrier) -> Wanted:

@@ -14,6 +14,7 @@ from certificates.statements import (
     KnownCopy,
     Level,
     Media,
+    Residual,
 )
 from tests.support.runs import ORDER, UUID, carrier
 from tests.support.simulated_host import Simulated
@@ -120,3 +121,17 @@ def test_the_digest_covers_what_a_person_confirms() -> None:
     ]
     assert len({one.digest for one in plans}) == len(plans)
     assert planned().digest == plans[0].digest
+
+
+def test_what_an_act_is_there_for_is_no_residual_of_the_plan() -> None:
+    """A certificate that proves the names gone must not list them as not reached beside."""
+    history = (Residual("free-blocks"), Residual("file-system-journal"), Residual("names-in-directories", 3))
+    target = dataclasses.replace(Simulated("files").target(), residual=(*history, Residual("memory-and-swap")))
+    codes = {
+        wanted: [one.code for one in planned("files", targets=(target,), destroy=wanted).residual]
+        for wanted in ((), ("names",), ("history",), ("names", "history"))
+    }
+    assert codes[()] == ["free-blocks", "file-system-journal", "names-in-directories", "memory-and-swap"]
+    assert codes["names",] == ["free-blocks", "memory-and-swap"]
+    assert codes["history",] == ["names-in-directories", "memory-and-swap"]
+    assert codes["names", "history"] == ["memory-and-swap"]
