@@ -80,7 +80,7 @@ def _look(request: Request, connection: sqlite3.Connection) -> Look:
         size=size + beside,
         preferred=preferred,
         obstacles=(busy,) if busy is not None else (),
-        residual=(Residual("index-pivots", len(empty)),) if empty else (),
+        residual=(Residual("values-not-sampled"), *([Residual("index-pivots", len(empty))] if empty else [])),
         consequences=tuple(one for one in consequences if one.count),
         description=(
             Fact("pages", str(number(connection, "PRAGMA page_count"))),
