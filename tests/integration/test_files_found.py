@@ -3,6 +3,7 @@ with the reason for it, and nothing outside the order looked into."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -13,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from certificates.statements import FilesIdentity, FilesSelector
+from certificates.errors import Refused
+from certificates.statements import FilesIdentity, FilesSelector, NamesFile
 from tests.support import grounds
 from tests.support.erasing import LABEL_KEY, Ordered, _ordered, erase
 from tests.support.ext4_image import run
 from tests.support.grounds import Ground
+from wipers.linux import spool
 from wipers.linux.beneath import open_root
 from wipers.linux.filesystems import FileSystem, file_system_of, refusals
 from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.trees import survey
 from wipers.verdicts import VERDICTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -286,6 +290,80 @@ def test_ext2_and_writeback_are_reached(tmp_path: Path) -> None:
             assert ordered.reasons() == set()
             assert erase(ordered).readback.mismatched_size == 0
             assert made.hits(CONTENT[:30]) == 0
+
+
+def names_file(path: Path, data: bytes) -> NamesFile:
+    path.write_bytes(data)
+    return NamesFile(str(path), f"sha256:{hashlib.sha256(data).hexdigest()}")
+
+
+def test_what_patterns_and_a_list_lead_to_goes_and_nothing_beside_it(ext4: Ground, tmp_path: Path) -> None:
+    """A pattern takes no more than it says, through no link; a list stands for as many names as it has."""
+    root = folder(ext4, "patterns")
+    for name in ("deep/er/b.log", "deep/c.txt", "d.log", "kept.txt", "listed/e.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(CONTENT)
+    (root / "way").symlink_to(root / "listed", target_is_directory=True)
+    chosen = names_file(tmp_path / "list", b"./listed/e.txt\0a.txt\0")
+    ordered = order(root, selects=FilesSelector(str(root), (), LABEL_KEY, globs=("**/*.log",), list=chosen))
+    assert ordered.reasons() == set()
+    assert erase(ordered).names == 4
+    left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+    assert left == ["deep/c.txt", "kept.txt"]
+    assert (root / "way").is_symlink()
+
+
+def test_a_file_that_is_not_the_manifests_keeps_everything_from_being_touched(ext4: Ground, tmp_path: Path) -> None:
+    """Also where it was changed after the plan: what was approved is what is destroyed."""
+    root = folder(ext4, "manifest")
+    (root / "b.txt").write_bytes(CONTENT)
+    lines = "".join(f"{hashlib.sha256(CONTENT).hexdigest()}  {name}\n" for name in ("a.txt", "b.txt"))
+    manifest = names_file(tmp_path / "SHA256SUMS", lines.encode())
+    ordered = order(root, selects=FilesSelector(str(root), (), LABEL_KEY, manifest=manifest))
+    target = ordered.target()
+    assert target.obstacles == ()
+    (root / "b.txt").write_bytes(CONTENT[:-1] + b"!")
+    assert ordered.reasons() == {"file-differs"}
+    with pytest.raises(Refused) as caught, ordered.host.open(target, ordered.carrier, ordered.selector, resuming=False):
+        pass
+    assert caught.value.reason == "file-differs"
+    assert (root / "a.txt").read_bytes() == CONTENT
+    (root / "b.txt").write_bytes(CONTENT)
+    assert erase(ordered).names == 2
+
+
+def test_a_list_that_was_changed_since_it_was_approved_finds_nothing(ext4: Ground, tmp_path: Path) -> None:
+    """Whoever may write the list must not be able to say what goes."""
+    root = folder(ext4, "list")
+    chosen = names_file(tmp_path / "list", b"a.txt\n")
+    ordered = order(root, selects=FilesSelector(str(root), (), LABEL_KEY, list=chosen))
+    assert ordered.reasons() == set()
+    (tmp_path / "list").write_bytes(b"a.txt\nb.txt\n")
+    with pytest.raises(Refused) as caught:
+        ordered.find()
+    assert caught.value.reason == "list-differs"
+
+
+def test_a_directory_too_large_to_sort_in_memory_is_numbered_the_same(
+    ext4: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is taken up again, and one on a machine with less memory, must mean the same file by a number."""
+    root = ext4.root / "large"
+    (root / "tree" / "below").mkdir(parents=True)
+    for number in range(300):
+        (root / "tree" / f"{number * 7919 % 300:03d}").write_bytes(b"x")
+    os.link(root / "tree" / "007", root / "tree" / "below" / "linked")
+    descriptor = open_root(str(root))
+    try:
+        whole = survey(descriptor, ["tree"])
+        monkeypatch.setattr(spool, "SORTED_AT_ONCE", 16)
+        in_parts = survey(descriptor, ["tree"])
+    finally:
+        os.close(descriptor)
+    assert list(whole.paths) == list(in_parts.paths)
+    assert list(whole.paths)[:2] == ["tree/000", "tree/001"]
+    assert list(whole.paths)[-1] == "tree/007", "what has several names comes last"
+    assert list(whole.further.of(299)) == list(in_parts.further.of(299)) == ["tree/below/linked"]
 
 
 def test_every_accepted_case_is_one_that_a_test_erased() -> None:

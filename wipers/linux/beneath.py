@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 import struct
+from functools import cache
 
 OPENAT2 = 437
 """Number of the system call; the same on every architecture that Debian 12 is made for."""
@@ -53,12 +54,18 @@ def open_by_call(directory: int, name: str, flags: int, resolve: int) -> int:
     """Open by `openat2`, which resolves the whole path at once; raises OSError."""
     if flags & os.O_CREAT:
         raise OSError(errno.EINVAL, "this never creates", name)
-    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    how = _how(flags, resolve)
     opened = int(_LIBC.syscall(OPENAT2, directory, os.fsencode(name), how, len(how)))
     if opened < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), name)
     return opened
+
+
+@cache
+def _how(flags: int, resolve: int) -> bytes:
+    """Return `struct open_how`; asked for once a file of a tree."""
+    return struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
 
 
 def open_by_steps(directory: int, name: str, flags: int, resolve: int) -> int:

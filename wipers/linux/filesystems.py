@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import stat
@@ -24,6 +23,9 @@ FS_IOC_GETFLAGS = 0x80086601
 BTRFS_IOC_FS_INFO = 0x8400941F
 """_IOR(0x94, 31, struct btrfs_ioctl_fs_info_args): highest device id, number of devices, UUID, ..."""
 FS_IOC_GETVERSION = 0x80087601
+
+_LONG = bytes(8)
+_HALF_OF_LONG = struct.Struct("=I")
 
 SUPERBLOCK_OFFSET = 1024
 SUPERBLOCK_SIZE = 1024
@@ -167,9 +169,7 @@ def generation(descriptor: int) -> int:
 
 def _long_of(descriptor: int, request: int) -> int:
     # The requests say long, the kernel moves 32 bits: only the low half counts.
-    value = array.array("l", [0])
-    fcntl.ioctl(descriptor, request, value, True)
-    return value[0] & 0xFFFFFFFF
+    return int(_HALF_OF_LONG.unpack_from(fcntl.ioctl(descriptor, request, _LONG))[0])
 
 
 def _mounted_as(descriptor: int, machine: Machine) -> tuple[str, str, tuple[str, ...]]:
