@@ -10,7 +10,7 @@ from typing import Any
 
 from certificates.claims import claim
 from certificates.errors import Interrupted, Refused
-from certificates.statements import Claim, Outcome, ReleaseRecord
+from certificates.statements import Claim, Outcome, Recorded, ReleaseRecord, StepRecord
 from tests.support.erasing import Ordered
 from tests.support.runs import ORDER, JournalInMemory, warrant
 from tests.support.simulated_host import Plug
@@ -67,10 +67,14 @@ class CarriedOut:
         return claim(evidence(self.plan, self.ordered.carrier, self.journal.entries), self.ordered.carrier.level)
 
     @property
+    def records(self) -> tuple[StepRecord, ...]:
+        """What the journal records."""
+        return tuple(one.event.record for one in self.journal.entries if isinstance(one.event, Recorded))
+
+    @property
     def names(self) -> int:
         """Names that were let go."""
-        records = [event.record for event in (one.event for one in self.journal.entries) if event.kind == "recorded"]
-        return sum(record.names for record in records if isinstance(record, ReleaseRecord))
+        return sum(record.names for record in self.records if isinstance(record, ReleaseRecord))
 
     @property
     def is_clean(self) -> bool:

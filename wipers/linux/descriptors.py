@@ -27,8 +27,9 @@ class Descriptors:
     Thread-safe. Files come sorted by directory, so each thread holds the directory that it used last.
     """
 
-    def __init__(self, root: int, rows: Rows, most: int = MOST_OPEN) -> None:
-        """Open nothing yet."""
+    def __init__(self, root: int, rows: Rows, most: int = MOST_OPEN, direct_from: int = DIRECT_FROM) -> None:
+        """Open nothing yet; files of so many bytes and more will be written past the page cache."""
+        self._direct_from = direct_from
         self._root = root
         self._rows = rows
         self._most = most
@@ -80,7 +81,7 @@ class Descriptors:
         row = self._rows[stream]
         end = row.end
         folder, name = self._folder_of(row.path)
-        direct = os.O_DIRECT if row.allocated >= DIRECT_FROM else 0
+        direct = os.O_DIRECT if row.allocated >= self._direct_from else 0
         descriptor = os.open(name, WRITING | direct, dir_fd=folder)
         try:
             found = os.fstat(descriptor)
