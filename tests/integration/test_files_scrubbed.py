@@ -365,3 +365,18 @@ def test_a_file_system_that_became_read_only_ends_the_run(plain: Case) -> None:
         finally:
             run("mount", "--options", "remount,rw", device_of(plain.ground), plain.ground.root)
     assert len(list((plain.ground.root / "in" / "all").iterdir())) > COUNT // 2
+
+
+def test_a_directory_that_went_unclean_is_remembered_through_a_crash(tmp_path: Path) -> None:
+    """A resume finds it gone, and must not call complete what another process left."""
+    with xfs()(tmp_path) as ground:
+        case = laid(ground, tmp_path)
+        ordered = case.ordered
+        with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
+            erase_with(writer)
+            kept = sorted(path.suffix for path in (tmp_path / "state").iterdir())
+            assert kept == [".released", ".unclean"]
+            scrubbed = writer.act(ScrubNames(), Acting().given())
+        assert isinstance(scrubbed, NamesRecord)
+        assert scrubbed.left == ("names-in-directories",)
+        assert list((tmp_path / "state").iterdir()) == []

@@ -81,7 +81,7 @@ class FileActs:
         raise TypeError(f"{step.kind} is not done on files")
 
     @contextmanager
-    def scrubbing(self) -> Iterator[Scrub | None]:
+    def scrubbing(self, note: Callable[[], None]) -> Iterator[Scrub | None]:
         """Give what fills the gaps of a directory before it goes, where names are to be gone."""
         from wipers.linux.release import Scrub
 
@@ -89,7 +89,7 @@ class FileActs:
             yield None
             return
         with self._filler() as fill:
-            yield Scrub(fill, self._is_settled)
+            yield Scrub(fill, self._is_settled, note)
 
     def _is_settled(self) -> bool:
         sync_file_system(self._root)

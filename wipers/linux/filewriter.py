@@ -82,7 +82,10 @@ class FilesWriter:
         self._machine = machine
         self._streams = begun.streams if begun.streams is not None else Streams.empty()
         self._rows = Rows(self._streams)
-        self._descriptors = Descriptors(root, self._rows)
+        # What interrupted a run may be a sector that takes no write. Through the cache that shows at a barrier over
+        # everything; past it, at the file that lies there: a run that is taken up again goes past it throughout.
+        self._direct_from = 0 if is_saved else DIRECT_FROM
+        self._descriptors = Descriptors(root, self._rows, direct_from=self._direct_from)
         self._acts = FileActs(root, found, storage, machine, wishes or Wishes())
         self._is_journaled = found.kind in EXT and found.data_mode == "journal"
         self._moved: dict[int, tuple[tuple[int, int], ...]] = {}
@@ -120,7 +123,7 @@ class FilesWriter:
         if self._lost and stream in self._lost:
             raise MediumError(self._lost[stream], extent)
         try:
-            if offset or len(buffer) >= DIRECT_FROM or len(buffer) < self._rows[stream].end:
+            if offset or len(buffer) >= self._direct_from or len(buffer) < self._rows[stream].end:
                 with self._descriptors.borrow(stream) as descriptor:
                     _write(descriptor, offset, buffer)
             else:
@@ -192,12 +195,12 @@ class FilesWriter:
         self.flush()
         self._descriptors.close()
         try:
-            with self._acts.scrubbing() as scrub:
+            with self._acts.scrubbing(self._state.note_unclean) as scrub:
                 left, unclean = remove_names(self._root, self._streams, self._begun.seed, scrub)
         except OSError as error:
             raise self._gone(error) from error
         self.flush()
-        self._begun = replace(self._begun, unclean=unclean)
+        self._begun = replace(self._begun, unclean=self._begun.unclean + unclean)
         self._state.mark_released(self._begun)
         return self._begun.names - left
 

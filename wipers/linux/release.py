@@ -40,11 +40,16 @@ class Scrub:
     settle: Callable[[], bool]
     """Makes what was done to directories reach their own blocks, and tells whether it did: a block that is given back
     before that keeps what stood there before."""
+    note: Callable[[], None]
+    """Makes durable that directories go which are not clean: a resume finds them gone, and could not tell."""
 
     def all(self, cleaned: Iterable[bool]) -> int:
         """Settle what was cleaned; return how many directories are not clean on the storage."""
         found = list(cleaned)
-        return found.count(False) if self.settle() else len(found)
+        count = found.count(False) if self.settle() else len(found)
+        if count:
+            self.note()
+        return count
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

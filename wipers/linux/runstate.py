@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,14 @@ class StateFile:
         self._directory = directory
         self._live = directory / f"{name}.streams"
         self._released = directory / f"{name}.released"
+        self._unclean = directory / f"{name}.unclean"
 
     def load(self) -> Begun | None:
         """Return the run that began, or none; raises Refused where its file cannot be read."""
         for path in (self._released, self._live):
             try:
                 with open(path, encoding="ascii") as lines:
-                    return _decoded(json.loads(next(lines)), lines)
+                    return self._with_unclean(_decoded(json.loads(next(lines)), lines))
             except (FileNotFoundError, PermissionError):
                 # A plan by somebody who may not look there knows of no run; the run itself could not keep its list.
                 continue
@@ -69,6 +70,14 @@ class StateFile:
     def save(self, begun: Begun) -> None:
         """Make the run's list durable, readable by its owner alone, before anything is written; raises OSError."""
         self._write(self._live, _encoded(begun))
+
+    def note_unclean(self) -> None:
+        """Make durable that a directory goes with names in its gaps; raises OSError."""
+        self._write(self._unclean, ("",))
+
+    def _with_unclean(self, begun: Begun) -> Begun:
+        """Return the run with one directory at least that went so, where that was noted before a crash."""
+        return replace(begun, unclean=max(begun.unclean, 1)) if self._unclean.exists() else begun
 
     def mark_released(self, begun: Begun) -> None:
         """Keep numbers alone and destroy the list of names; raises OSError."""
@@ -83,12 +92,14 @@ class StateFile:
             _destroy(self._live)
             _destroy(_new(self._live))
             self._released.unlink(missing_ok=True)
+            self._unclean.unlink(missing_ok=True)
             self._sync()
 
     def forget_released(self) -> None:
         """Remove the numbers of a run that ended."""
         if self._released.exists():
             self._released.unlink(missing_ok=True)
+            self._unclean.unlink(missing_ok=True)
             self._sync()
 
     def _write(self, path: Path, lines: Iterator[str] | tuple[str, ...]) -> None:
