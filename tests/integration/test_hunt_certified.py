@@ -139,6 +139,14 @@ def test_nothing_in_the_bundle_tells_what_was_sampled(papers: Papers) -> None:
     assert not any(name.encode() in whole for name in NAMES)
 
 
+def test_nothing_of_the_samples_is_kept_once_the_run_has_its_certificate(papers: Papers) -> None:
+    """They were one more copy of what was to go."""
+    told, _ = certificate_of(papers[0])
+    assert told.binding.selector is not None
+    name = told.binding.selector.removeprefix("sha256:")
+    assert [path for place in ("/dev/shm", "/run") for path in Path(place).glob(f"expunge/{name}*")] == []
+
+
 def test_the_same_told_anew_still_holds(papers: Papers) -> None:
     """Or the lies below would be caught for how they were told."""
     assert is_proven(*retold(papers, lambda events: events))
