@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from certificates.audit import Verdict
@@ -34,6 +35,7 @@ from tests.support.raw_scanner import scan
 from tests.support.real_site import RealSite, ended, records_carrier
 from tests.support.records_ordered import order_records, text
 from tests.support.runs import JournalInMemory
+from tests.support.screens import SCHEMAS
 from tests.support.simulated_host import Plug
 from wipers.linux import manifest
 from wipers.linux.engines import sqlite_rewrite
@@ -429,8 +431,9 @@ def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path:
     # A restore: other files, in another folder's inode, with what was destroyed.
     database(disk).unlink()
     database(disk).write_bytes(backup)
-    looked = ended(site.start("replay", str(bundle), "--look", *given))
-    assert "50 rows are there again" in looked.stdout
+    looked = json.loads(ended(site.start("--json", "--quiet", "replay", str(bundle), "--look", *given)).stdout)
+    jsonschema.validate(looked, json.loads((SCHEMAS / "replay.schema.json").read_text(encoding="utf-8")))
+    assert looked["results"][0]["rows"] == 50
     unconfirmed = ended(site.start("replay", str(bundle), *given))
     assert (unconfirmed.returncode, database(disk).read_bytes() == backup) == (3, True)
     changed = tmp_path / bundle.name
