@@ -102,8 +102,8 @@ def _check_record(record: StepRecord) -> None:
             raise contradiction(record.step, "something was not reached, and nothing tells what")
         case FillRecord(is_complete=False, left=(), unreached=0):
             raise contradiction(record.step, "something was not reached, and nothing tells what")
-        case WithdrawalRecord() if bool(record.objects) != bool(record.size):
-            raise contradiction(record.step, "files are held that hold nothing, or bytes that are in no file")
+        case WithdrawalRecord(objects=0) if record.size:
+            raise contradiction(record.step, "bytes are held that are in no file")
 
 
 def _check_survivors(check: SurvivorsCheck) -> None:

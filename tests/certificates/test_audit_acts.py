@@ -197,7 +197,7 @@ def test_blocks_are_not_overwritten_after_their_release() -> None:
     [
         (NeedlesRecord(0, 3, 0, NOW, "swap-not-encrypted"), "samples were kept that could not be kept"),
         (NeedlesRecord(0, 0, 0, NOW), "no sample was kept, and nothing tells why"),
-        (WithdrawalRecord(0, 3, 0, 99, 1, NOW), "files are held that hold nothing, or bytes that are in no file"),
+        (WithdrawalRecord(0, 3, 0, 99, 1, NOW), "bytes are held that are in no file"),
     ],
 )
 def test_a_record_that_cannot_be_true_is_found(record: Any, detail: str) -> None:
