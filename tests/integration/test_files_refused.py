@@ -36,8 +36,8 @@ def disk(tmp_path: Path) -> Iterator[Mounted]:
         yield found
 
 
-def order(disk: Mounted, *names: str, **limits: int) -> Ordered:
-    return order_files(disk.root / "in", names, disk.image.parent / "state", **limits)
+def order(disk: Mounted, *names: str, most: int = 10_000, least: int = 0) -> Ordered:
+    return order_files(disk.root / "in", names, disk.image.parent / "state", most=most, least=least)
 
 
 def refused(ordered: Ordered) -> str:
