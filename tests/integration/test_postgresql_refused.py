@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from certificates.errors import Refused
 from certificates.statements import Fact
 from tests.support.ext4_image import ext4_image
-from tests.support.servers.postgresql import PostgreSQL, own, postgresql
+from tests.support.servers.postgresql import PostgreSQL, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked
 from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite
@@ -27,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     folder = tmp_path_factory.mktemp("postgresql-refused")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    with ext4_image(folder, size=128 << 20) as disk, postgresql(disk.root) as found:
+    with ext4_image(folder, size=192 << 20) as disk, postgresql(disk.root) as found:
         story = Story(found, "people", folder / "state")
         story.fill(90)
         yield found
@@ -107,6 +108,9 @@ def test_rows_that_changed_in_number_under_the_lock_change_nothing(story: Story)
     with pytest.raises(Lost, match="records-changed"):
         withdraw(replace(asked, request=replace(asked.request, identity=narrow)), unchecked=True)
     assert (story.summed(), story.counted()[1]) == (before, 30)
+    held = asked.held().path
+    assert held is not None
+    shutil.rmtree(held)
 
 
 def test_a_table_that_was_made_anew_is_another(story: Story) -> None:
@@ -168,6 +172,26 @@ def test_a_condition_that_is_none_is_refused(story: Story) -> None:
     with refusing("condition-wrong") as caught:
         asked.engine.look(replace(asked.request, selects=wrong))
     assert "nobody" not in str(caught.value.facts)
+
+
+def test_a_standby_is_named_and_is_not_the_place_to_begin(story: Story) -> None:
+    """It replays every change and keeps its own log: a copy. One that holds the horizon stands in the way besides."""
+    with standby(story.server, hot_standby_feedback="on", wal_receiver_status_interval="1") as copy:
+        asked = asked_of(story)
+        until = time.monotonic() + 20
+        while "records-snapshot" not in asked.reasons():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        look = asked.engine.look(asked.request)
+        assert look is not None
+        assert [one.what for one in look.copies] == ["replica"]
+        assert "replicas" in {one.code for one in look.residual}
+        connect = (Fact("socket", str(copy.socket)), Fact("user", "postgres"))
+        there = replace(asked.request.selects, where=str(copy.data), connect=connect)
+        with refusing("records-not-offered"):
+            asked.engine.look(replace(asked.request, selects=there))
+        with refusing("engine-elsewhere"):
+            asked.engine.look(replace(asked.request, selects=replace(there, connect=asked.request.selects.connect)))
 
 
 def test_a_lock_that_is_not_to_be_had_is_waited_for_shortly(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -151,6 +152,25 @@ def postgresql(folder: Path, *, checksums: bool = True, **settings: str) -> Iter
     finally:
         if server.is_running():
             server.stop("immediate")
+
+
+@contextmanager
+def standby(primary: PostgreSQL, **settings: str) -> Iterator[PostgreSQL]:
+    """A server beside the primary that replays what it does."""
+    work = primary.data.parent / "standby"
+    work.mkdir()
+    own(work)
+    server = PostgreSQL(work / "data", work, primary.password_file)
+    as_user("pg_basebackup", *("-h", primary.socket, "-U", USER, "-D", server.data, "-R", "-X", "stream", "-c", "fast"))
+    with (server.data / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.is_running():
+            server.stop("immediate")
+        shutil.rmtree(work)
 
 
 def make(folder: Path, *, checksums: bool = True, **settings: str) -> PostgreSQL:

@@ -53,9 +53,9 @@ class Rewriting:
     held: Held
     key: bytes
 
-    def commit(self, paths: tuple[str, ...]) -> None:
+    def commit(self, paths: tuple[str, ...], *, is_flushed: bool = False) -> None:
         """Commit the open transaction, holding the files of those paths."""
-        Commit(self.working, self.watching, self.where, self.held).run(paths)
+        Commit(self.working, self.watching, self.where, self.held).run(paths, is_flushed=is_flushed)
 
     def rewrite(self, table: Table) -> Rewritten:
         """The table stands in new files that hold none of its dead rows; raises Lost."""
@@ -133,15 +133,23 @@ class Rewriting:
         return (str(schema).strip('"'),)
 
     def locked(self, *names: str) -> _Locked:
+        """A transaction that holds the relations against everybody."""
         return _Locked(self.working, names)
+
+    def locked_after_flush(self, name: str) -> _Locked:
+        """The same, with everything written before while only writers wait."""
+        return _Locked(self.working, (name,), lambda: run(self.watching, "CHECKPOINT"))
 
 
 class _Locked:
     """A transaction that holds relations against everybody, for so many milliseconds."""
 
-    def __init__(self, session: Connection[Any], names: tuple[str, ...]) -> None:
+    def __init__(
+        self, session: Connection[Any], names: tuple[str, ...], flush: Callable[[], object] | None = None
+    ) -> None:
         self._session = session
         self._names = names
+        self._flush = flush
         self._since = 0.0
         self.milliseconds = 0
 
@@ -158,15 +166,18 @@ class _Locked:
                     raise
                 time.sleep(ASIDE)
                 continue
-            self._since = time.monotonic()
             return self
 
     def _lock(self) -> None:
         """Ask for the lock, for a short while only: whoever comes later queues up behind one that is waited for."""
         run(self._session, "BEGIN")
         run(self._session, f"SET LOCAL lock_timeout = {ASK_MILLISECONDS}")
+        if self._flush is not None:
+            run(self._session, f"LOCK TABLE {', '.join(self._names)} IN SHARE MODE")
+            self._flush()
         if self._names:
             run(self._session, f"LOCK TABLE {', '.join(self._names)} IN ACCESS EXCLUSIVE MODE")
+        self._since = time.monotonic()
         run(self._session, "SET LOCAL lock_timeout TO DEFAULT")
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

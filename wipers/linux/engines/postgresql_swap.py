@@ -43,11 +43,13 @@ class Commit:
     where: Path
     held: Held
 
-    def run(self, paths: tuple[str, ...]) -> None:
-        """The transaction is committed, and the files that had those paths before it are held; raises Lost."""
+    def run(self, paths: tuple[str, ...], *, is_flushed: bool) -> None:
+        """The transaction is committed, and the files that had those paths before it are held; raises Lost. What the
+        server still had to write to them it wrote before: afterwards it would write to a placeholder."""
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         process = int(one(self.working, "SELECT pg_backend_pid()"))
-        self.watching.execute("CHECKPOINT")
+        if not is_flushed:
+            self.watching.execute("CHECKPOINT")
         self.working.execute("SET LOCAL lock_timeout = 0")
         self.held.manifest.write("committing", xid=xid)
         with self._gate():

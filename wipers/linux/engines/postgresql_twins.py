@@ -51,9 +51,9 @@ def swap_twin(rewriting: Rewriting, table: Table, index: int, twin: str) -> int:
     session = rewriting.working
     other = int(one(session, "SELECT %s::regclass::oid::int8", (twin.replace("%%", "%"),)))
     run(rewriting.watching, "CHECKPOINT")
-    with rewriting.locked(table.name) as locked:
+    with rewriting.locked_after_flush(table.name) as locked:
         old = str(one(session, "SELECT pg_relation_filepath(%s::oid)", (index,)))
         run(session, _SWAP, {"one": index, "other": other})
         run(session, f"DROP INDEX {twin}")
-        rewriting.commit((old,))
+        rewriting.commit((old,), is_flushed=True)
     return locked.milliseconds
