@@ -73,6 +73,8 @@ def by_ext4magic(image: Path, out: Path) -> str:
     with image.open("rb") as file:
         file.seek(1024 + 0x2C)
         mounted_at = int.from_bytes(file.read(4), "little")
+    # It looks at what was between then and now, and counts in seconds.
+    time.sleep(max(0.0, mounted_at + 1.1 - time.time()))
     return run("ext4magic", image, "-R", "-a", str(mounted_at), "-d", out / "found")
 
 
