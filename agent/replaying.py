@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from agent.authorize import authorize_again
 from agent.carrying import Hands
+from agent.lines import write_durably
 from agent.records_form import measure_records
 from agent.runs import PLAN, RunFolder
 from agent.site import Site
@@ -112,7 +114,9 @@ def _check_proven(site: Site, data: bytes, name: str) -> None:
 
 def look_again(site: Site, past: Past, executor: Signer) -> Again | None:
     """Return what of a past erasure is there again, planned; none where nothing is. Reads only; raises Refused."""
-    there = _identity_now(past)
+    begun = _begun(site, past)
+    # What is gone already may still stand in files that a replay before this one held.
+    there = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() else _identity_now(past)
     if not there.most_rows:
         return None
     warrant = authorize_again(
@@ -121,6 +125,12 @@ def look_again(site: Site, past: Past, executor: Signer) -> Again | None:
     targets = site.host.find(warrant.carrier, warrant.selector)
     made = planning.plan(past.order.digest, warrant.carrier, targets, WIPERS["records"])
     return Again(past, warrant, min(targets, key=lambda one: one.location), made)
+
+
+def _begun(site: Site, past: Past) -> Path:
+    """Return the file that says where the records of a replay that has not ended were, when it began."""
+    commitment = past.carrier.selector.commitment if past.carrier.selector is not None else "none"
+    return site.state / "replays" / f"{commitment.removeprefix('sha256:')}.json"
 
 
 def _identity_now(past: Past) -> RecordsIdentity:
@@ -161,6 +171,9 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
             folder.write(PLAN, encode(plan))
             opened = Opened(warrant.host, sequence, previous, TOOL_ID, None, warrant.order_digest, carrier.id)
             journal = site.journals.open(opened)
+        begun = _begun(site, again.past)
+        begun.parent.mkdir(mode=0o700, exist_ok=True)
+        write_durably(begun, encode(warrant.carrier.identity))
         journal.write(
             Noted(f"replay of run {again.past.start.statement.sequence}, certificate {again.past.certificate}")
         )
@@ -176,6 +189,7 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
         execute(warrant, plan, writer, ports, replay(()))
     found = claim(evidence(plan, warrant.carrier, journal.read().entries), carrier.level)
     site.host.forget(warrant.carrier)
+    begun.unlink()
     return Replayed(carrier.id, plan.objects, sequence, found)
 
 
