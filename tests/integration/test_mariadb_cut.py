@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 CUTS = (
     ("holes", "ALTER TABLE `cut0`.`holes` PAGE_COMPRESSED=", 0.0, "both"),
-    ("plain", "ALTER TABLE `cut1`.`plain` FORCE", 0.02, "server"),
     ("plain", "FLUSH SLOW", 0.0, "agent"),
     ("plain", "SET GLOBAL innodb_log_file_size", 0.5, "both"),
 )

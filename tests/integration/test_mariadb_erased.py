@@ -71,12 +71,12 @@ def test_a_table_and_a_database_are_nowhere_on_the_raw_image(disk: Mounted, serv
     done = withdraw(asked)
     assert (done.rows, done.before, done.left) == (900, done.after, ())
     destroy_held(asked)
-    assert hits(disk, story.pattern("docs"), packed=True) == 0
+    assert hits(disk, story.pattern("docs")) == 0
     assert story.counted("beside") == (30, 10)
     asked = story.ask(None, "database", least=30, most=30)
     assert withdraw(asked).rows == 30
     destroy_held(asked)
-    assert hits(disk, story.pattern("beside"), packed=True) == 0
+    assert hits(disk, story.pattern("beside")) == 0
     assert not (server.data / "tablea").exists()
 
 

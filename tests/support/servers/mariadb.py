@@ -63,7 +63,7 @@ class MariaDB:
         where = [f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.data / 'server.pid'}"]
         with (self.data.parent / "start.log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["/usr/sbin/mariadbd", "--no-defaults", "--skip-networking", *where, *options],
+                ["/usr/sbin/mariadbd", "--no-defaults", *self._reached(), *where, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -71,6 +71,10 @@ class MariaDB:
                 **as_user(),
             )
         self._wait()
+
+    def _reached(self) -> tuple[str, ...]:
+        """Beside the socket by nobody, or where a port is set by this machine alone."""
+        return ("--bind-address=127.0.0.1",) if "port" in self.settings else ("--skip-networking",)
 
     def stop(self) -> None:
         """No process of the server is left; it came down in order."""

@@ -24,7 +24,8 @@ from wipers.linux.engines.mariadb_server import Server, connect
 from wipers.linux.engines.mariadb_tables import withdraw_tables
 from wipers.linux.engines.mariadb_take import Taking
 from wipers.linux.engines.mariadb_traces import (
-    scrub_aria_log,
+    aria_log_begun_anew,
+    drop_filler,
     scrub_binary_log,
     scrub_innodb,
     scrub_logs,
@@ -265,8 +266,9 @@ class Session:
         scrub_logs(taking)
         scrub_binary_log(taking)
         taking.rest()
-        scrub_aria_log(taking)
-        scrub_innodb(taking, sampled)
+        with aria_log_begun_anew(taking):
+            scrub_innodb(taking, sampled)
+        drop_filler(taking)
         taking.let_go()
 
     def check(self) -> tuple[str, bool]:

@@ -131,34 +131,50 @@ def _scrub_relay_logs(taking: Taking) -> None:
     old = _files(Path(base).parent, Path(base).name + "*.[0-9]*")
     if taking.take(old):
         taking.left.add("write-ahead-log")
-    for _ in range(2):
-        server.run("FLUSH RELAY LOGS")
-    taking.wait(lambda: not any(path.exists() for path in old), "the relay log is not applied")
+    kept = server.variable("relay_log_purge")
+    server.run("SET GLOBAL relay_log_purge = 1")
+    try:
+        for _ in range(2):
+            server.run("FLUSH RELAY LOGS")
+        taking.wait(lambda: not any(path.exists() for path in old), "the relay log is not applied")
+    finally:
+        with suppress(Lost):
+            server.run("SET GLOBAL relay_log_purge = %s", 1 if kept == "ON" else 0)
     taking.count("log-segments-held", len(old))
 
 
-def scrub_aria_log(taking: Taking) -> None:
-    """Aria's log begins a new file, and the old ones are held: it takes as much traffic as the smallest file has, and
-    some more for the checkpoint that lets the old ones go."""
+@contextmanager
+def aria_log_begun_anew(taking: Taking) -> Iterator[None]:
+    """Aria's log has begun a new file, which takes as much traffic as the smallest file has; what is done meanwhile
+    spares the wait for the checkpoint that lets the old ones go. They are held."""
     server = taking.server
     folder = server.path("aria_log_dir_path", ".")
     old = _files(folder, "aria_log.0*")
     if taking.take(old):
         taking.left.add("write-ahead-log")
+        yield
         return
     with _aria_settings(server):
         filler = _filler_schema(taking) + ".`aria`"
         server.run(f"CREATE OR REPLACE TABLE {filler} (a MEDIUMBLOB) ENGINE = Aria TRANSACTIONAL = 1")
         deadline = time.monotonic() + ARIA_SECONDS
+        while set(_files(folder, "aria_log.0*")) <= set(old) and time.monotonic() < deadline:
+            _write_aria(taking, filler)
+        _write_aria(taking, filler)
+        yield
+        deadline = time.monotonic() + ARIA_SECONDS
         while any(path.exists() for path in old) and time.monotonic() < deadline:
-            server.run(f"INSERT INTO {filler} VALUES (REPEAT('x', 1000000))")
-            if not set(_files(folder, "aria_log.0*")) <= set(old):
-                time.sleep(0.25)
-            taking.rest()
-        server.run(f"DROP TABLE {filler}")
+            _write_aria(taking, filler)
+            time.sleep(0.25)
+        server.run(f"DROP TABLE IF EXISTS {filler}")
     if any(path.exists() for path in old):
         taking.left.add("write-ahead-log")
     taking.count("log-segments-held", len(old))
+
+
+def _write_aria(taking: Taking, filler: str) -> None:
+    taking.server.run(f"INSERT INTO {filler} VALUES (REPEAT('x', 1000000))")
+    taking.rest()
 
 
 @contextmanager
@@ -198,7 +214,12 @@ def scrub_innodb(taking: Taking, values: tuple[bytes, ...]) -> None:
             break
     else:
         taking.left |= found
-    server.run(f"DROP SCHEMA {_filler_name(taking)}")
+    server.run(f"DROP TABLE {filler}")
+
+
+def drop_filler(taking: Taking) -> None:
+    """Nothing of our own is left in the server."""
+    taking.server.run(f"DROP SCHEMA IF EXISTS {_filler_name(taking)}")
 
 
 def _filler_name(taking: Taking) -> str:
