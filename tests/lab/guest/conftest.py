@@ -24,6 +24,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         file.write(json.dumps(told) + "\n")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def undisturbed_lvm() -> None:
+    """LVM starts no daemon that watches volumes, nor a check of their metadata: each takes the guest many seconds."""
+    Path("/etc/lvm/lvmlocal.conf").write_text(
+        'activation { monitoring = 0 }\nglobal { thin_check_executable = "" }\n', encoding="ascii"
+    )
+
+
 @pytest.fixture(autouse=True)
 def limited() -> Iterator[None]:
     """The test is interrupted when its time is over, in whatever it waits."""

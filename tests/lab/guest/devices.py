@@ -17,7 +17,11 @@ from pathlib import Path
 from certificates.statements import Extent, Fact, FullReadBack, OverwriteRecord, volume_of
 from tests.support.bench import MIB, Bench, RealRun, carrier_of, full_of_needles, identity_of
 from tests.support.ext4_image import run
+from wipers.linux.candidates import backing_files, candidates
+from wipers.linux.describing_targets import bare_target
 from wipers.linux.direct import page_aligned
+from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.usage import observe
 from wipers.model import Target
 
 CONFIG = Path("/sys/kernel/config")
@@ -169,20 +173,22 @@ def size_of(device: Path) -> int:
 
 def ordered(bench: Bench, device: Path, technique: str | None = None) -> RealRun:
     """An approved order for the device, planned on this machine."""
-    target = listed(bench, "location", str(device))
+    target = listed("location", str(device))
     identity = volume_of(target.facts) if target.kind == "volume" else identity_of(target)
     return RealRun(bench.host, carrier_of(identity, technique))
 
 
-def drive(bench: Bench, serial: str) -> Target:
-    """The drive with that serial number, as `targets` shows it."""
-    return listed(bench, "serial", serial)
+def drive(serial: str) -> Target:
+    """The drive with that serial number."""
+    return listed("serial", serial)
 
 
-def listed(bench: Bench, fact: str, value: str) -> Target:
-    """The one target with that location or fact; no other is asked what lies on it, for that takes the guest long."""
-    targets = bench.host.list_targets(with_contents=False)
-    (found,) = (one for one in targets if Fact(fact, value) in (*one.facts, Fact("location", one.location)))
+def listed(fact: str, value: str) -> Target:
+    """The one target with that location or fact. Only what names it is looked at: to ask twenty drives for all that
+    `targets` tells of them takes the guest longer than to overwrite one."""
+    every = candidates(THIS_MACHINE, observe(THIS_MACHINE, backing_files(THIS_MACHINE)))
+    bare = (bare_target(THIS_MACHINE, one) for one in every)
+    (found,) = (one for one in bare if Fact(fact, value) in (*one.facts, Fact("location", one.location)))
     return found
 
 

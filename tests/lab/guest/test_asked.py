@@ -35,7 +35,7 @@ def listed(node: Path) -> BlockDevice:
 
 
 def node_of(bench: Bench, serial: str) -> Path:
-    return Path(drive(bench, serial).location)
+    return Path(drive(serial).location)
 
 
 def test_an_nvme_drives_health_is_what_its_maker_put_there(bench: Bench) -> None:

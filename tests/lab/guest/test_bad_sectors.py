@@ -95,7 +95,7 @@ def test_a_sata_disk_names_its_bad_sector(bench: Bench) -> None:
 
 def check_sick(bench: Bench, serial: str) -> None:
     """All but the one sector is overwritten, and that one is listed."""
-    device = Path(drive(bench, serial).location)
+    device = Path(drive(serial).location)
     done = ordered(bench, device, "zeros-1")
     done.go()
     assert done.claim.outcome is Outcome.NOT_REACHED

@@ -47,8 +47,8 @@ def test_model_maker_and_world_wide_name_are_what_the_drive_says(bench: Bench) -
 def test_a_namespace_is_erased_under_whatever_number_its_controller_has(bench: Bench) -> None:
     """The number in /dev/nvmeN is not the parent of nvmeNn1. Here the namespace has two controllers, of which the one
     with its number comes back under another: the order still finds its drive, and no other loses a byte."""
-    before = Path(drive(bench, "LAB-TWIN").location)
-    other = Path(drive(bench, "LAB-LIAR").location)
+    before = Path(drive("LAB-TWIN").location)
+    other = Path(drive("LAB-LIAR").location)
     fill(before)
     fill(other)
     # Whichever of the two was probed first gave the namespace its number, which stays taken as long as that lives.
@@ -64,7 +64,7 @@ def test_a_namespace_is_erased_under_whatever_number_its_controller_has(bench: B
     settle()
     assert len(controllers("LAB-TWIN")) == 2
     assert parent not in controllers("LAB-TWIN")
-    done = ordered(bench, Path(drive(bench, "LAB-TWIN").location))
+    done = ordered(bench, Path(drive("LAB-TWIN").location))
     done.go()
     assert done.claim.outcome is Outcome.PROVEN
     assert needles(before) == []
@@ -81,8 +81,8 @@ def test_a_disk_with_sectors_of_4096_bytes_is_overwritten(bench: Bench) -> None:
     """4Kn: no read or write of less, and not one that begins between."""
     with scsi_disk(sector_size=4096) as device:
         fill(device)
-        assert bench.listed(device).sector_size == 4096
         done = ordered(bench, device)
+        assert done.plan.sector_size == 4096
         done.go()
         assert done.claim.outcome is Outcome.PROVEN
         assert needles(device) == []

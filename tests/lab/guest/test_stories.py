@@ -9,7 +9,7 @@ from certificates.audit import Sign
 from certificates.encoding import encode
 from certificates.statements import Certificate, Outcome
 from tests.lab.drives import BAD_SECTOR
-from tests.lab.guest.devices import SECTOR, SIZE, drive, fill, mapped, memory_disk, needles, served
+from tests.lab.guest.devices import SECTOR, SIZE, drive, fill, listed, mapped, memory_disk, needles, served
 from tests.support.bench import Bench, identity_of
 from tests.support.real_site import RealSite, carrier, ended
 
@@ -20,7 +20,7 @@ PROVEN_BUT_UNREGISTERED, UNPROVEN = 6, 5
 def certified(bench: Bench, device: Path, expected: int) -> tuple[RealSite, Certificate]:
     """A site on which the device was ordered and run, with that exit; the auditor finds every document in order."""
     site = RealSite(bench.folder / "site")
-    target = bench.listed(device)
+    target = listed("location", str(device))
     charge = site.charge((carrier(identity_of(target), Measured({}, 1, target.size), None), None))
     done = site.run(charge)
     assert done.returncode == expected, told(done.stdout)
@@ -33,7 +33,7 @@ def certified(bench: Bench, device: Path, expected: int) -> tuple[RealSite, Cert
 
 def test_an_honest_drive_gets_a_certificate_that_holds_against_the_medium(bench: Bench) -> None:
     """A SCSI disk: proven, and `audit --against` reads the disk again and finds the same."""
-    device = Path(drive(bench, "LAB-SCSI").location)
+    device = Path(drive("LAB-SCSI").location)
     fill(device)
     site, certificate = certified(bench, device, PROVEN_BUT_UNREGISTERED)
     assert certificate.claim.outcome is Outcome.PROVEN
@@ -56,7 +56,7 @@ def test_a_lying_drive_gets_a_record_and_no_certificate_of_destruction(bench: Be
 
 def test_a_drive_with_a_bad_sector_gets_a_record_that_lists_it(bench: Bench) -> None:
     """NVMe: exit 5, and the sector stands in what was sealed."""
-    device = Path(drive(bench, "LAB-SICK-NVME").location)
+    device = Path(drive("LAB-SICK-NVME").location)
     _, certificate = certified(bench, device, UNPROVEN)
     assert certificate.claim.outcome is Outcome.NOT_REACHED
     listed = [one.extent for record in certificate.evidence.records for one in getattr(record, "failures", ())]

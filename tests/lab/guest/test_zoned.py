@@ -84,7 +84,7 @@ def test_a_run_that_stopped_amid_a_zone_begins_that_zone_again(bench: Bench) -> 
 
 def test_a_zns_namespace_has_fewer_blocks_than_addresses(bench: Bench) -> None:
     """What lies between a zone's capacity and the next zone is told as not reached, and the rest is proven."""
-    target = drive(bench, "LAB-ZNS")
+    target = drive("LAB-ZNS")
     device = Path(target.location)
     zones = zones_at(target.location, SIZE)
     assert {(zone.length, zone.capacity) for zone in zones} == {(ZONE_SIZE, ZONE_CAPACITY)}
