@@ -20,6 +20,7 @@ from certificates.audit import Verdict
 from certificates.errors import Interrupted, Refused
 from certificates.statements import (
     Method,
+    NeedlesRecord,
     Outcome,
     Parameter,
     RecordsSelector,
@@ -138,6 +139,21 @@ def test_rows_of_an_index_of_words_of_its_own_can_be_ordered(disk: Mounted) -> N
     disk.sync()
     assert scan(disk.image, rb"VCTM-body-[0-9]{6}|vctmletter").total == 0
     assert people.survivors(database(disk))[3] == 20
+
+
+def test_what_stays_and_reads_like_what_went_denies_no_claim(disk: Mounted) -> None:
+    """Person 557 went; Person 55 stays, and an index writes its row's number 55 behind it, which is a 7 in ASCII."""
+    with closing(sqlite3.connect(database(disk))) as made, made:
+        made.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, mail TEXT)")
+        made.execute("CREATE INDEX people_name ON people (name)")
+        rows = [(one, f"Person {one}", f"p{one}@example.org") for one in range(5000)]
+        made.executemany("INSERT INTO people VALUES (?, ?, ?)", rows)
+    seven = (Parameter("seven", "integer", ("7",)),)
+    run = carried_out(order(disk, condition="id % 10 = :seven", parameters=seven, least=500, most=500))
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    needles = event_of(run, NeedlesRecord)
+    assert isinstance(needles, NeedlesRecord)
+    assert needles.needles > 800
 
 
 WRITER = """

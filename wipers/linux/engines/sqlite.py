@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from certificates.errors import Refused
@@ -17,7 +17,7 @@ from wipers.linux.engines import Look, Request, Withdrawn, facts_of
 from wipers.linux.engines.sqlite_catalog import Table, connected, guard, name_of, number, read_catalog, word
 from wipers.linux.engines.sqlite_reach import reach_of, unshared
 from wipers.linux.engines.sqlite_rewrite import NEW
-from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of
+from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of, take_out
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.linux.identity import check_unchanged
@@ -27,10 +27,13 @@ from wipers.linux.usage import in_use
 from wipers.model import Lost, Obstacle
 from wipers.needles import BLOCK, most_telling
 from wipers.packings import Packing
+from wipers.searching import literal, search_for
 
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
 SCOPES = ("rows", "table")
+MOST_COPIED = 512 << 20
+"""Largest database of which a copy is made in memory."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
 WAL_VERSION = b"\x02\x02"
@@ -148,7 +151,8 @@ class Session:
                 for value in _values(connection, reach.catalog.table(name), place, each)
                 if (part := most_telling(value[:BLOCK])) is not None
             ]
-            yield from unshared(connection, reach, dict.fromkeys(value for _, value in found))
+            parts = unshared(connection, reach, dict.fromkeys(value for _, value in found))
+            yield from _but(parts, _by_chance(connection, self._request, parts))
 
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
         held.begin(self._request.where.parent, given.entropy(8).hex())
@@ -254,3 +258,40 @@ def _values(connection: sqlite3.Connection, table: Table, place: str, most: int)
             (stride,),
         )
         yield from (value for (value,) in found)
+
+
+def _but(parts: tuple[bytes, ...], dropped: set[bytes]) -> Iterator[bytes]:
+    return (one for one in parts if one not in dropped)
+
+
+def _by_chance(connection: sqlite3.Connection, request: Request, parts: tuple[bytes, ...]) -> set[bytes]:
+    """Return the parts that what stays will hold where one value ends and something else begins, such as the number of
+    a row behind its name in an index: found out in memory, on a copy without the rows that go."""
+    size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
+    if size > MOST_COPIED:
+        return set()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        connection.backup(copy)
+        copy.text_factory = bytes
+        with_keys = has_keys(request)
+        copy.execute(f"PRAGMA foreign_keys = {'ON' if with_keys else 'OFF'}")
+        copy.execute("PRAGMA secure_delete = ON")
+        catalog = read_catalog(copy)
+        take_out(copy, reach_of(copy, catalog, request, with_keys=with_keys), request.identity.scope)
+        copy.execute("VACUUM")
+        left = copy.serialize()
+        found = search_for([literal(one) for one in parts])().scan(memoryview(left))
+        held = {parts[at] for at, _ in found}
+        # What an index of words or the like still holds as a value is no chance: the hunt is to find it.
+        return held - {one for one in held if _is_value(copy, one)}
+
+
+def _is_value(copy: sqlite3.Connection, part: bytes) -> bool:
+    """Tell whether any table, also one that is another's shadow, holds the part inside one value."""
+    for table in read_catalog(copy).tables.values():
+        if table.kind in {"table", "shadow"} and table.columns:
+            inside = " OR ".join(f"instr(CAST({name_of(one)} AS BLOB), ?)" for one in table.columns)
+            asked = f"SELECT EXISTS (SELECT 1 FROM main.{name_of(table.name)} WHERE {inside})"
+            if number(copy, asked, (part,) * len(table.columns)):
+                return True
+    return False

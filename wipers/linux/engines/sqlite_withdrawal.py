@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from certificates.statements import Consequence, Fact, Method
+from certificates.statements import Consequence, Fact, Method, Scope
 from wipers.acts import Given, Halted
 from wipers.linux.engines import LOCK_SECONDS, Request, Survivors, Withdrawn, rows_outside
 from wipers.linux.engines.sqlite_catalog import Catalog, Table, connected, name_of, number, read_catalog
@@ -186,7 +186,7 @@ class Withdrawal:
             consequences = [[one.code, one.count] for one in reach.consequences]
             self._held.manifest.write("counted", rows=reach.rows, consequences=consequences)
         if not is_gone:
-            self._take_out(connection, reach)
+            take_out(connection, reach, self._request.identity.scope)
         connection.execute("COMMIT")
         return before, reach
 
@@ -199,37 +199,6 @@ class Withdrawal:
             raise Lost("records-changed", where="the database", detail="its schema is another than planned for")
         if rows_outside(self._request, reach.rows) is not None:
             raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows under lock")
-
-    def _take_out(self, connection: sqlite3.Connection, reach: Reach) -> None:
-        table = name_of(reach.table.name)
-        words = [one for one in reach.catalog.words if one.content is None or one.content]
-        if self._request.identity.scope == "table":
-            over = [one for one in words if one.content == reach.table.name]
-            for one in over:
-                connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('delete-all')")
-            connection.execute(f"DROP TABLE main.{table}")
-            words = [one for one in words if one != reach.table and one not in over]
-        else:
-            connection.execute(f"DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
-        for one in words:
-            # Deleted words stay in an index's segments until it is built anew.
-            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('rebuild')")
-        for one in reach.catalog.words:
-            if one.content == "":
-                connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('optimize')")
-        self._refresh_statistics(connection, reach)
-
-    def _refresh_statistics(self, connection: sqlite3.Connection, reach: Reach) -> None:
-        """Statistics keep values of rows (sqlite_stat3, sqlite_stat4): those of the tables concerned are dropped, and
-        gathered anew where this SQLite gathers them."""
-        for kept in ("sqlite_stat3", "sqlite_stat4", "sqlite_stat1"):
-            if kept in reach.catalog.tables:
-                for name in reach.doomed:
-                    connection.execute(f"DELETE FROM main.{kept} WHERE lower(tbl) = ?", (name,))
-        if "sqlite_stat1" in reach.catalog.tables:
-            for name in reach.doomed:
-                if name != reach.table.name.lower() or self._request.identity.scope == "rows":
-                    connection.execute(f"ANALYZE main.{name_of(reach.catalog.table(name).name)}")
 
     def _check_new(self, reach: Reach) -> Survivors:
         """Everything that stays is in the new file, which SQLite finds whole; raises Lost."""
@@ -285,3 +254,37 @@ class Withdrawal:
 def number_of_mode(connection: sqlite3.Connection) -> str:
     """Ask for a journal that is kept rather than removed, and return what SQLite made of it."""
     return str(connection.execute("PRAGMA main.journal_mode = PERSIST").fetchone()[0], "utf-8")
+
+
+def take_out(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None:
+    """What is ordered is in no table and no index of words any more; within a transaction of the caller's."""
+    table = name_of(reach.table.name)
+    words = [one for one in reach.catalog.words if one.content is None or one.content]
+    if scope == "table":
+        over = [one for one in words if one.content == reach.table.name]
+        for one in over:
+            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('delete-all')")
+        connection.execute(f"DROP TABLE main.{table}")
+        words = [one for one in words if one != reach.table and one not in over]
+    else:
+        connection.execute(f"DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
+    for one in words:
+        # Deleted words stay in an index's segments until it is built anew.
+        connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('rebuild')")
+    for one in reach.catalog.words:
+        if one.content == "":
+            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('optimize')")
+    _refresh_statistics(connection, reach, scope)
+
+
+def _refresh_statistics(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None:
+    """Statistics keep values of rows (sqlite_stat3, sqlite_stat4): those of the tables concerned are dropped, and
+    gathered anew where this SQLite gathers them."""
+    for kept in ("sqlite_stat3", "sqlite_stat4", "sqlite_stat1"):
+        if kept in reach.catalog.tables:
+            for name in reach.doomed:
+                connection.execute(f"DELETE FROM main.{kept} WHERE lower(tbl) = ?", (name,))
+    if "sqlite_stat1" in reach.catalog.tables:
+        for name in reach.doomed:
+            if name != reach.table.name.lower() or scope == "rows":
+                connection.execute(f"ANALYZE main.{name_of(reach.catalog.table(name).name)}")
