@@ -263,7 +263,7 @@ def _displace_undo(taking: Taking, filler: str, size: int, turn: int) -> None:
     spaces = max(int(server.variable("innodb_undo_tablespaces") or 0), 1)
     for _ in range(spaces if turn else 0):
         server.run("SET SESSION autocommit = 0")
-        for number in range(2 << (2 * turn)):
+        for number in range(2 << turn):
             server.run(f"UPDATE {filler} SET a = REPEAT('{letters[number % len(letters)]}', {size})")
         server.run("COMMIT")
         server.run("SET SESSION autocommit = 1")
