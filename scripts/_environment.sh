@@ -36,6 +36,7 @@ system_programs() {
 		redis-check-rdb:redis-tools
 		mkfs.xfs:xfsprogs
 		mkfs.btrfs:btrfs-progs
+		ntfs-3g:ntfs-3g
 		ext4magic:ext4magic
 		extundelete:extundelete
 		mcopy:mtools

@@ -1,4 +1,4 @@
-"""Regular files of one ext4: found by file system and directory, overwritten in place, released by name."""
+"""Regular files of one file system: found below a directory, overwritten in place, released by name."""
 
 from __future__ import annotations
 
