@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from certificates.statements import Method
 from tests.support.ext4_image import Mounted, ext4_image
 from tests.support.raw_scanner import scan
 from tests.support.servers.postgresql import PostgreSQL, postgresql
@@ -34,13 +35,16 @@ CUTS = (
 """Effects at which something is killed: while segments are linked, rows deleted, files renamed, statistics rewritten,
 the log switched."""
 
+FILLING_CUTS = ((12, "agent"), (15, "both"))
+"""The same where pages are filled."""
+
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
     folder = tmp_path_factory.mktemp("postgresql-cut")
     for parent in (folder, *folder.parents[:2]):
         parent.chmod(0o755)
-    with ext4_image(folder, size=128 << 20) as found:
+    with ext4_image(folder, size=224 << 20) as found:
         yield found
 
 
@@ -74,6 +78,30 @@ def test_a_cut_withdrawal_goes_on(disk: Mounted, server: PostgreSQL, tmp_path: P
         assert scan(disk.image, story.pattern, packed=False).total == 0
     assert server.query("SELECT source FROM pg_settings WHERE name = 'wal_recycle'") == [("default",)]
     assert server.query("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+
+
+@pytest.mark.parametrize(("effect", "victim"), FILLING_CUTS)
+def test_a_filling_that_is_cut_goes_on(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, effect: int, victim: str
+) -> None:
+    """What to search for died with the process: every index is written anew then, and what a search would have found
+    elsewhere is told."""
+    story = Story(server, f"fill{effect}{victim}", tmp_path)
+    story.fill_large()
+    staying = story.summed()
+    ended = cut(story, effect, victim, Method.HOLE_FILLING)
+    if not server.is_running():
+        server.start()
+    asked = story.ask()
+    if ended != NOT_REACHED:
+        done = withdraw(asked, method=Method.HOLE_FILLING, resuming=True)
+        assert (done.rows, "free-blocks" in done.left) == (10, False)
+    destroy_held(asked)
+    disk.sync()
+    assert (story.summed(), story.counted()) == (staying, (59990, 0))
+    assert scan(disk.image, story.pattern, packed=False).total == 0
+    assert server.query("SELECT count(*) FROM pg_class WHERE relname LIKE 'expunge%'") == [(0,)]
+    story.do("DROP TABLE docs")
 
 
 def check_not_silent(story: Story) -> None:

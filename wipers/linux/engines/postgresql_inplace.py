@@ -15,7 +15,7 @@ from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_rewrite import Rewriting
 from wipers.linux.engines.postgresql_scope import ORDINARY, Scope, Table
 from wipers.linux.engines.postgresql_server import one, rows, run
-from wipers.linux.engines.postgresql_twins import indexes_of, swap_twin, twin_of
+from wipers.linux.engines.postgresql_twins import drop_twins, indexes_of, swap_twin, twin_of
 from wipers.searching import Pattern, Search, literal, search_for
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class InPlace:
     def _indexes(self, table: Table) -> tuple[int, int, int]:
         """Return the longest lock, and how many indexes were written anew and how many were not."""
         longest, rebuilt, kept = 0, 0, 0
+        drop_twins(self.rewriting.working, table.oid)
         for index in indexes_of(self.rewriting.working, table.oid):
             is_plain = bool(one(self.rewriting.watching, _PLAIN, (index,)))
             if is_plain and self.wanted is not None and not any(self._pages_with(self._path(index))):

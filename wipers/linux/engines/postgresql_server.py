@@ -39,6 +39,7 @@ QUIET = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
     "log_temp_files": "-1",
+    "work_mem": "256MB",
     "pg_stat_statements.track": "none",
 }
 """What our sessions ask for: nothing of what we look for gets into the server's log by our looking, and a backend that

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _INDEXES = "SELECT indexrelid::int8 FROM pg_index WHERE indrelid = %s::oid AND indisvalid ORDER BY 1"
+_TWINS = (
+    "SELECT n.nspname, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.indrelid = %s::oid AND c.relname ~ '^expunge_twin_[0-9]+$'"
+)
 _SWAP = (
     "UPDATE pg_class c SET relfilenode = o.relfilenode FROM pg_class o"
     " WHERE (c.oid, o.oid) IN ((%(one)s::oid, %(other)s::oid), (%(other)s::oid, %(one)s::oid))"
@@ -35,14 +39,14 @@ def twin_of(session: Connection[Any], index: int) -> str:
     head = _HEAD.match(str(made))
     rest = str(made)[head.end() + len(str(old)) :] if head is not None else ""
     unique = "UNIQUE " if head is not None and head[1] else ""
-    drop_twin(session, str(schema), index)
     run(session, f"CREATE {unique}INDEX CONCURRENTLY {name}{rest.replace('%', '%%')}")
     return quoted(str(schema), name)
 
 
-def drop_twin(session: Connection[Any], schema: str, index: int) -> None:
+def drop_twins(session: Connection[Any], oid: int) -> None:
     """No twin that a cut run left is there."""
-    run(session, f"DROP INDEX IF EXISTS {quoted(schema, f'expunge_twin_{index}')}")
+    for schema, name in rows(session, _TWINS, (oid,)):
+        run(session, f"DROP INDEX {quoted(schema, name)}")
 
 
 def swap_twin(rewriting: Rewriting, table: Table, index: int, twin: str) -> int:

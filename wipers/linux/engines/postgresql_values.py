@@ -65,30 +65,31 @@ class _Column:
 
     def telling(self) -> Iterator[bytes]:
         """Parts of values that go and do not stay."""
-        kept = self._shared() if self.is_plain else frozenset()
+        found = list(self.found())
+        kept = self._shared(found) if self.is_plain else frozenset()
         staying = self._staying()
-        for value in self.found():
+        for value in found:
             if value in kept:
                 continue
             part = next((part for part in _parts(value) if part not in staying), None)
             if part is not None:
                 yield part
 
-    def _shared(self) -> frozenset[bytes]:
-        """Values that both go and stay."""
-        if self.condition == "true":
+    def _shared(self, found: list[bytes]) -> frozenset[bytes]:
+        """Which of the values stay too: one pass over the table, and nothing that would need a temporary file."""
+        if self.condition == "true" or not found:
             return frozenset()
-        stay = (
-            f"SELECT 1 FROM ONLY {self.table.name} o WHERE o.{self.name} = expunge_row.{self.name}"
-            f" AND o.ctid NOT IN (SELECT ctid FROM ONLY {self.table.name} WHERE ({self.condition}))"
-        )
-        found = run(
+        plain = self.name.replace("%%", "%")
+        kind = str(one(self.session, _KIND, (self.table.oid, plain, plain.strip('"'))))
+        told = [value.hex() if kind == "bytea" else _as_text(kind, value) for value in found]
+        array = "(SELECT array_agg(decode(v, 'hex')) FROM unnest(%s::text[]) v)" if kind == "bytea" else f"%s::{kind}[]"
+        stay = run(
             self.session,
-            f"SELECT DISTINCT {self.name} FROM ONLY {self.table.name} expunge_row"
-            f" WHERE ({self.condition}) AND EXISTS ({stay})",
-            (*self.values, *self.values),
+            f"SELECT DISTINCT {self.name} FROM ONLY {self.table.name} WHERE {self.name} = ANY({array})"
+            f" AND NOT coalesce(({self.condition}), false)",
+            (told, *self.values),
         )
-        return frozenset(part for (value,) in found for part in _leaves(value))
+        return frozenset(part for (value,) in stay for part in _leaves(value))
 
     def _staying(self) -> bytes:
         """What some of those that stay hold, in one."""
@@ -114,6 +115,16 @@ def _columns(session: Connection[Any], scope: Scope, table: Table, most: int) ->
     for name, is_plain in names:
         each = max(most // len(names), 1)
         yield _Column(session, table, quoted(name), is_plain, condition, scope.values, each)
+
+
+_KIND = (
+    "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s::oid AND quote_ident(attname) IN (%s, %s)"
+)
+
+
+def _as_text(kind: str, value: bytes) -> str:
+    """Return a value as its type reads it."""
+    return str(UUID(bytes=value)) if kind == "uuid" else value.decode("utf-8", "surrogatepass")
 
 
 def _parts(value: bytes) -> Iterator[bytes]:

@@ -91,7 +91,9 @@ class Withdrawal:
         compared with."""
         scope = scope_of(self.request, self.working)
         if self.method is Method.HOLE_FILLING:
-            self.wanted = search_of(list(samples_of(self.working, scope, MOST_SEARCHED)))
+            # Rows that went in a run before this one cannot be asked any more: nothing may be taken for clean then.
+            samples = list(samples_of(self.working, scope, MOST_SEARCHED))
+            self.wanted = search_of(samples) if samples else None
         log = ServerLog(self.watching, self.request.where, self.held)
         lines, is_complete = log.redact(self._values(scope))
         is_complete = is_complete and scope.rows <= MOST_READ
@@ -284,7 +286,8 @@ class Withdrawal:
         if one(self.watching, "SELECT current_setting('archive_mode') <> 'off'"):
             self.left.add("archived-log")
         self.left |= {code for line in lines if line.phase == "filled" for code in line.facts["left"]}
-        if any(line.phase == "freed" for line in lines):
+        names = set(self.held.names())
+        if any(line.phase == "freed" for line in lines) or any(one.name not in names for one in self.held.taken()):
             self.left.add("free-blocks")
         noted = self._line("deleting") or self._line("dropping") or {"rows": 0, "effects": []}
         return Withdrawn(
