@@ -88,7 +88,8 @@ def numbers(acting: Acting) -> dict[int, set[str]]:
 
 def lay_everywhere(root: Path) -> None:
     """A value in a live file, in one removed, behind the end of one, in a directory's block, and packed in a file."""
-    deleted(root, "gone", secret(1) + bytes(5000))
+    # Enough of it that what is laid next cannot take all of its blocks.
+    deleted(root, "gone", (secret(1) + bytes(5000)) * 50)
     (root / "live").write_bytes(b"x" * 100 + secret(2))
     slack = root / "slack"
     slack.write_bytes(b"y" * 200 + secret(3))
@@ -179,7 +180,9 @@ def test_each_find_on_xfs_has_its_place(
         many.mkdir()
         for number in range(300):
             (many / f"file-{number:03d}-of-somebody").touch()
-        run("sync", "--file-system", disk.root)
+        # What was removed is free for certain once the file system was taken away.
+        run("umount", disk.root)
+        run("mount", *_device_and_root(tmp_path))
         ordered = {(disk.root / "ordered").stat().st_ino: "engine"}
         acting = Acting()
         name = Needle(9, "names", b"file-150-of-somebody")
@@ -198,8 +201,9 @@ def test_each_find_on_xfs_has_its_place(
         5: {"other-file"},
         6: {"engine"},
     }
-    assert told[9] <= {"directories", "file-system-journal"}
+    # Whether a block in use that is in no file holds a directory, the file system does not always tell.
     assert told[9]
+    assert told[9] <= {"directories", "file-system-journal", "unknown"}
 
 
 @pytest.mark.parametrize("profile", ["single", "dup"])

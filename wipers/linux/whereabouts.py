@@ -27,7 +27,9 @@ MOST_BLOCKS = 4096
 MOST_FILES = 200_000
 """Files of a file system without tables that we can read which are asked where they lie."""
 BACKGROUND = 0.2
-"""Seconds after which xfs has taken back what was removed."""
+"""Seconds between looks at whether xfs has taken back what was removed."""
+PATIENCE = 5
+"""Looks after which what is in use and in no file is something else."""
 RESERVED = 1 << 20
 """Bytes at the begin of a btrfs device that no chunk takes."""
 
@@ -133,19 +135,23 @@ class Whereabouts:
     def _by_space_map(self, addresses: list[int], root: int) -> list[str]:
         size = self._ground.file_system.block_size
         blocks = sorted({address // size * size for address in addresses})[:MOST_BLOCKS]
-        # xfs takes back what was removed in the background: asking for its room hurries that, a wait lets it end.
-        os.fstatvfs(root)
         found = {block: self._of_space(block, size, root) for block in blocks}
-        sought = [block for block, place in found.items() if place is None]
-        if sought:
+        if sought := [block for block, place in found.items() if place is None]:
+            found |= self._by_files(sought, root)
+            self._wait_for_removed(found, size, root)
+        # What is in use and in no file may be anything: trees, inodes, or what was removed a moment ago.
+        return [found.get(address // size * size) or "unknown" for address in addresses]
+
+    def _wait_for_removed(self, found: dict[int, str | None], size: int, root: int) -> None:
+        """Ask again for what is in use and in no file: xfs takes back what was removed in the background."""
+        for _ in range(PATIENCE):
+            sought = [block for block, place in found.items() if place is None]
+            if not sought:
+                return
+            # Asking for its room hurries it.
+            os.fstatvfs(root)
             time.sleep(BACKGROUND)
             found |= {block: self._of_space(block, size, root) for block in sought}
-            found |= self._by_files([block for block in sought if found[block] is None], root)
-        return [found.get(address // size * size) or self._rest(address, found, size) for address in addresses]
-
-    def _rest(self, address: int, found: Mapping[int, str | None], size: int) -> str:
-        """Return what a block is that is in use and in no file: lists of extents and attributes, indexes, counters."""
-        return "unknown" if address // size * size not in found else "directories"
 
     def _of_space(self, block: int, size: int, root: int) -> str | None:
         """Return what the map of space says of a block; none where it is in use by something."""
