@@ -19,7 +19,7 @@ _PIECE = re.compile(
     | `[^`]*`                                         # a quoted name of MariaDB
     | ::                                              # a cast of PostgreSQL
     | :(?P<name>[A-Za-z_][A-Za-z0-9_]*)               # a value
-    | (?P<refused>;|--|/\*|\#|\$[A-Za-z_0-9]*\$|\\|\?|%\(|@)
+    | (?P<refused>;|--|/\*|\#|\$[^\s$]*\$|\\|\?|%\(|@)
     | .
     """,
     re.VERBOSE | re.DOTALL,
@@ -45,6 +45,9 @@ def bind(
         if piece["refused"] is not None:
             raise Refused("condition-wrong", detail=f"{piece['refused']} is not taken in a condition")
         name = piece["name"]
+        if "\\" in piece[0]:
+            # MariaDB, and PostgreSQL after an E, take a quote behind it for text: text ends elsewhere then.
+            raise Refused("condition-wrong", detail="\\ is not taken in a condition: give the text as a value")
         if name is None:
             text.append(piece[0].replace("%", percent))
             continue
