@@ -3,6 +3,7 @@ name that is left to them, and what becomes of them is noted before it happens."
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -185,7 +186,8 @@ def _put_other(one: Taken, new: Path) -> None:
     try:
         os.fchown(descriptor, found.st_uid, found.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
-        os.write(descriptor, one.filling)
+        if os.write(descriptor, one.filling) != len(one.filling):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(new))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -51,8 +52,11 @@ class Manifest:
         try:
             # What a crash cut off was not acted on, and must not run into the next line.
             os.ftruncate(descriptor, self._size)
-            self._size += os.write(descriptor, _written(*([_HEAD] if is_new else []), Line(phase, facts)))
+            written = _written(*([_HEAD] if is_new else []), Line(phase, facts))
+            if os.write(descriptor, written) != len(written):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
             os.fsync(descriptor)
+            self._size += len(written)
         finally:
             os.close(descriptor)
         if is_new:

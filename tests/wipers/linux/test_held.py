@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -159,3 +160,36 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as caught:
         manifest(tmp_path)
     assert caught.value.reason == "run-state-unreadable"
+
+
+def test_a_line_that_did_not_fit_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk takes part of a line and says no more: what was not noted whole must not be done."""
+    found = manifest(tmp_path)
+    found.write("begun", path="/data")
+    whole = os.write
+    monkeypatch.setattr("wipers.linux.manifest.os.write", lambda descriptor, data: whole(descriptor, data[:7]))
+    with pytest.raises(OSError, match="No space"):
+        found.write("take", files=["a"])
+    monkeypatch.undo()
+    assert [line.phase for line in found.lines] == ["begun"]
+    found.write("kept", count=1)
+    assert [line.phase for line in manifest(tmp_path).lines] == ["begun", "kept"]
+
+
+def test_a_swap_whose_filling_did_not_fit_leaves_the_file_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that met half a page instead would call its table broken."""
+    held = begun(tmp_path, a="rows")
+    path = tmp_path / "data" / "a"
+    whole = os.write
+
+    def short(descriptor: int, data: bytes) -> int:
+        return whole(descriptor, data[:3] if data == b"\xff" * 16 else data)
+
+    monkeypatch.setattr("wipers.linux.held.os.write", short)
+    with pytest.raises(OSError, match="No space"):
+        held.swap([path], b"\xff" * 16)
+    assert path.read_text() == "rows"
