@@ -45,6 +45,8 @@ METHODS: dict[Kind, tuple[Method, ...]] = {
     "records": (Method.COPY_FORWARD, Method.HOLE_FILLING),
 }
 """What may be done in principle to each kind of carrier."""
+BEFORE_HUNTS = frozenset({"expunge-rules-1"})
+"""Rule books that ask for no hunt: a claim on records, or on an order that wants a hunt, cannot rest on them."""
 _NAMELESS = {"kind", "least_count", "most_count", "most_bytes", "scope", "least_rows", "most_rows"}
 """Fields of an identity that no single fact on the open descriptor repeats."""
 
@@ -83,12 +85,17 @@ def _of_order(told: Certificate, order: Order, carrier: Carrier) -> Pairs:
         "evidence.method": (evidence.method in METHODS[carrier.identity.kind], True),
         "evidence.destroy": (evidence.destroy, carrier.destroy),
         "evidence.hunt": (evidence.hunt, carrier.hunt),
+        "claim.rule_book": (_needs_hunt(carrier) and told.claim.rule_book in BEFORE_HUNTS, False),
         "evidence.copies": (evidence.copies, carrier.copies),
         "evidence.crypto_erase": (evidence.crypto_erase, carrier.crypto_erase),
         "evidence.technique": (evidence.technique, _technique(carrier) or evidence.technique),
         "technique": (told.applied.technique, evidence.technique),
         "passes": (len(told.applied.passes), sum(isinstance(one, OverwriteRecord) for one in evidence.records)),
     }
+
+
+def _needs_hunt(carrier: Carrier) -> bool:
+    return carrier.hunt or carrier.identity.kind == "records"
 
 
 def _technique(carrier: Carrier) -> str | None:

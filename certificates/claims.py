@@ -30,6 +30,7 @@ from certificates.statements import (
     Media,
     Method,
     NamesRecord,
+    NeedlesRecord,
     Outcome,
     OverwriteRecord,
     Reason,
@@ -188,9 +189,12 @@ def _gaps_of_hunting(evidence: Evidence) -> tuple[Reason, ...]:
 
 
 def _is_whole(hunt: ResidueHunt, evidence: Evidence) -> bool:
-    """Tell whether something was looked for, everywhere, after the last act that could have moved it."""
+    """Tell whether all that was sampled was looked for, everywhere, after the last act that could have moved it."""
     last = max((record.step for record in evidence.records), default=-1)
-    has_needles = hunt.needles > 0 and (hunt.names > 0 or "names" not in evidence.destroy)
+    taken = [record for record in evidence.records if isinstance(record, NeedlesRecord)]
+    needles, names = sum(record.needles for record in taken), sum(record.names for record in taken)
+    wants_names = "names" in evidence.destroy
+    has_needles = hunt.needles >= max(needles, 1) and hunt.names >= max(names, int(wants_names))
     return hunt.state == "made" and has_needles and not hunt.unread_size and hunt.size > 0 and hunt.step > last
 
 

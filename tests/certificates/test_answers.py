@@ -55,6 +55,16 @@ def test_an_honest_certificate_answers_its_order() -> None:
     check_seen(BY_SAMPLE.evidence, SAMPLED_CARRIER)
 
 
+def test_an_order_that_wants_a_hunt_is_not_answered_by_rules_that_know_none() -> None:
+    """A host that may choose its rule book would choose the one that lets it look for nothing."""
+    carrier = replace(world.carrier(), hunt=True)
+    older, newer = (replace(TOLD.claim, rule_book=f"expunge-rules-{number}") for number in (1, 2))
+    evidence = replace(TOLD.evidence, hunt=True)
+    check(replace(TOLD, claim=older), world.carrier())
+    check(replace(TOLD, claim=newer, evidence=evidence), carrier)
+    assert why(replace(TOLD, claim=older, evidence=evidence), carrier) == "claim.rule_book"
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -31,6 +31,7 @@ from certificates.statements import (
     Media,
     Method,
     NamesRecord,
+    NeedlesRecord,
     Outcome,
     OverwriteRecord,
     ReleaseRecord,
@@ -283,6 +284,17 @@ def test_names_history_and_rows_are_proven_by_a_hunt_that_found_nothing() -> Non
     """The steps that reach them are not enough: somebody must have looked everywhere, with something to look for."""
     assert outcome(hunted()) == CLEAR
     assert outcome(rows()) == CLEAR
+
+
+@pytest.mark.parametrize("lost", [{"needles": 1}, {"names": 1}])
+def test_a_hunt_for_fewer_samples_than_were_taken_is_none(lost: dict[str, int]) -> None:
+    """Where samples were lost on the way, nothing was looked for that could have been found."""
+    taken = NeedlesRecord(0, 20, 3, NOW)
+    records = (taken, replace(PASS, step=1), RELEASED, NAMED, FILLED)
+    read = replace(BELOW, step=2, compared_with=1)
+    assert outcome(hunted(records=records, checks=(read, HUNT))) == CLEAR
+    short = claims.claim(hunted(records=records, checks=(read, replace(HUNT, **lost))), Level.CLEAR)
+    assert (short.outcome, [one.code for one in short.reasons]) == (Outcome.UNKNOWN, ["not-hunted"])
 
 
 def test_a_find_elsewhere_is_residual_unless_the_order_wants_history_gone() -> None:
