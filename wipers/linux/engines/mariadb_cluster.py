@@ -9,7 +9,7 @@ from pathlib import Path
 
 from certificates.statements import Consequence
 from wipers.acts import Given
-from wipers.linux.engines import Request, Survivors, Withdrawn
+from wipers.linux.engines import Request, Survivors, Withdrawn, rows_outside
 from wipers.linux.engines.mariadb_scope import count, ordered, tables_of
 from wipers.linux.engines.mariadb_server import Server
 from wipers.linux.engines.mariadb_take import Taking
@@ -38,6 +38,8 @@ def withdraw_cluster(server: Server | None, held: Held, given: Given, request: R
         server.failure = server.lost
         if noted is None:
             rows = sum(count(server, ordered(table, request)) for table in tables_of(server, request))
+            if rows_outside(request, rows) is not None:
+                raise Lost("records-changed", where=str(request.where), detail=f"{rows} rows")
             held.manifest.write("deleting", rows=rows, left=_elsewhere(server, request))
         _end(Taking(server, held, given, request.machine))
     paths = tuple(_files(request.where, folder))

@@ -144,11 +144,13 @@ def withdraw_rows(taking: Taking, request: Request) -> tuple[int, int, Survivors
 
 
 def _counted(taking: Taking, request: Request, parts: tuple[Part, ...]) -> int:
-    """Rows that the order names, as it allows them, and noted before the first goes; of a run that was cut, its own."""
+    """Rows that the order names, as it allows them, and noted before the first goes; of a run that was cut, its own:
+    more than those came since, and nobody ordered them gone. Raises Lost."""
     noted = taking.held.manifest.last("deleting")
-    if noted is not None:
-        return int(noted.facts["rows"])
     found = count(taking.server, parts[0])
+    if noted is not None:
+        check_no_more(request, found, int(noted.facts["rows"]))
+        return int(noted.facts["rows"])
     if rows_outside(request, found) is not None:
         raise Lost("records-changed", where=str(request.where), detail=f"{found} rows")
     for part in parts[1:]:
@@ -156,6 +158,13 @@ def _counted(taking: Taking, request: Request, parts: tuple[Part, ...]) -> int:
         taking.count(code, count(taking.server, part))
     taking.held.manifest.write("deleting", rows=found)
     return found
+
+
+def check_no_more(request: Request, found: int, noted: int) -> None:
+    """A run that was cut finds no more rows than it noted; raises Lost."""
+    if found > noted:
+        detail = f"{found} rows, where {noted} were noted when the run began"
+        raise Lost("records-changed", where=str(request.where), detail=detail)
 
 
 def _deleted(taking: Taking, parts: tuple[Part, ...], key: bytes) -> Survivors:

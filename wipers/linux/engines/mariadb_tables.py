@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from hashlib import blake2b
 from pathlib import Path
 
 from wipers.linux.engines import Request, Survivors, rows_outside
-from wipers.linux.engines.mariadb_rows import locked, parts_of
+from wipers.linux.engines.mariadb_rows import check_no_more, locked, parts_of
 from wipers.linux.engines.mariadb_scope import Table, count, files_of, folder_of, ordered, tables_of
 from wipers.linux.engines.mariadb_server import Server, quoted
 from wipers.linux.engines.mariadb_take import Taking
@@ -23,10 +24,12 @@ def withdraw_tables(taking: Taking, request: Request) -> tuple[int, int, Survivo
     server = taking.server
     tables = tables_of(server, request)
     before = _names(server, request, tables)
-    rows = _counted(taking, request, tables)
     started = time.monotonic()
-    if tables:
-        _drop(taking, request, tables)
+    # Nobody adds a row between the count and the drop.
+    with locked(server, tables) if tables else nullcontext():
+        rows = _counted(taking, request, tables)
+        if tables:
+            _drop(taking, request, tables)
     locked_for = round((time.monotonic() - started) * 1000)
     if request.identity.scope in ("database", "schema"):
         taking.take(path for path in _folder(server, request).glob("*"))
@@ -43,13 +46,13 @@ def _folder(server: Server, request: Request) -> Path:
 
 
 def _counted(taking: Taking, request: Request, tables: tuple[Table, ...]) -> int:
-    """Rows in the tables, as the order allows them, noted before anything goes; of a run that was cut, its own."""
-    server = taking.server
+    """Rows in the tables, as the order allows them, noted before anything goes; of a run that was cut, its own: more
+    than those came since, and nobody ordered them gone. Raises Lost."""
     noted = taking.held.manifest.last("deleting")
+    rows = sum(count(taking.server, ordered(table, request)) for table in tables)
     if noted is not None:
+        check_no_more(request, rows, int(noted.facts["rows"]))
         return int(noted.facts["rows"])
-    with locked(server, tables):
-        rows = sum(count(server, ordered(table, request)) for table in tables)
     if rows_outside(request, rows) is not None:
         raise Lost("records-changed", where=str(request.where), detail=f"{rows} rows")
     taking.held.manifest.write("deleting", rows=rows, tables=[[table.schema, table.name] for table in tables])
