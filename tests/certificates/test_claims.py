@@ -287,7 +287,7 @@ def test_names_history_and_rows_are_proven_by_a_hunt_that_found_nothing() -> Non
 
 
 @pytest.mark.parametrize("lost", [{"needles": 1}, {"names": 1}])
-def test_a_hunt_for_fewer_samples_than_were_taken_is_none(lost: dict[str, int]) -> None:
+def test_a_hunt_for_fewer_samples_than_were_taken_is_none(lost: dict[str, Any]) -> None:
     """Where samples were lost on the way, nothing was looked for that could have been found."""
     taken = NeedlesRecord(0, 20, 3, NOW)
     records = (taken, replace(PASS, step=1), RELEASED, NAMED, FILLED)
