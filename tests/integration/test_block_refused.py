@@ -319,7 +319,7 @@ class TestImageFile:
         image = point / "image"
         image.write_bytes(bytes(MIB))
         (found,) = bench.host.find(carrier_of(in_memory(bench, image)), path_selector(image))
-        assert [one.reason for one in found.obstacles] == ["file-system-not-supported"]
+        assert [one.reason for one in found.obstacles] == ["file-system-in-memory"]
 
 
 def in_memory(bench: Bench, image: Path):

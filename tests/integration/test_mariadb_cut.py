@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.mariadb import MariaDB, mariadb
 from tests.support.servers.mariadb_cut import NOT_REACHED, cut
 from tests.support.servers.mariadb_story import FORMATS, Story
@@ -25,11 +26,8 @@ CUTS = (
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("mariadb-cut")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=500 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(500 << 20) as found:
         yield found
 
 

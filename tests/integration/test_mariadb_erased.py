@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.mariadb import MariaDB, mariadb
 from tests.support.servers.mariadb_story import FORMATS, Story
 from tests.support.withdrawing import destroy_held, withdraw
@@ -17,11 +18,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("mariadb")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=300 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(300 << 20) as found:
         yield found
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ext4_image import ext4_image
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.mariadb import MariaDB, mariadb
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import destroy_held, withdraw
@@ -38,12 +38,10 @@ def wait_for(story: Story, table: str, rows: int) -> None:
 def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path) -> None:
     """The primary names the replica and leaves it alone; the replica's relay log goes with its rows; what is written
     to the primary afterwards still arrives."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         port = str(trial.getsockname()[1])
-    with ext4_image(tmp_path, size=500 << 20) as disk:
+    with disk_for_a_server(500 << 20) as disk:
         for name in ("first", "second"):
             (disk.root / name).mkdir()
         with (

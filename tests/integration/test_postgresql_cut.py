@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from certificates.statements import Method
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, postgresql
 from tests.support.servers.postgresql_cut import NOT_REACHED, cut
 from tests.support.servers.postgresql_story import Story, withdraw
@@ -40,11 +41,8 @@ FILLING_CUTS = ((12, "agent"), (15, "both"))
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("postgresql-cut")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=224 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(224 << 20) as found:
         yield found
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from certificates.statements import Method
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, as_user, postgresql
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import destroy_held
@@ -18,11 +19,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("postgresql")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=208 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(208 << 20) as found:
         yield found
 
 

@@ -9,9 +9,9 @@ import pytest
 from certificates.statements import Method, Outcome, ResidueHunt, SurvivorsCheck, WithdrawalRecord
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered
-from tests.support.ext4_image import ext4_image
 from tests.support.raw_scanner import scan
 from tests.support.records_ordered import order_records
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import postgresql
 from tests.support.servers.postgresql_story import Story
 
@@ -44,16 +44,9 @@ def ordered_by(story: Story, *, history: bool, most: int) -> Ordered:
     )
 
 
-def opened(folder: Path) -> Path:
-    """A folder that a server of another user can reach."""
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    return folder
-
-
 def test_rows_are_proven_gone(tmp_path: Path) -> None:
     """Rows that share values with those that stay, on a server that has lived: its free blocks are filled too."""
-    with ext4_image(opened(tmp_path), size=160 << 20) as disk, postgresql(disk.root) as server:
+    with disk_for_a_server(160 << 20) as disk, postgresql(disk.root) as server:
         story = Story(server, "whole", tmp_path / "state")
         story.fill(300)
         story.refer(300)
@@ -84,7 +77,7 @@ def test_rows_are_proven_gone(tmp_path: Path) -> None:
 
 def test_few_rows_of_a_large_table_are_proven_gone(tmp_path: Path) -> None:
     """The planner takes them out in place, and the evidence supports as much."""
-    with ext4_image(opened(tmp_path), size=200 << 20) as disk, postgresql(disk.root, max_wal_size="'1GB'") as server:
+    with disk_for_a_server(200 << 20) as disk, postgresql(disk.root, max_wal_size="'1GB'") as server:
         story = Story(server, "few", tmp_path / "state")
         story.fill_large()
         ordered = ordered_by(story, history=False, most=10)

@@ -13,7 +13,7 @@ import pytest
 
 from certificates.errors import Refused
 from certificates.statements import Fact
-from tests.support.ext4_image import ext4_image
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked
@@ -26,9 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     folder = tmp_path_factory.mktemp("postgresql-refused")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=192 << 20) as disk, postgresql(disk.root) as found:
+    with disk_for_a_server(192 << 20) as disk, postgresql(disk.root) as found:
         story = Story(found, "people", folder / "state")
         story.fill(90)
         yield found

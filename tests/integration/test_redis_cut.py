@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.redis import Redis, redis
 from tests.support.withdrawing import Asked, Told, ask, destroy_held, withdraw
 from wipers.model import Lost
@@ -23,11 +24,8 @@ class Died(BaseException):
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("redis-cut")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=48 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(48 << 20) as found:
         yield found
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from certificates.errors import Refused
 from certificates.statements import Parameter, Scope
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.redis import Redis, redis
 from tests.support.withdrawing import Asked, ask, destroy_held, withdraw
 from wipers.linux.engines.redis_lzf import Lzf
@@ -26,11 +27,8 @@ SETTINGS = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    folder = tmp_path_factory.mktemp("redis")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with ext4_image(folder, size=64 << 20) as found:
+def disk() -> Iterator[Mounted]:
+    with disk_for_a_server(64 << 20) as found:
         yield found
 
 

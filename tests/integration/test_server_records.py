@@ -9,9 +9,9 @@ import pytest
 
 from certificates.statements import Method, Outcome, ResidueHunt, WithdrawalRecord
 from tests.support.carrying_out import CarriedOut
-from tests.support.ext4_image import ext4_image
 from tests.support.raw_scanner import scan
 from tests.support.records_ordered import order_records, text
+from tests.support.servers import disk_for_a_server
 from tests.support.servers.mariadb import mariadb
 from tests.support.servers.mariadb_story import FORMATS, Story
 from tests.support.servers.redis import redis
@@ -38,17 +38,10 @@ def check_proven(run: CarriedOut, rows: int) -> None:
     assert run.claim.outcome is Outcome.PROVEN, run.claim
 
 
-def opened(folder: Path) -> Path:
-    """A folder that a server of another user can reach."""
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    return folder
-
-
 def test_mariadbs_rows_are_proven_gone(tmp_path: Path) -> None:
     """Values that rows which stay have too are not looked for: they are there for a good reason. (What was in free
     blocks before is not ordered here: InnoDB keeps some of those below extents that it has not written yet.)"""
-    with ext4_image(opened(tmp_path), size=200 << 20) as disk, mariadb(disk.root) as server:
+    with disk_for_a_server(200 << 20) as disk, mariadb(disk.root) as server:
         story = Story(server, "whole", tmp_path)
         story.fill("docs", FORMATS["zipped"], count=300)
         story.do("UPDATE docs SET big = 'the same for everybody, going or staying' WHERE id % 5 = 0")
@@ -77,7 +70,7 @@ def test_mariadbs_rows_are_proven_gone(tmp_path: Path) -> None:
 
 def test_redis_keys_are_proven_gone(tmp_path: Path) -> None:
     """The snapshot and the log are written anew; the server goes on."""
-    with ext4_image(opened(tmp_path), size=48 << 20) as disk, redis(disk.root, "--appendonly", "yes") as server:
+    with disk_for_a_server(48 << 20) as disk, redis(disk.root, "--appendonly", "yes") as server:
         mark = "VCTM" + "%05d-telling-it-apart"
         server.pipeline([("SET", f"anna:{row}", mark % row) for row in range(200)])
         server.pipeline([("SET", f"ben:{row}", f"KEEP{row}") for row in range(200)])
