@@ -43,13 +43,14 @@ def oid_of(session: Connection[Any], request: Request) -> int | None:
     return int(found) if found is not None else None
 
 
-def drop_database(session: Connection[Any], request: Request, held: Held) -> int:
-    """The database is gone, and every file that it had is held; return how many milliseconds it was locked. Raises Lost
-    where others are connected to it: they can connect again then."""
+def drop_database(session: Connection[Any], request: Request, held: Held, ordered: str) -> int:
+    """The database with that oid is gone, and every file that it had is held; return how many milliseconds it was
+    locked. One that was made anew under its name is not it, and stays. Raises Lost where others are connected to it:
+    they can connect again then."""
     from psycopg.errors import ObjectInUse
 
     oid = oid_of(session, request)
-    if oid is None:
+    if oid is None or str(oid) != ordered:
         return 0
     name = quoted(request.identity.database)
     since = time.monotonic()

@@ -229,8 +229,10 @@ class Withdrawal:
         if self._line("dropping") is None:
             self._check_count(scope.rows)
             effects = [[effect.code, effect.count] for effect in scope.consequences()]
-            self.held.manifest.write("dropping", rows=scope.rows, oids=[], before=[], effects=effects)
-        milliseconds = drop_database(self.working, self.request, self.held)
+            noted = {"rows": scope.rows, "database": scope.object, "effects": effects}
+            self.held.manifest.write("dropping", oids=[], before=[], **noted)
+        ordered = (self._line("dropping") or {"database": "-"})["database"]
+        milliseconds = drop_database(self.working, self.request, self.held, ordered)
         self.held.manifest.write("dropped", milliseconds=milliseconds)
 
     def _values(self, scope: Scope) -> Iterator[bytes]:
