@@ -190,11 +190,13 @@ def authorize_again(
     there: RecordsIdentity,
     executor_key: str,
     around: Circumstances,
+    beside: tuple[Carrier, ...] = (),
 ) -> Warrant:
     """Return the warrant to repeat an erasure of records that was carried out and proven, where a restore brought them
     back; raises Refused.
 
-    `there`: the same part of the same database, as it lies now; never more rows than were ordered. Approvals were
+    `there`: the same part of the same database, as it lies now; never more rows than were ordered. `beside`: carriers
+    that are going to be repeated with it, which the blast radius counts. Approvals were
     counted when it was first carried out; what stops a resume stops this too, and the executor is the ordered one.
     """
     start = begun.statement
@@ -207,7 +209,7 @@ def authorize_again(
         _check_holds(order, carrier, around)
         _check_selector(carrier, selector)
         _check_revocations((*order.signatures, *begun.signatures), around)
-        _check_limits(1, size_of(carrier), around)
+        _check_limits(1 + len(beside), sum(size_of(one) for one in (carrier, *beside)), around)
     except Untrusted as error:
         raise as_refusal(error) from error
     warrant = _warrant(order, replace(carrier, identity=there), selector, around)

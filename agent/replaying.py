@@ -112,15 +112,22 @@ def _check_proven(site: Site, data: bytes, name: str) -> None:
         raise Refused("replay-unfounded", name=name, detail=detail)
 
 
-def look_again(site: Site, past: Past, executor: Signer) -> Again | None:
-    """Return what of a past erasure is there again, planned; none where nothing is. Reads only; raises Refused."""
+def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, ...] = ()) -> Again | None:
+    """Return what of a past erasure is there again, planned; none where nothing is. `beside`: carriers that were found
+    to be there again before it. Reads only; raises Refused."""
     begun = _begun(site, past)
     # What is gone already may still stand in files that a replay before this one held.
     there = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() else _identity_now(past)
     if not there.most_rows:
         return None
     warrant = authorize_again(
-        past.order, past.start, past.selector, there=there, executor_key=executor.key_id, around=site.circumstances()
+        past.order,
+        past.start,
+        past.selector,
+        there=there,
+        executor_key=executor.key_id,
+        around=site.circumstances(),
+        beside=beside,
     )
     targets = site.host.find(warrant.carrier, warrant.selector)
     made = planning.plan(past.order.digest, warrant.carrier, targets, WIPERS["records"])
@@ -171,6 +178,8 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
             folder.write(PLAN, encode(plan))
             opened = Opened(warrant.host, sequence, previous, TOOL_ID, None, warrant.order_digest, carrier.id)
             journal = site.journals.open(opened)
+            # The order is spent already; what is spent again is the site's blast radius.
+            site.ledger.spend(warrant.order_digest, carrier.id, sequence, plan.size, site.clock())
         begun = _begun(site, again.past)
         begun.parent.mkdir(mode=0o700, exist_ok=True)
         write_durably(begun, encode(warrant.carrier.identity))

@@ -24,7 +24,7 @@ from certificates.encoding import decode
 from certificates.errors import Refused
 from certificates.render.words import number, term
 from certificates.signers import Signer
-from certificates.statements import Outcome, Selector
+from certificates.statements import Carrier, Outcome, Selector
 
 
 def replay_bundles(
@@ -42,7 +42,10 @@ def replay_bundles(
         raise click.UsageError("Give one --selector for each BUNDLE, in the same order.")
     site, signer = site_of(screen), signer_of(screen, key_file)
     site.refresh()
-    planned = [_look(site, *pair, signer) for pair in zip(bundles, selectors, strict=True)]
+    planned: list[Looked] = []
+    for path, selector in zip(bundles, selectors, strict=True):
+        beside = tuple(again.past.carrier for _, again in planned if again is not None)
+        planned.append(_look(site, path, selector, signer, beside))
     if is_look:
         found = [Replayed(carrier, again.plan.objects if again else 0, None, None) for carrier, again in planned]
         return _tell(screen, found, is_look=True)
@@ -75,10 +78,10 @@ def _carry_out(site: Site, planned: Sequence[Looked], hands: Hands) -> Iterator[
         is_touched = True
 
 
-def _look(site: Site, path: Path, selector: Path, signer: Signer) -> tuple[str, Again | None]:
+def _look(site: Site, path: Path, selector: Path, signer: Signer, beside: tuple[Carrier, ...]) -> Looked:
     selects = decode(read_file(selector, 4 << 20), Selector)
     past = as_past(site, read_file(path, bundle.MAX_SIZE), path.name, selects)
-    return past.carrier.id, look_again(site, past, signer)
+    return past.carrier.id, look_again(site, past, signer, beside)
 
 
 def _ask(screen: Screen, again: Again, confirmed: Sequence[str]) -> str:

@@ -474,3 +474,5 @@ def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path:
     told = sorted((site.folder / "journal").glob("*.jsonl"))[-1].read_text(encoding="utf-8")
     assert "replay of run 1, certificate sha256:" in told
     assert "concluded" in told
+    # The blast radius counts each: the run, the replay that was cut, and the one that went on.
+    assert len(next(site.folder.glob("ledger/*.jsonl")).read_text(encoding="utf-8").splitlines()) == 3
