@@ -212,6 +212,9 @@ def _gaps_of_records(evidence: Evidence) -> tuple[Reason, ...]:
     survivors = [check for check in evidence.checks if isinstance(check, SurvivorsCheck)]
     if not survivors:
         found.append(Reason("survivors-not-checked"))
+    if unlocated := sum(hits.count for hits in _hits(evidence) if hits.sort == "contents" and hits.place == "unknown"):
+        # Files were read back where they lay; of records nothing else says that the place is not the engine's.
+        found.append(Reason("contents-unlocated", unlocated))
     if harmed := sum(not _is_unharmed(check) for check in survivors):
         found.append(Reason("survivors-differ", harmed))
     return tuple(found)

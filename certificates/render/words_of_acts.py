@@ -132,6 +132,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "samples of the contents were found again ({count} places)",
         "再次发现内容样本（{count} 处）",
     ),
+    "reason.contents-unlocated": (
+        "samples were found in places that could not be told ({count} places)",
+        "在无法判明之处发现样本（{count} 处）",
+    ),
     "reason.history-found": (
         "samples of the contents were found elsewhere on the storage ({count} places)",
         "在存储的其他位置发现内容样本（{count} 处）",

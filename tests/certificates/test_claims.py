@@ -225,6 +225,7 @@ def test_nothing_reaches_destroy() -> None:
         ),
         (rows(checks=(HELD_READ, found("contents", "engine"), ALIVE)), "contents-found", Outcome.NOT_REACHED),
         (rows(checks=(HELD_READ, found("contents", "engine-log"), ALIVE)), "contents-found", Outcome.NOT_REACHED),
+        (rows(checks=(HELD_READ, found("contents", "unknown"), ALIVE)), "contents-unlocated", Outcome.UNKNOWN),
         (rows(checks=(HELD_READ, ALIVE)), "not-hunted", Outcome.UNKNOWN),
         (files(hunt=True), "not-hunted", Outcome.UNKNOWN),
         (files(checks=(READ,)), "not-read-below-file-system", Outcome.UNKNOWN),
