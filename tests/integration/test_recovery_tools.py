@@ -69,7 +69,8 @@ def by_lsdel(image: Path, out: Path) -> str:
 
 
 def by_ext4magic(image: Path, out: Path) -> str:
-    """What old copies of directories and inodes in the journal lead to, names included: the state of the last mount."""
+    """What old copies of inodes in the journal lead to, by the state of the last mount; names only now and then, as the
+    journal happened to lie."""
     with image.open("rb") as file:
         file.seek(1024 + 0x2C)
         mounted_at = int.from_bytes(file.read(4), "little")
@@ -135,7 +136,7 @@ TOOLS = {
     "tsk_recover": Tool(by_tsk_recover, ("-t", "ext2")),
     "fls": Tool(by_fls, ("-t", "ext2"), finds=("names",)),
     "lsdel": Tool(by_lsdel, ("-t", "ext2"), finds=("contents",)),
-    "ext4magic": Tool(by_ext4magic, ("-t", "ext3"), delete_by_kernel),
+    "ext4magic": Tool(by_ext4magic, ("-t", "ext3"), delete_by_kernel, ("contents",)),
     "extundelete": Tool(by_extundelete, ("-t", "ext3"), delete_by_kernel, ("contents",)),
     "photorec": Tool(by_photorec, (), delete_by_kernel, ("contents",)),
 }
