@@ -69,14 +69,12 @@ def by_lsdel(image: Path, out: Path) -> str:
 
 
 def by_ext4magic(image: Path, out: Path) -> str:
-    """What old copies of inodes in the journal lead to, by the state of the last mount; names only now and then, as the
-    journal happened to lie."""
+    """What old copies of directories and inodes in the journal lead to, names included: the state at the last mount."""
     with image.open("rb") as file:
         file.seek(1024 + 0x2C)
         mounted_at = int.from_bytes(file.read(4), "little")
-    # It looks at what was between then and now, and counts in seconds.
-    time.sleep(max(0.0, mounted_at + 1.1 - time.time()))
-    return run("ext4magic", image, "-R", "-a", str(mounted_at), "-d", out / "found")
+    # It counts in seconds. Without an end it takes the newest state, in which the directory may be empty already.
+    return run("ext4magic", image, "-R", "-a", str(mounted_at - 1), "-b", str(mounted_at + 1), "-d", out / "found")
 
 
 def by_extundelete(image: Path, out: Path) -> str:
@@ -136,7 +134,7 @@ TOOLS = {
     "tsk_recover": Tool(by_tsk_recover, ("-t", "ext2")),
     "fls": Tool(by_fls, ("-t", "ext2"), finds=("names",)),
     "lsdel": Tool(by_lsdel, ("-t", "ext2"), finds=("contents",)),
-    "ext4magic": Tool(by_ext4magic, ("-t", "ext3"), delete_by_kernel, ("contents",)),
+    "ext4magic": Tool(by_ext4magic, ("-t", "ext3"), delete_by_kernel),
     "extundelete": Tool(by_extundelete, ("-t", "ext3"), delete_by_kernel, ("contents",)),
     "photorec": Tool(by_photorec, (), delete_by_kernel, ("contents",)),
 }
