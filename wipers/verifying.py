@@ -89,6 +89,24 @@ def verify_all(reading: Reading, reader: Reader, loop: Loop, now: Now) -> FullRe
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The blocks to be read: those that the seed chooses, and the anchors beside them."""
+
+    blocks: int
+    """Blocks of the area."""
+    strata: int
+    rule: str
+    """How the anchors are chosen."""
+    anchors: frozenset[int]
+    numbers: tuple[int, ...]
+    """Sample and anchors, in order."""
+
+    @property
+    def fits_a_bundle(self) -> bool:
+        return len(self.numbers) * BLOCK_SIZE <= MOST_RAW
+
+
 def verify_sample(
     reading: Reading, ordered: SampledVerification, drawn: Drawn, *, reader: Reader, loop: Loop, now: Now
 ) -> tuple[SampledReadBack, bytes | None]:
@@ -96,24 +114,19 @@ def verify_sample(
 
     With it come the bytes of the blocks that match, where an auditor could place them and a bundle can hold them.
     """
-    blocks = blocks_of(reading.size)
-    strata, wanted = strata_of(blocks), (ordered.confidence_ppm, ordered.fraction_ppm)
-    sample = stratified_positions(seed_of(drawn.seed.local, drawn.nonce), blocks, strata, *wanted)
-    rule = ENDS_RULE if reading.partitions is None else DISK_RULE
-    anchors = frozenset(anchor_blocks(rule, reading.size, reading.partitions or ())).difference(sample)
-    chosen = tuple(sorted((*sample, *anchors)))
+    chosen = _choose(reading, ordered, drawn)
     found = read_back_sample(
         reader,
         reader.layout(reading.step.area),
         reading.pattern,
-        chosen,
+        chosen.numbers,
         loop=loop,
-        anchors=anchors,
-        keeps_raw=reading.partitions is not None and len(chosen) * BLOCK_SIZE <= MOST_RAW,
+        anchors=chosen.anchors,
+        keeps_raw=reading.partitions is not None and chosen.fits_a_bundle,
     )
-    _check_reached(found.looked_at, len(chosen), loop)
+    _check_reached(found.looked_at, len(chosen.numbers), loop)
     # What is known to have moved is not left to chance: it counts whether or not a position fell on it.
-    moved = [Failure(extent, MOVED) for extent in reader.moved()]
+    moved = tuple(Failure(extent, MOVED) for extent in reader.moved())
     check = SampledReadBack(
         step=reading.number,
         compared_with=reading.step.compared_with,
@@ -123,7 +136,7 @@ def verify_sample(
         confidence_ppm=ordered.confidence_ppm,
         fraction_ppm=ordered.fraction_ppm,
         block_size=BLOCK_SIZE,
-        blocks=blocks,
+        blocks=chosen.blocks,
         read=found.read,
         samples="sha256:" + found.samples,
         mismatched=found.mismatched,
@@ -131,16 +144,26 @@ def verify_sample(
         unread=coalesce((*found.unread, *moved))[:KEPT],
         unread_blocks=found.unread_blocks + sum(blocks_of(one.extent.length) for one in moved),
         ended_at=now(),
-        strata=strata,
-        anchors=_anchors(rule, reading, len(anchors), found),
+        strata=chosen.strata,
+        anchors=_anchors(reading, chosen, found),
         raw=digest(found.raw) if found.raw is not None else None,
     )
     return check, found.raw
 
 
-def _anchors(rule: str, reading: Reading, blocks: int, found: SampleFindings) -> AnchorBlocks:
+def _choose(reading: Reading, ordered: SampledVerification, drawn: Drawn) -> _Chosen:
+    """Return the blocks that the seed, the order's confidence and fraction, and the rule for anchors lead to."""
+    blocks = blocks_of(reading.size)
+    strata, wanted = strata_of(blocks), (ordered.confidence_ppm, ordered.fraction_ppm)
+    sample = stratified_positions(seed_of(drawn.seed.local, drawn.nonce), blocks, strata, *wanted)
+    rule = ENDS_RULE if reading.partitions is None else DISK_RULE
+    anchors = frozenset(anchor_blocks(rule, reading.size, reading.partitions or ())).difference(sample)
+    return _Chosen(blocks, strata, rule, anchors, tuple(sorted((*sample, *anchors))))
+
+
+def _anchors(reading: Reading, chosen: _Chosen, found: SampleFindings) -> AnchorBlocks:
     samples = "sha256:" + found.anchor_samples
-    return AnchorBlocks(rule, reading.partitions or (), blocks, found.anchors_read, samples)
+    return AnchorBlocks(chosen.rule, reading.partitions or (), len(chosen.anchors), found.anchors_read, samples)
 
 
 def _check_reached(position: int, end: int, loop: Loop) -> None:
