@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.timing import Taken
@@ -26,6 +26,8 @@ class Result:
     ours_processor: float
     """Least processor seconds a GiB; the loop driver's are in neither figure."""
     peer_processor: float
+    details: dict[str, float] = field(default_factory=dict)
+    """What else was measured: seconds of each part, waits of others, room."""
 
 
 def compared_rates(name: str, ours: list[Taken], peer: list[Taken]) -> Result:
@@ -62,3 +64,5 @@ def tell(results: list[Result], *, as_json: bool) -> None:
     for one in results:
         figures = f"ours {one.ours:8.1f}  peer {one.peer:8.1f} {one.unit}  ratio {one.ratio:7.3f}"
         print(f"{one.name:28} {figures}  CPU s/GiB {one.ours_processor:.2f} / {one.peer_processor:.2f}")
+        for name, value in one.details.items():
+            print(f"    {name:60} {value:10.3f}")

@@ -2,8 +2,9 @@
 same table in the same run, and the hunt beside fio's reading of the same device.
 
 Ours is timed from the search for the records to the last check, and includes what the peers do not do: samples, the
-overwriting and reading back of what held the rows, the hunt over the whole device, the count of what stays. The time of
-the exclusive lock is told on stderr.
+overwriting and reading back of what held the rows, the hunt over the whole device, the count of what stays. Beside
+each ratio stand the seconds of each step, from the journal's times, the exclusive lock, and how long somebody else
+waited who read rows that stay all the while.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from benchmarks.beds import bed_in, output_of
 from benchmarks.machine import Result, compared_rates, tell
 from benchmarks.timing import Taken, stopwatch
+from benchmarks.told import Clocked, others_reading, parts_of
 from certificates.statements import Outcome, WithdrawalRecord
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered
@@ -55,24 +57,19 @@ def disk_in(folder: Path, size: int) -> Iterator[Mounted]:
             yield disk
 
 
-def carried_out(name: str, ordered: Ordered) -> float:
-    """Seconds of a whole run, which must end proven."""
+def carried_out(name: str, ordered: Ordered, reading: Callable[[], Callable[[], object]], peer: float) -> Result:
+    """A whole run, which must end proven, beside a peer's seconds."""
     run = CarriedOut(ordered)
-    began = time.perf_counter()
-    run.go()
-    seconds = time.perf_counter() - began
+    with others_reading(reading) as waits:
+        run.journal = Clocked()
+        run.go()
+        seconds = time.perf_counter() - run.journal.began
     if run.stopped is not None or run.claim.outcome is not Outcome.PROVEN:
         raise SystemExit(f"{name}: {run.stopped or run.claim}")
-    records = [getattr(one.event, "record", None) for one in run.journal.entries]
-    taken = next(one for one in records if isinstance(one, WithdrawalRecord))
-    told = f"exclusive lock {taken.locked_milliseconds} ms, {taken.size >> 20} MiB held"
-    print(f"  {name}: {seconds:.2f} s, {told}", file=sys.stderr)
-    return seconds
-
-
-def compared(name: str, ours: float, peer: float) -> Result:
-    """Seconds, of which fewer are better."""
-    return Result(name, round(ours, 2), round(peer, 2), "s", round(peer / ours, 3), 0.0, 0.0)
+    taken = next(one for one in run.records if isinstance(one, WithdrawalRecord))
+    details = {f"seconds, {part}": each for part, each in parts_of(run, seconds).items()}
+    details |= {"exclusive-lock-ms": taken.locked_milliseconds, "held-mib": taken.size >> 20, **waits.told()}
+    return Result(name, round(seconds, 2), round(peer, 2), "s", round(peer / seconds, 3), 0.0, 0.0, details)
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -101,7 +98,16 @@ def measure_sqlite(folder: Path, size: int) -> Result:
         ordered = order_records(
             "sqlite", path, state, table="bench", condition="who LIKE :who", parameters=(text("who", "VCTM%"),)
         )
-        return compared("rows-sqlite-vs-vacuum", carried_out("sqlite", ordered), seconds)
+
+        def connect() -> Callable[[], object]:
+            def read() -> object:
+                # Anew each time: the file that this name leads to may be another by now.
+                with closing(sqlite3.connect(path, timeout=60)) as reader:
+                    return reader.execute("SELECT what FROM bench WHERE id = 1").fetchone()
+
+            return read
+
+        return carried_out("rows-sqlite-vs-vacuum", ordered, connect, seconds)
 
 
 def who_of(number: int, count: int) -> str:
@@ -143,7 +149,13 @@ def measure_postgresql(folder: Path, size: int) -> Result:
             connect={"socket": str(server.socket), "user": "postgres"},
             credentials=str(server.password_file),
         )
-        return compared("rows-postgresql-vs-vacuum-full", carried_out("postgresql", ordered), seconds)
+
+        def connect() -> Callable[[], object]:
+            session = server.connect()
+            session.autocommit = True
+            return lambda: session.execute("SELECT what FROM bench WHERE id = 1").fetchone()
+
+        return carried_out("rows-postgresql-vs-vacuum-full", ordered, connect, seconds)
 
 
 def measure_mariadb(folder: Path, size: int) -> Result:
@@ -172,7 +184,12 @@ def measure_mariadb(folder: Path, size: int) -> Result:
             database="bench",
             connect={"socket": str(server.socket)},
         )
-        return compared("rows-mariadb-vs-optimize", carried_out("mariadb", ordered), seconds)
+
+        def connect() -> Callable[[], object]:
+            cursor = server.connect("bench", autocommit=True).cursor()
+            return lambda: (cursor.execute("SELECT what FROM bench WHERE id = 1"), cursor.fetchall())
+
+        return carried_out("rows-mariadb-vs-optimize", ordered, connect, seconds)
 
 
 def measure_hunt(folder: Path, size: int, rounds: int) -> Result:
@@ -199,27 +216,44 @@ def _read(device: str, size: int) -> Taken:
     return Taken(size, size / float(job["read"]["bw_bytes"]), watch.processor)
 
 
+ENGINES = {
+    "sqlite": "rows-sqlite-vs-vacuum",
+    "postgresql": "rows-postgresql-vs-vacuum-full",
+    "mariadb": "rows-mariadb-vs-optimize",
+    "hunt": "hunt-vs-read",
+}
+"""Short names of the results."""
+
+
+def size_of(text: str) -> int:
+    """Bytes of `256M` or `1G`; raises ValueError."""
+    return int(text[:-1]) << {"M": 20, "G": 30}[text[-1:].upper()] if text[-1:].isalpha() else int(text)
+
+
 def main(arguments: list[str]) -> int:
     """The results are told; a run that does not end proven is a failure."""
     parser = argparse.ArgumentParser(prog="benchmarks/databases", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tables of 64 MiB, not 1 GiB")
+    parser.add_argument("--size", type=size_of, help="bytes of the table, as 256M or 1G (default: 1G)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the hunt (default: 3)")
     parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="folder on the disk to measure on")
+    parser.add_argument("--engine", action="append", choices=sorted(ENGINES), help="one engine; may be given again")
     parser.add_argument("--only", action="append", help="one result by its name; may be given again")
     chosen = parser.parse_args(arguments)
     # As Ctrl-C does: servers, mounts and loop devices are given back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    size = QUICK if chosen.quick else WHOLE
+    size = chosen.size or (QUICK if chosen.quick else WHOLE)
     measures: dict[str, Callable[[], Result]] = {
         "rows-sqlite-vs-vacuum": lambda: measure_sqlite(chosen.disk, size),
         "rows-postgresql-vs-vacuum-full": lambda: measure_postgresql(chosen.disk, size),
         "rows-mariadb-vs-optimize": lambda: measure_mariadb(chosen.disk, size),
         "hunt-vs-read": lambda: measure_hunt(chosen.disk, size, chosen.rounds),
     }
+    wanted = [*(chosen.only or []), *(ENGINES[one] for one in chosen.engine or [])]
     results = []
     for name, measure in measures.items():
-        if chosen.only is None or name in chosen.only:
+        if not wanted or name in wanted:
             print(f"measuring {name}", file=sys.stderr)
             results.append(measure())
     tell(results, as_json=chosen.json)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from certificates import bundle
 from certificates.audit.dossier import Dossier
-from certificates.audit.findings import Basis, Finding, holds, unknown
+from certificates.audit.findings import Basis, Finding, holds, short, unknown
 from certificates.audit.needles import check_found, check_labels
 from certificates.errors import Untrusted
 from certificates.render.words import number
@@ -161,5 +161,9 @@ def _tell_hunt(taken: NeedlesRecord, hunt: ResidueHunt, files: Mapping[str, byte
         raise contradiction(hunt.step, "other samples were looked for than were taken")
     check_found(hunt, labels, files)
     found = sum(hits.count for hits in hunt.hits)
-    facts = {"needles": number(hunt.needles), "names": number(hunt.names), "size": number(hunt.size)}
-    return holds("hunt", Basis.ATTESTED, "hunt-holds", **facts, found=number(found), unread=number(hunt.unread_size))
+    size, whole = number(hunt.size), taken.storage_size
+    if whole is not None and hunt.size < whole:
+        return short("hunt", Basis.ATTESTED, "hunt-short", size=size, whole=number(whole))
+    facts = {"needles": number(hunt.needles), "names": number(hunt.names), "size": size}
+    code = "hunt-holds" if whole is not None else "hunt-size-untold"
+    return holds("hunt", Basis.ATTESTED, code, **facts, found=number(found), unread=number(hunt.unread_size))

@@ -107,6 +107,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{needles} samples and {names} names, taken before the first write, were looked for on {size} bytes: {found} found, {unread} bytes unread; the evidence lists the same, by labels that the selector's owner alone can open",
         "在 {size} 字节上查找首次写入前留取的 {needles} 个样本和 {names} 个名称：发现 {found} 处，{unread} 字节未能读取；证据所列与此一致，标签仅选择文件持有人可解",
     ),
+    "hunt-short": (
+        "samples were looked for on {size} bytes only: the devices below had {whole} before the first write",
+        "仅在 {size} 字节上查找样本，而首次写入前底层设备共有 {whole} 字节",
+    ),
+    "hunt-size-untold": (
+        "{needles} samples and {names} names, taken before the first write, were looked for on {size} bytes: {found} found, {unread} bytes unread; the evidence lists the same; nothing tells whether these bytes are all of the storage",
+        "在 {size} 字节上查找首次写入前留取的 {needles} 个样本和 {names} 个名称：发现 {found} 处，{unread} 字节未能读取；证据所列与此一致；无从得知这是否为全部存储",
+    ),
     "hunt-not-made": ("no hunt was made: {state}", "未作残留查找：{state}"),
     "withdrawal-told": (
         "{rows} rows were taken out; {objects} files of {size} bytes were held and overwritten",

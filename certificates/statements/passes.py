@@ -121,6 +121,9 @@ class NeedlesRecord:
     """When."""
     impossible: Id | None = None
     """Why none could be kept, e.g. swap that is not encrypted; none: they are kept."""
+    storage_size: int | None = None
+    """Bytes of all devices below, noted before the first write: so many are to be looked through; none where they could
+    not be told, or in a record of before this was noted."""
     kind: Literal["needles"] = "needles"
     """Mark of this kind."""
 

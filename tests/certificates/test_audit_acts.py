@@ -11,7 +11,7 @@ import pytest
 
 from certificates.audit import certificate_of
 from certificates.audit.acts import judge_acts, judge_hunts
-from certificates.audit.findings import Finding, Sign
+from certificates.audit.findings import Finding, Sign, Verdict
 from certificates.audit.records import basis_of
 from certificates.audit.telling import code_seen, tell_fact
 from certificates.encoding import digest
@@ -230,7 +230,17 @@ def found(*told: Any, **more: Any) -> Finding:
 def test_a_hunt_that_found_nothing_holds() -> None:
     """Samples, labels and hunt are of one piece; that the host chose them is its word alone."""
     one = found(TAKEN, hunt())
-    assert (one.code, one.sign, one.basis) == ("hunt-holds", Sign.HOLDS, "attested")
+    assert (one.code, one.sign, one.basis) == ("hunt-size-untold", Sign.HOLDS, "attested")
+    told = found(replace(TAKEN, storage_size=1 << 20), hunt())
+    assert (told.code, told.sign, told.basis) == ("hunt-holds", Sign.HOLDS, "attested")
+
+
+def test_a_shortened_hunt_is_a_finding() -> None:
+    """A host that looks through half of its storage, and says so in a sum of bytes, would pass for thorough: what there
+    is to look through is noted before the first write."""
+    one = found(replace(TAKEN, storage_size=1 << 20), hunt(size=(1 << 20) - 1))
+    assert (one.code, one.sign, one.leaves) == ("hunt-short", Sign.FAILS, Verdict.NOT_PROVEN)
+    assert "1,048,575 bytes only" in one.tell()
     assert "0 found" in one.tell()
     assert "<" not in one.tell("zh")
 

@@ -126,6 +126,7 @@ def test_the_certificate_is_proven_and_tells_what_was_looked_for(papers: Papers)
     (hunt,) = (check for check in told.evidence.checks if isinstance(check, ResidueHunt))
     (taken,) = (record for record in told.evidence.records if isinstance(record, NeedlesRecord))
     assert (hunt.hits, hunt.unread_size, hunt.size) == ((), 0, 24 << 20)
+    assert taken.storage_size == hunt.size
     assert (hunt.needles, hunt.names) == (taken.needles, taken.names)
     assert hunt.needles >= len(NAMES) - 1
     assert hunt.names >= len(NAMES)

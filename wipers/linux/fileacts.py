@@ -173,7 +173,7 @@ class FileActs:
         )
 
     def _sample(self, step: Sample, given: Given, streams: Streams) -> StepRecord:
-        from wipers.linux.residue import sample
+        from wipers.linux.residue import sample, size_below
         from wipers.needles import from_names, from_streams, renumbered
 
         if self._wishes.box is None:
@@ -184,7 +184,8 @@ class FileActs:
             names = from_names(_names(self._root, streams), self._found.kind, key) if step.names else ()
             return (*contents, *renumbered(names, len(contents)))
 
-        return sample(step, given, self._wishes.box, make, self._wishes.label_key)
+        below = size_below(self._found, self._root)
+        return sample(step, given, self._wishes.box, make, self._wishes.label_key, below=below)
 
     def _reading(self, streams: Streams) -> Callable[[int, int, int], bytes]:
         def read(stream: int, offset: int, length: int) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 from certificates.statements import (
@@ -29,7 +29,7 @@ from wipers.linux.filewriter import FilesWriter
 from wipers.linux.held import Held
 from wipers.linux.manifest import Line
 from wipers.linux.needlebox import NeedleBox
-from wipers.linux.residue import Ground, hunt_on, sample
+from wipers.linux.residue import Ground, hunt_on, sample, size_below
 from wipers.linux.runstate import Begun, StateFile
 from wipers.linux.streams import Streams, map_streams
 from wipers.model import Advice, KeyState, Lost, Target
@@ -169,7 +169,19 @@ class RecordsWriter:
     def _sample(self, step: Sample, given: Given) -> StepRecord:
         values = self._session.values
         key = self._request.key
-        return sample(step, given, self._box, lambda drawn: from_values(values(MOST_VALUES), drawn), key)
+        with self._folder() as root:
+            below = size_below(file_system_of(root, self._request.machine), root)
+        return sample(step, given, self._box, lambda drawn: from_values(values(MOST_VALUES), drawn), key, below=below)
+
+    @contextmanager
+    def _folder(self) -> Iterator[int]:
+        """A descriptor of the held directory, or of the engine's own before there is one."""
+        where = self._request.where
+        root = open_root(str(self._held.path or (where if where.is_dir() else where.parent)))
+        try:
+            yield root
+        finally:
+            os.close(root)
 
     def _withdraw(self, step: Withdraw, given: Given) -> WithdrawalRecord:
         line = self._held.manifest.last("withdrawn")
@@ -231,11 +243,8 @@ class RecordsWriter:
         return Begun(self._target.facts, streams.size, len(streams), names, secrets.token_hex(16), streams)
 
     def _hunt(self, given: Given) -> Check:
-        root = open_root(str(self._held.path or self._request.where.parent))
-        try:
+        with self._folder() as root:
             found = file_system_of(root, self._request.machine)
-        finally:
-            os.close(root)
         places: dict[int, str] = {}
         for path, place in self._session.files():
             if path.exists():

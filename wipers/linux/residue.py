@@ -16,7 +16,8 @@ from wipers.hunting import Findings, Hit, forms_of, hunt
 from wipers.linux.barriers import sync_file_system
 from wipers.linux.chunks import ChunkStorage
 from wipers.linux.direct import Storage
-from wipers.linux.extents import open_below
+from wipers.linux.extents import StorageBelow, open_below
+from wipers.linux.filesystems import FileSystem
 from wipers.linux.loops import settle_below
 from wipers.linux.machine import Machine
 from wipers.linux.needlebox import Kept, NeedleBox
@@ -24,7 +25,7 @@ from wipers.linux.whereabouts import Ground, Whereabouts, root_of
 from wipers.needles import Needle, Sort, label
 from wipers.packings import PACKINGS, Packing
 
-__all__ = ["Ground", "hunt_on", "sample"]
+__all__ = ["Ground", "hunt_on", "sample", "size_below"]
 
 NOTHING_TELLING = "nothing-telling"
 """Why nothing was kept: no part of what is to be destroyed could be told from chance."""
@@ -36,9 +37,16 @@ MOST_LISTED = 10_000
 
 
 def sample(
-    step: Sample, given: Given, box: NeedleBox, make: Callable[[bytes], tuple[Needle, ...]], label_key: bytes
+    step: Sample,
+    given: Given,
+    box: NeedleBox,
+    make: Callable[[bytes], tuple[Needle, ...]],
+    label_key: bytes,
+    *,
+    below: int | None = None,
 ) -> NeedlesRecord:
-    """The needles that `make` chooses by a key are in the box, and the evidence lists their labels."""
+    """The needles that `make` chooses by a key are in the box, and the evidence lists their labels; `below` is the size
+    of the storage on which they are to be looked for, as `size_below` tells."""
     impossible = box.obstacle()
     needles: tuple[Needle, ...] = ()
     if impossible is None:
@@ -49,7 +57,22 @@ def sample(
     if kept:
         given.keep(f"needles-{given.number}.jsonl", b"".join(_lines_of(kept, label_key)))
     counts = Counter(one.sort for one in kept)
-    return NeedlesRecord(given.number, counts["contents"], counts["names"], given.now(), impossible)
+    return NeedlesRecord(given.number, counts["contents"], counts["names"], given.now(), impossible, below)
+
+
+def size_below(found: FileSystem, descriptor: int) -> int | None:
+    """Return the bytes of all devices below a file system on which something is open; none where they are not read."""
+    below = open_below(found, descriptor)
+    if below is None:
+        return None
+    with below:
+        return sum(storage.size for storage in _storages_of(below))
+
+
+def _storages_of(below: StorageBelow) -> tuple[Storage, ...]:
+    if isinstance(below, ChunkStorage):
+        return tuple(storage for _, storage in sorted(below.devices.items()))
+    return (below,)
 
 
 def _keep(box: NeedleBox, needles: tuple[Needle, ...], key: bytes) -> str | None:
@@ -132,9 +155,8 @@ def _field_of(ground: Ground, machine: Machine, held: ExitStack) -> _Field | Non
     below.settle()
     settle_below(machine, found.device)
     if isinstance(below, ChunkStorage):
-        numbered = sorted(below.devices.items())
-        told = tuple(Whereabouts(ground, root, below.map, number) for number, _ in numbered)
-        return _Field(tuple(storage for _, storage in numbered), told)
+        told = tuple(Whereabouts(ground, root, below.map, number) for number in sorted(below.devices))
+        return _Field(_storages_of(below), told)
     return _Field((below,), (Whereabouts(ground, root),))
 
 
