@@ -13,7 +13,8 @@ from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.redis import Redis, redis
-from tests.support.withdrawing import Asked, Told, ask, destroy_held, withdraw
+from tests.support.withdrawing import Asked, ask, destroy_held, withdraw
+from wipers.linux.manifest import Manifest
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -48,35 +49,87 @@ def order(server: Redis, state: Path, **more: str) -> Asked:
     return ask("redis", server.data, state, database="0", condition="anna:*", connect=connect, least=300, most=300)
 
 
-@pytest.mark.parametrize("note", [1, 2])
-@pytest.mark.parametrize("victim", ["agent", "server", "both"])
-def test_a_cut_withdrawal_goes_on(disk: Mounted, server: Redis, tmp_path: Path, note: int, victim: str) -> None:
-    """Before the data goes and after it: what stays is there, what goes is nowhere, whoever died."""
-    kind = f"{victim}{note}"
-    fill(server, kind)
+class Cut:
+    """The agent ends when it has written a line of its manifest, or is about to; the server with it, or alone."""
 
-    def die(number: int) -> None:
-        if number != note:
-            return
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, server: Redis, victim: str) -> None:
+        self.at = self.written = 0
+        self.phases: list[str] = []
+        write = Manifest.write
+
+        def cutting(manifest: Manifest, phase: str, **facts: object) -> None:
+            self.phases.append(phase)
+            self.written += 1
+            if self.written * 2 - 1 == self.at:
+                self._die(server, victim)
+            write(manifest, phase, **facts)
+            if self.written * 2 == self.at:
+                self._die(server, victim)
+
+        monkeypatch.setattr(Manifest, "write", cutting)
+
+    def arm(self, at: int) -> None:
+        """It ends before (odd) or after (even) that line, counted from 1; at 0 it does not."""
+        self.at, self.written, self.phases = at, 0, []
+
+    def _die(self, server: Redis, victim: str) -> None:
+        self.at = 0
         if victim != "agent":
             server.kill()
         if victim != "server":
             raise Died
 
-    asked = order(server, tmp_path / "state")
-    with pytest.raises((Died, Lost)):
-        withdraw(asked, Told(at_note=die))
-    if victim != "agent":
-        server.start()
-    done = withdraw(order(server, tmp_path / "state"), resuming=True)
+
+@pytest.mark.parametrize("victim", ["agent", "server", "both"])
+def test_a_cut_withdrawal_goes_on(
+    disk: Mounted, server: Redis, tmp_path: Path, victim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before and after every line that is noted: what stays is there, what goes is nowhere, whoever died. What others
+    made since is theirs: under any name where the stroke was done by then, under new names where it was not."""
+    cut = Cut(monkeypatch, server, victim)
+    at = 0
+    while not at or cut.written * 2 >= at:
+        at += 1
+        kind = f"{victim}{at:02d}"
+        fill(server, kind)
+        state = tmp_path / f"state-{at}"
+        cut.arm(at)
+        try:
+            withdraw(order(server, state))
+        except (Died, Lost):
+            if victim != "agent":
+                server.start()
+            resumed(server, state, cut)
+        server.do("DEL", "anna:new", "anna:7")
+        disk.sync()
+        assert destroy_held(order(server, state)) > 10_000
+        disk.sync()
+        assert scan(disk.image, b"VCTM" + kind.encode(), packed=False).total == 0, (at, cut.phases)
+        assert server.do("DBSIZE") == 300
+        assert server.do("GET", "ben:299") == f"KEEP{kind}-00299-of-ben".encode()
+        assert server.texts("KEYS", "expunge:*") == []
+    assert at >= 10
+
+
+def resumed(server: Redis, state: Path, cut: Cut) -> None:
+    """What somebody makes meanwhile is not what was ordered, as far as it can be told apart."""
+    was_struck = server.do("EXISTS", "anna:1") == 0
+    is_noted = any(line.phase == "deleting" for line in order(server, state).held().manifest.lines)
+    server.do("SET", "anna:new", "made later")
+    if was_struck:
+        server.do("SET", "anna:7", "made again")
+    cut.arm(0)
+    if not order(server, state).held().manifest.lines:
+        server.do("DEL", "anna:new")
+        done = withdraw(order(server, state))
+    elif not is_noted:
+        server.do("DEL", "anna:new")
+        done = withdraw(order(server, state), resuming=True)
+    else:
+        done = withdraw(order(server, state), resuming=True)
+        assert server.do("GET", "anna:new") == b"made later"
+        assert server.do("GET", "anna:7") == (b"made again" if was_struck else None)
     assert (done.rows, done.before) == (300, done.after)
-    assert destroy_held(asked) > 10_000
-    disk.sync()
-    assert scan(disk.image, b"VCTM" + kind.encode(), packed=False).total == 0
-    server.kill()
-    server.start()
-    assert server.do("DBSIZE") == 300
-    assert server.do("GET", "ben:299") == f"KEEP{kind}-00299-of-ben".encode()
 
 
 def test_a_replica_is_found_and_named(disk: Mounted, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ anew. It goes on serving. What it freed stays in its memory until it is started 
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +21,12 @@ from wipers.linux.beneath import open_root
 from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.redis_lzf import Lzf
 from wipers.linux.engines.redis_script import SCRIPT
-from wipers.linux.engines.redis_selection import Selection, elements_of, selection_of, texts_of
-from wipers.linux.engines.redis_server import Argument, Server, connect
+from wipers.linux.engines.redis_selection import Selection, elements_of, only, present, selection_of, texts_of
+from wipers.linux.engines.redis_server import Argument, Reply, Server, connect
 from wipers.linux.engines.telling import telling_apart
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
+from wipers.linux.manifest import Line
 from wipers.model import Lost, Obstacle
 from wipers.packings import Packing
 
@@ -32,6 +34,21 @@ WAIT_SECONDS = 600.0
 """Longest wait for the server to write a file anew."""
 SUMMED = 100_000
 """Keys that stay whose content is summed before and after; all are counted."""
+NEEDED = (
+    "EVAL x 0",
+    "KEYS x",
+    "DUMP x",
+    "DEL x",
+    "SET x y",
+    "GET x",
+    "FLUSHDB",
+    "FLUSHALL",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "SLOWLOG RESET",
+    "MEMORY PURGE",
+)
+"""Commands that a withdrawal gives: one that is refused amid it would leave the work half done."""
 COMPARED = 2000
 """Keys that stay with which the samples are compared."""
 
@@ -91,6 +108,9 @@ def _obstacles(server: Server, request: Request, selection: Selection) -> Iterat
             yield Obstacle("records-snapshot", (("detail", "a replica that is behind"), ("where", where)))
     if server.info("persistence").get("loading") == "1":
         yield Obstacle("records-snapshot", (("detail", "the server still reads its files"), ("where", where)))
+    for one in server.forbidden(*NEEDED):
+        detail = f"its user may not {one}, or it has another name there"
+        yield Obstacle("records-not-offered", (("detail", detail), ("where", where)))
     device = request.where.stat().st_dev
     if any(path.stat().st_dev != device for path in files(server, request)):
         yield Obstacle("records-not-offered", (("detail", "files on another file system"), ("where", where)))
@@ -183,6 +203,7 @@ class Session:
         writing.take()
         given.note("the server's files are written anew")
         count = writing.anew()
+        _forget_stroke(server, held)
         server.do("SLOWLOG", "RESET")
         server.do("MEMORY", "PURGE")
         writing.let_go()
@@ -196,26 +217,69 @@ class Session:
 
 
 def _take_out(server: Server, request: Request, held: Held) -> tuple[int, Survivors, Survivors, int]:
-    """The data is gone, at one stroke; raises Lost with everything as it was where it is not what was ordered."""
-    selection = selection_of(server, request)
+    """The data is gone, at one stroke; raises Lost with everything as it was where it is not what was ordered. After a
+    crash nothing more goes where the stroke was done, and else only what was there before it."""
     noted = held.manifest.last("deleting")
-    if noted is None and rows_outside(request, selection.rows) is not None:
-        raise Lost("records-changed", where=str(request.where), detail=f"{selection.rows} of {selection.kind}")
+    told: list[Reply] | None = None
     if noted is None:
-        held.manifest.write("deleting", rows=selection.rows)
+        selection, noted = _noted(server, request, held)
+        bounds = (request.identity.least_rows, request.identity.most_rows)
+    else:
+        told = _stroke(server, held, noted.facts["mark"])
+        known = set(noted.facts["there"])
+        selection = only(server, selection_of(server, request), lambda name: _known_as(request, name) in known)
+        bounds = (0, request.identity.most_rows)
     databases = sorted({*_databases(server), request.identity.database})
-    least = 0 if noted is not None else request.identity.least_rows
-    new = selection.key + b":" + os.urandom(8).hex().encode()
-    started = time.monotonic()
-    head: list[Argument] = ["EVAL", SCRIPT, 0, selection.mode, request.identity.database, least]
-    head += [request.identity.most_rows, SUMMED, new, selection.key, len(databases), *databases, *selection.items]
-    found = server.all(*head)
-    milliseconds = round((time.monotonic() - started) * 1000)
-    if len(found) < 5:
-        raise Lost("records-changed", where=str(request.where), detail=f"{found[:1]} of {selection.kind}")
-    before, after = (_survivors(request, len(databases), *found[at : at + 2]) for at in (1, 3))
-    rows = found[0] if isinstance(found[0], int) else 0
-    return max(rows, int(noted.facts["rows"]) if noted is not None else 0), before, after, milliseconds
+    milliseconds = 0
+    if told is None:
+        started = time.monotonic()
+        new = selection.key + b":" + os.urandom(8).hex().encode()
+        head: list[Argument] = ["EVAL", SCRIPT, 0, selection.mode, request.identity.database, *bounds, SUMMED, new]
+        head += [selection.key, noted.facts["mark"], len(databases), *databases, *selection.items]
+        told = server.all(*head)
+        milliseconds = round((time.monotonic() - started) * 1000)
+    if len(told) < 5:
+        raise Lost("records-changed", where=str(request.where), detail=f"{told[:1]} of {selection.kind}")
+    before, after = (_survivors(request, len(databases), *told[at : at + 2]) for at in (1, 3))
+    rows = told[0] if isinstance(told[0], int) else 0
+    return max(rows, int(noted.facts["rows"])), before, after, milliseconds
+
+
+def _noted(server: Server, request: Request, held: Held) -> tuple[Selection, Line]:
+    """What goes is noted before anything does: how much, how its names are known again, and the key that will tell that
+    it went; raises Lost."""
+    selection = selection_of(server, request)
+    if rows_outside(request, selection.rows) is not None:
+        raise Lost("records-changed", where=str(request.where), detail=f"{selection.rows} of {selection.kind}")
+    there = [_known_as(request, name) for name in present(server, selection)]
+    mark = f"expunge:{os.urandom(12).hex()}"
+    held.manifest.write("deleting", rows=selection.rows, mark=mark, there=there)
+    return selection, held.manifest.lines[-1]
+
+
+def _known_as(request: Request, name: bytes) -> str:
+    """What a name is known by to whoever has the order's key, and to nobody else."""
+    return blake2b(name, key=request.key, digest_size=16, person=b"redis-name").hexdigest()
+
+
+def _stroke(server: Server, held: Held, mark: str) -> list[Reply] | None:
+    """How the stroke ended that a run before this one made; none where there was none, or the server lost it."""
+    line = held.manifest.last("struck")
+    found = server.do("GET", mark) if line is None else None
+    told = line.facts["told"] if line is not None else json.loads(found) if isinstance(found, bytes) else None
+    if told is None:
+        return None
+    return [value.encode() if isinstance(value, str) else value for value in told]
+
+
+def _forget_stroke(server: Server, held: Held) -> None:
+    """The files hold the stroke for good: what told of it is gone from the server."""
+    line = held.manifest.last("deleting")
+    mark = line.facts["mark"] if line is not None else ""
+    found = server.do("GET", mark)
+    if isinstance(found, bytes):
+        held.manifest.write("struck", told=json.loads(found))
+        server.do("DEL", mark)
 
 
 def _survivors(request: Request, databases: int, rows: object, told: object) -> Survivors:

@@ -1,7 +1,8 @@
 """What is done within a Redis server at one stroke: count, sum what stays, take out, sum again.
 
 Nobody else is served meanwhile, so both sums are of the same data. A stream is written anew, with its groups and what
-they have pending: XDEL only marks an entry, and the server's files would go on holding it.
+they have pending: XDEL only marks an entry, and the server's files would go on holding it. A key of our own tells
+afterwards that the stroke was done, as long as no crash of the server undid it; it ends by itself after 14 days.
 """
 
 from __future__ import annotations
@@ -93,9 +94,9 @@ end
 TAKE_OUT = """
 local REMOVE = {hash = 'hdel', set = 'srem', zset = 'zrem', stream = 'xdel'}
 local mode, database, least, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local limit, new, key = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local databases, items, at = {}, {}, 9 + tonumber(ARGV[8])
-for one = 9, at - 1 do table.insert(databases, ARGV[one]) end
+local limit, new, key, mark = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
+local databases, items, at = {}, {}, 10 + tonumber(ARGV[9])
+for one = 10, at - 1 do table.insert(databases, ARGV[one]) end
 for one = at, #ARGV do table.insert(items, ARGV[one]) end
 
 local gone, rows, kind, whole = {}, 0, '', nil
@@ -152,6 +153,7 @@ elseif mode == 'elements' then
 else for _, one in ipairs(items) do redis.call('del', one) end end
 local rows_after, after = sum_of(databases, staying, whole, kind, {})
 redis.call('select', database)
+redis.call('set', mark, cjson.encode({rows, rows_before, before, rows_after, after}), 'ex', 1209600)
 return {rows, rows_before, before, rows_after, after}
 """
 SCRIPT = SUMS + REBUILD + TAKE_OUT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -104,6 +104,27 @@ def _scan(server: Server, pattern: bytes) -> Iterator[bytes]:
         cursor = found[0] if isinstance(found[0], bytes) else b"0"
         if cursor == b"0":
             return
+
+
+def present(server: Server, selection: Selection) -> Iterator[bytes]:
+    """Yield the names of the keys that go and are there, or of the parts; none where a whole database goes."""
+    match selection.mode:
+        case "pattern":
+            yield from _scan(server, selection.key)
+        case "keys":
+            yield from (one for one in selection.items if server.number("EXISTS", one))
+        case "elements":
+            yield from (one for one in selection.items if _has(server, selection.kind, selection.key, one))
+
+
+def only(server: Server, selection: Selection, is_noted: Callable[[bytes], bool]) -> Selection:
+    """What goes, without what was not there when the order was first carried out."""
+    if selection.mode in ("database", "cluster"):
+        return selection
+    mode = "elements" if selection.mode == "elements" else "keys"
+    items = tuple(one for one in present(server, selection) if is_noted(one))
+    key = selection.key if mode == "elements" else b""
+    return Selection(mode, selection.kind, len(items), key, items)
 
 
 def elements_of(server: Server, selection: Selection, most: int) -> Iterator[bytes]:

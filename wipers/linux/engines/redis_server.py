@@ -40,15 +40,23 @@ class Server:
 
     def do(self, *words: Argument) -> Reply:
         """What the server answers."""
-        parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-        packed = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
         try:
-            self._connection.sendall(b"*%d\r\n%b" % (len(parts), packed))
-            return self._reply()
+            return self._ask(*words)
         except Said as error:
-            raise self.failure(str(error.args[0]).split(" ", 1)[0]) from error
+            raise self.failure(f"{words[0]!s}: {str(error.args[0]).split(' ', 1)[0]}") from error
         except (OSError, EOFError) as error:
             raise self.failure(type(error).__name__) from error
+
+    def forbidden(self, *commands: str) -> tuple[str, ...]:
+        """Those of the commands that this connection may not give, or that the server knows by no such name."""
+        user = self.do("ACL", "WHOAMI")
+        return tuple(one.split()[0] for one in commands if not self._may(user, one))
+
+    def _may(self, user: Reply, command: str) -> bool:
+        try:
+            return self._ask("ACL", "DRYRUN", user if isinstance(user, bytes) else "", *command.split()) == b"OK"
+        except Said:
+            return False
 
     def all(self, *words: Argument) -> list[Reply]:
         """What the server answers, which is a list."""
@@ -95,6 +103,12 @@ class Server:
     def lost(self, detail: str) -> Exception:
         """Part of it may be done; a resume goes on."""
         return Lost("engine-failed", where=str(self._where), detail=detail)
+
+    def _ask(self, *words: Argument) -> Reply:
+        parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        packed = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+        self._connection.sendall(b"*%d\r\n%b" % (len(parts), packed))
+        return self._reply()
 
     def _reply(self) -> Reply:
         line = self._file.readline()
