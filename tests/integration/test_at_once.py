@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from certificates.audit import Sign, audit_all
 from certificates.statements import Outcome
 from tests.campaigns.kill_block import LoopDevice, content
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles
-from tests.support.kills import Moment, Watch, check_end, kill_at
+from tests.support.kills import Watch, check_end
 from tests.support.real_site import ROOT, Charge, RealSite, ended, loop_carrier
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -101,9 +102,7 @@ def test_an_order_used_twice_at_once_is_used_once(rack: Rack) -> None:
 
 def test_two_resumes_at_once_make_one_certificate(site: RealSite, device: LoopDevice) -> None:
     """A person and a timer may both think of it; one holds the device, and the other is told so or finds it done."""
-    process = site.start_run(device.charge(site))
-    assert kill_at(process, Watch(site), Moment(5, 0.0)), ended(process).stdout
-    ended(process)
+    assert ended(site.start_run(device.charge(site), moment="entry-5")).returncode == -signal.SIGKILL
     both = [site.start_resume(), site.start_resume()]
     exits = sorted(ended(process).returncode for process in both)
     assert 6 in exits, exits

@@ -19,7 +19,7 @@ from agent import wishes
 from agent.live import open_site
 from certificates.statements import Outcome
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles, needle_of
-from tests.support.kills import yield_to_others
+from tests.support.halting import let_go_on, until_at_rest
 from tests.support.real_site import ROOT, Charge, RealSite, ended, loop_carrier
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -46,8 +46,8 @@ class Watched(RealSite):
 
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        self.started.append(super().start(*arguments))
+    def start(self, *arguments: str, moment: str | None = None) -> subprocess.Popen[str]:
+        self.started.append(super().start(*arguments, moment=moment))
         return self.started[-1]
 
 
@@ -123,13 +123,10 @@ def test_sixteen_devices_of_one_order_all_end_proven_in_bounded_memory(site: Rea
 
 def test_signals_stop_all_devices_and_a_second_one_harms_nothing(site: RealSite, bench: Bench) -> None:
     """Each is told as interrupted, and one resume completes them all."""
-    charge, _ = rack(site, bench, 4, 192 * MIB)
-    process = site.start_run(charge)
-    yield_to_others(process)
-    assert process.stdout is not None
-    until(lambda: "overwrite" in str(process.stdout and process.stdout.readline()))
-    for sent in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
-        process.send_signal(sent)
+    charge, _ = rack(site, bench, 4, 32 * MIB)
+    process = site.start_run(charge, moment="signal-6")
+    until_at_rest(process)
+    let_go_on(process, signal.SIGINT, signal.SIGINT, signal.SIGTERM)
     assert ended(process).returncode == 4
     states = [one["state"] for one in statuses(site)]
     assert "interrupted" in states
@@ -140,14 +137,13 @@ def test_signals_stop_all_devices_and_a_second_one_harms_nothing(site: RealSite,
 
 def test_one_device_is_paused_another_cancelled_and_a_kill_leaves_the_pause(site: RealSite, bench: Bench) -> None:
     """By other processes, in mid-run; the paused one waits also after it was killed and resumed."""
-    charge, images = rack(site, bench, 3, 256 * MIB)
-    process = site.start_run(charge)
-    yield_to_others(process)
-    until(lambda: len(list((site.folder / "journal").glob("*.jsonl"))) == 3)
-    # Not by the commands, which need longer to start than a small device to be overwritten.
+    charge, images = rack(site, bench, 3, 64 * MIB)
+    process = site.start_run(charge, moment="chunk-6")
+    until_at_rest(process)
     live = open_site(str(site.folder))
     wishes.pause(live, "disk-0")
     wishes.cancel(live, "disk-1")
+    let_go_on(process)
     until(lambda: {one["carrier"]: one["state"] for one in statuses(site)}.get("disk-1") == "interrupted")
     until(lambda: len(site.certificates()) == 1)
     first = next(one for one in statuses(site) if one["carrier"] == "disk-0")
@@ -168,10 +164,10 @@ def test_one_device_is_paused_another_cancelled_and_a_kill_leaves_the_pause(site
 
 def test_who_may_not_write_to_the_site_can_neither_pause_nor_cancel(site: RealSite, bench: Bench) -> None:
     """Otherwise anybody with a login could keep data from being destroyed."""
-    charge, _ = rack(site, bench, 1, 192 * MIB)
-    process = site.start_run(charge)
+    charge, _ = rack(site, bench, 1, 8 * MIB)
+    process = site.start_run(charge, moment="chunk-2")
     try:
-        until(lambda: len(list((site.folder / "journal").glob("*.jsonl"))) == 1)
+        until_at_rest(process)
         for words in (["pause"], ["cancel"]):
             done = subprocess.run(
                 [sys.executable, "-c", AS_NOBODY, *words],
@@ -186,4 +182,5 @@ def test_who_may_not_write_to_the_site_can_neither_pause_nor_cancel(site: RealSi
         assert not list((site.folder / "runs").rglob("pause.json"))
         assert not list((site.folder / "runs").rglob("cancel.json"))
     finally:
+        let_go_on(process)
         assert ended(process).returncode == 6

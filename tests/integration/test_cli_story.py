@@ -17,9 +17,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.support import halting
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles
 from tests.support.house_rules import ROOT
-from tests.support.kills import yield_to_others
 from tests.support.screens import EXAMPLES, NAMES, SCHEMAS
 
 pytestmark = pytest.mark.integration
@@ -203,17 +203,15 @@ def test_the_whole_story(office: Office, bench: Bench) -> None:
 @pytest.mark.needs_root
 def test_signals_stop_a_run_cleanly_again_and_again_and_resume_completes_it(office: Office, bench: Bench) -> None:
     """Exit 4, never a half-told story; and one proven certificate in the end."""
-    image = bench.image("large.img", 256 * MIB)
+    image = bench.image("large.img", 64 * MIB)
     bench.attach(image)
     order = office.draft(image, "stopped")
     office.expunge("order", "sign", order, "--key", "P-0101", "--key", "P-0417", "--key", "P-0102")
     run: tuple[object, ...] = ("run", order, "--key", "P-0230", "--confirm", LABEL)
     for sent, command in ((signal.SIGINT, run), (signal.SIGTERM, ("resume",)), (signal.SIGHUP, ("resume",))):
-        process = office.start(*EXPUNGE, "--json", *command)
-        yield_to_others(process)
-        assert process.stderr is not None
-        assert "disk-1" in process.stderr.readline()
-        process.send_signal(sent)
+        process = office.start(*halting.command("signal-3"), "--json", *command)
+        halting.until_at_rest(process)
+        halting.let_go_on(process, sent)
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 4, stderr
         assert json.loads(stdout)["results"][0]["failure"]["reason"] == "stopped"

@@ -20,7 +20,8 @@ from tests.campaigns.kill_block import LoopDevice, content
 from tests.campaigns.kill_files import NEEDLE, tree
 from tests.campaigns.kill_luks import container
 from tests.support import world
-from tests.support.kills import Moment, Victim, Watch, check_end, kill_at, watched
+from tests.support.halting import let_go_on, until_at_rest
+from tests.support.kills import Victim, Watch, check_end
 from tests.support.real_site import EXECUTOR, RealSite, ended
 from tests.support.scanner import total_found
 from tests.support.simulated_host import PowerCut
@@ -28,7 +29,7 @@ from tests.support.simulated_host import PowerCut
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 WRITING, READING = 5, 7
-"""Marks at which a plain run begins to write, and to read back."""
+"""Entries with which a plain run begins to write, and to read back."""
 SAMPLED = 2
 """Further entries where the order wants names and history gone: samples are kept before the first write."""
 SIZE = 64 << 20
@@ -50,13 +51,11 @@ def device(tmp_path: Path) -> Iterator[LoopDevice]:
         found.detach()
 
 
-def killed(site: RealSite, victim: Victim, mark: int) -> Watch:
-    """A run of the victim, killed as soon as it has reached the mark."""
-    watch = Watch(site)
-    process = site.start_run(victim.charge(site))
-    assert kill_at(process, watch, Moment(mark, 0.0)), ended(process).stdout
-    ended(process)
-    return watch
+def killed(site: RealSite, victim: Victim, entry: int) -> Watch:
+    """A run of the victim, killed as soon as that entry is in its journal."""
+    cut = ended(site.start_run(victim.charge(site), moment=f"entry-{entry}"))
+    assert cut.returncode == -signal.SIGKILL, cut.stdout
+    return Watch(site)
 
 
 def cut_before_the_first_write(site: RealSite, victim: Victim) -> Watch:
@@ -88,9 +87,10 @@ def test_a_luks_run_knows_its_header_backups_again_after_a_restart(tmp_path: Pat
 def test_a_run_that_is_told_to_stop_rests_and_is_completed(site: RealSite, device: LoopDevice) -> None:
     """SIGTERM comes with every shutdown: the chunks in the air end, and the exit says that there is more to do."""
     watch = Watch(site)
-    process = site.start_run(device.charge(site))
-    next(mark for mark in watched(process, watch) if mark >= WRITING)
-    process.send_signal(signal.SIGTERM)
+    process = site.start_run(device.charge(site), moment="signal-3")
+    until_at_rest(process)
+    assert watch.stage == "writing"
+    let_go_on(process, signal.SIGTERM)
     stopped = ended(process)
     assert stopped.returncode == 4, stopped.stdout
     assert watch.events()[-1] == {"kind": "interrupted", "reason": "stopped"}

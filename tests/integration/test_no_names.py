@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,7 +23,7 @@ from certificates.statements import Carrier, Selector
 from tests.support.bench import full_of_needles, luks_format
 from tests.support.ext4_image import run as command
 from tests.support.kept_disk import KeptDisk, kept_disk
-from tests.support.kills import Moment, Watch, kill_at
+from tests.support.kills import Watch
 from tests.support.leaks import coats, found_in, leaks
 from tests.support.real_registry import RealRegistry, site_with_registry
 from tests.support.real_site import (
@@ -164,9 +165,7 @@ def test_while_a_run_rests_only_private_files_know_the_names(desk: Desk, make: C
     """What a resume needs lies in files for root alone, which the end of the run destroys."""
     charge, words = desk.order(make)
     watch = Watch(desk.site)
-    process = desk.site.start_run(charge)
-    assert kill_at(process, watch, Moment(6, 0.0))
-    ended(process)
+    assert ended(desk.site.start_run(charge, moment="entry-6")).returncode == -signal.SIGKILL
     assert watch.is_begun
     assert not watch.is_ended
     holding = {Path(name) for name in leaks(words, *desk.kept())}

@@ -20,7 +20,7 @@ import pytest
 from certificates.statements import Outcome
 from tests.support.bench import MIB, Bench, bench_in, full_of_needles
 from tests.support.ext4_image import run as command
-from tests.support.kills import yield_to_others
+from tests.support.halting import let_go_on, until_at_rest
 from tests.support.real_site import ROOT, Charge, RealSite, ended, loop_carrier
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -115,15 +115,15 @@ def test_a_disk_with_another_content_under_the_same_node_is_another_disk(site: R
 
 def test_ctrl_c_ends_the_bench_and_its_runs_as_interrupted(site: RealSite, bench: Bench) -> None:
     """Nothing new is started; what went on is resumed later."""
-    image = bench.image("large", 512 * MIB)
+    image = bench.image("large", 32 * MIB)
     bench.attach(image)
     charge = site.charge(loop_carrier(image, id="disk-1", label="LABEL-1"), loop_carrier(image_of(bench, 2), id="d2"))
-    watched = Watched(site.start("run", "--station", str(charge.path), "--key", str(site.key), "--confirm", "LABEL-1"))
-    yield_to_others(watched.process)
-    watched.until("disk-1  1 overwrite everything")
-    watched.process.send_signal(signal.SIGINT)
-    watched.process.send_signal(signal.SIGINT)
-    assert ended(watched.process).returncode == 4
+    words = ("run", "--station", str(charge.path), "--key", str(site.key), "--confirm", "LABEL-1")
+    process = site.start(*words, moment="signal-3")
+    until_at_rest(process)
+    let_go_on(process, signal.SIGINT, signal.SIGINT)
+    told = ended(process)
+    assert told.returncode == 4, told.stdout
     assert site.resume().returncode == 6
 
 

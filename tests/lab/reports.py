@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Outcomes:
         return None
 
 
+@functools.cache
 def listed() -> dict[str, str]:
     """The guest's tests with what they are for, read from their source: `test_lies.py::test_...`."""
     return {name: reason for path in sorted(GUEST.glob("test_*.py")) for name, reason in _functions(path)}

@@ -24,13 +24,12 @@ from typing import Any, Protocol
 
 from certificates.audit import Sign
 from certificates.statements import Outcome
+from tests.support.halting import UNMARKED
 from tests.support.real_site import Charge, RealSite, ended
 
 MOST_KILLS = 4
 LONGEST = 120.0
 """Seconds after which a run is taken for stuck."""
-UNMARKED = frozenset({"advanced", "reproved", "resumed", "revisited"})
-"""Events whose number depends on how a run was cut."""
 
 
 class Victim(Protocol):

@@ -43,7 +43,7 @@ from certificates.statements import (
     SelectorCommitment,
 )
 from certificates.trust import Trust, TrustedLog
-from tests.support import world
+from tests.support import halting, world
 from tests.support.agent_site import ring_without_witnesses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,20 +131,25 @@ class RealSite:
         """The command `resume` as a process, come to its end."""
         return ended(self.start_resume())
 
-    def start_run(self, charge: Charge) -> subprocess.Popen[str]:
-        """The command `run` as a process."""
+    def start_run(self, charge: Charge, moment: str | None = None) -> subprocess.Popen[str]:
+        """The command `run` as a process, perhaps one that halts at a moment (tests/support/halting.py)."""
         said = [part for label in charge.labels for part in ("--confirm", label)]
-        return self.start("run", str(charge.path), "--key", str(self.key), *said)
+        return self.start("run", str(charge.path), "--key", str(self.key), *said, moment=moment)
 
     def start_resume(self) -> subprocess.Popen[str]:
         """The command `resume` as a process."""
         return self.start("resume", "--key", str(self.key))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Any command as a process, which has no terminal."""
-        command = [sys.executable, "-c", "from agent.cli import main; main()", "--site", str(self.folder), *arguments]
+    def start(self, *arguments: str, moment: str | None = None) -> subprocess.Popen[str]:
+        """Any command as a process, which has no terminal; perhaps one that halts at a moment."""
+        program = halting.command(moment) if moment else (sys.executable, "-c", "from agent.cli import main; main()")
         return subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*program, "--site", str(self.folder), *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def certificates(self) -> tuple[Certificate, ...]:
