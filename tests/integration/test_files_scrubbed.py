@@ -164,29 +164,68 @@ def test_times_of_what_is_gone_tell_nothing(plain: Case) -> None:
     assert "1970" in told.split("mtime:")[1].splitlines()[0]
 
 
-@pytest.mark.parametrize("block_size", [1024, 4096])
-def test_a_large_directory_that_stays_keeps_no_name_that_went(tmp_path: Path, block_size: int) -> None:
+SEEDS = {
+    1024: ("5f74798e-1c0d-4e57-9a3b-77d2c1a0b6e4", 0),
+    # Four bytes of a name stand behind an entry that stays, where no entry fits: of every five seeds one has such.
+    1025: ("9b810e76-6ec9-d286-63ca-828dd5f4b3b2", 1),
+    4096: ("5f74798e-1c0d-4e57-9a3b-77d2c1a0b6e4", 0),
+}
+"""Of what the hashes of names start from, by size of block, and blocks that the directory grows by."""
+
+
+@pytest.mark.parametrize("which", SEEDS)
+def test_a_large_directory_that_stays_keeps_no_name_that_went(tmp_path: Path, which: int) -> None:
     """An indexed directory copies names aside when it splits a block; only a name with the right hash comes there. The
-    directory does not grow, and nothing stays in it that was not there."""
-    with ext4("-b", str(block_size), "-N", "8192", size=48 << 20)(tmp_path) as ground:
+    directory grows only where no entry fits into a gap, and nothing stays in it that was not there."""
+    (seed, growth), block_size = SEEDS[which], which & ~1
+    with ext4("-b", str(block_size), "-N", "8192", "-E", f"hash_seed={seed}", size=48 << 20)(tmp_path) as ground:
         folder = ground.root / "in"
-        folder.mkdir()
         count = 6000 if block_size == 4096 else 2500
-        for number in range(count):
-            (folder / (f"kept-{number}" if number % 3 == 0 else f"{NAME.decode()}{number:04d}")).touch()
-        ground.sync()
-        for number in range(count):
-            if number % 3:
-                (folder / f"{NAME.decode()}{number:04d}").unlink()
-        ground.sync()
-        size, kept = folder.stat().st_size, sorted(path.name for path in folder.iterdir())
+        kept = emptied(ground, folder, NAME.decode(), count)
+        size = folder.stat().st_size
         places = [int(one) for one in run("debugfs", "-R", "blocks /in", device_of(ground)).split()]
         assert names_in(ground, places, block_size) > 0
         assert scrubbed(ground, folder, block_size)
         ground.sync()
+        places = [int(one) for one in run("debugfs", "-R", "blocks /in", device_of(ground)).split()]
         assert names_in(ground, places, block_size) == 0
-        assert folder.stat().st_size == size
+        assert folder.stat().st_size == size + growth * block_size
         assert sorted(path.name for path in folder.iterdir()) == kept
+
+
+def emptied(ground: Ground, folder: Path, name: str, count: int) -> list[str]:
+    """A directory of so many names, two thirds of which are gone again; those that stay."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / (f"kept-{number}" if number % 3 == 0 else f"{name}{number:04d}")).touch()
+    ground.sync()
+    for number in range(count):
+        if number % 3:
+            (folder / f"{name}{number:04d}").unlink()
+    ground.sync()
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_directories_of_every_layout_are_scrubbed_clean(tmp_path: Path) -> None:
+    """Where a name comes to lie is the hash's choice: twenty sets of names stand for twenty seeds, and some of them
+    leave bytes where no entry fits."""
+    cramped = 0
+    seed = "0d5c1b1e-53a1-4b0f-8a77-3f6c2d9e4b10"
+    with ext4("-b", "1024", "-N", "16384", "-E", f"hash_seed={seed}", size=32 << 20)(tmp_path) as ground:
+        for number in range(20):
+            folder = ground.root / f"in-{number}"
+            kept = emptied(ground, folder, f"{number:02d}-{NAME.decode()}", 500)
+            descriptor, raw = os.open(folder, os.O_RDONLY), os.open(device_of(ground), os.O_RDONLY)
+            try:
+                before = gaps_of(descriptor, raw, 1024)
+            finally:
+                os.close(descriptor)
+                os.close(raw)
+            assert before is not None
+            cramped += bool(before.cramped)
+            assert scrubbed(ground, folder, 1024), number
+            assert sorted(path.name for path in folder.iterdir()) == kept
+    assert cramped > 0, "the layouts show what they are to show"
 
 
 def names_in(ground: Ground, places: list[int], block_size: int) -> int:

@@ -2,7 +2,8 @@
 
 A name that is removed leaves a gap that belongs to the entry before it. Linux clears the gap since 5.13, but not the
 copies that stay behind when an indexed directory splits a block. A new entry takes a gap whole, and is cleared with all
-of it when it is removed again: that is how a gap is filled (linux/fs/ext4/namei.c).
+of it when it is removed again: that is how a gap is filled (linux/fs/ext4/namei.c). A gap too short for any entry,
+behind one that stays, is reached by another split alone, whose copies stand in a gap that is long enough.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 from wipers.linux.extents import Span, map_extents
 from wipers.linux.filesystems import SUPERBLOCK_OFFSET, inode_flags
-from wipers.linux.indexed import Gap, names_into, tree_of
+from wipers.linux.indexed import LONGEST, Gap, names_beyond, names_into, tree_of
 
 INDEXED = 0x00001000
 """Inode flag of a directory with a tree of hashes (EXT4_INDEX_FL)."""
@@ -27,8 +28,6 @@ MARK = "user.expunge-fill"
 """Attribute of the one file that all filling names lead to: what a crash leaves is known by it."""
 LEAST = 12
 """Bytes of the shortest entry there is."""
-LONGEST = 264
-"""Bytes of the longest."""
 PATIENCE = 8
 """Rounds in a row that reach nothing more, after which a directory that still keeps names is given up."""
 TRIES = 100_000
@@ -50,6 +49,8 @@ class Gaps:
     """Bytes other than zero in all of them."""
     lost: int
     """Bytes other than zero where no entry can be put."""
+    cramped: frozenset[int]
+    """Blocks of an indexed directory in which some of those stand behind an entry."""
     blocks: int
     """Blocks of the directory."""
 
@@ -63,19 +64,32 @@ def scrub(folder: int, raw: int, block_size: int) -> bool:
     """Fill the gaps of an ext4 directory in which names stand that are gone, and take out again what filled them; tell
     whether none is left there. A crash leaves names that the next call takes out. Raises OSError.
 
-    `raw` reads the storage below through its cache, which the file system's own blocks of directories share.
+    `raw` reads the storage below through its cache, which the file system's own blocks of directories share. Only
+    where something stands in a gap too short for an entry does the directory grow: by a block for each such block.
     """
     _take_out(folder)
-    found = gaps_of(folder, raw, block_size)
+    found = _filled(folder, raw, block_size, gaps_of(folder, raw, block_size))
+    for _ in range(PATIENCE):
+        if found is None or found.stale or not found.cramped:
+            break
+        if not _fill(folder, _splitting(found, raw)):
+            return False
+        found = _filled(folder, raw, block_size, gaps_of(folder, raw, block_size))
+    return found is not None and found.is_clean
+
+
+def _filled(folder: int, raw: int, block_size: int, found: Gaps | None) -> Gaps | None:
+    """Fill the gaps that an entry can be put into, as far as that goes without the directory growing; return what is
+    left; raises OSError."""
     blocks = found.blocks if found is not None else 0
     dry = 0
     while found is not None and found.stale and dry < PATIENCE:
         # A directory never becomes shorter again: one that begins to grow is left as it is.
         if found.blocks > blocks or not _fill(folder, _names(found, raw)):
-            return False
+            return found
         before, found = found.stale, gaps_of(folder, raw, block_size)
         dry = 0 if found is not None and found.stale < before else dry + 1
-    return found is not None and found.is_clean
+    return found
 
 
 def gaps_of(folder: int, raw: int, block_size: int) -> Gaps | None:
@@ -88,6 +102,7 @@ def gaps_of(folder: int, raw: int, block_size: int) -> Gaps | None:
     leaves: dict[int, list[Gap]] = {}
     index: dict[int, bytes] = {}
     blocks = sum(span.length for span in mapped.spans) // block_size
+    cramped: set[int] = set()
     stale = lost = 0
     for number, block in _blocks(mapped.spans, raw, block_size):
         if is_indexed and (not number or _is_node(block)):
@@ -95,12 +110,14 @@ def gaps_of(folder: int, raw: int, block_size: int) -> Gaps | None:
             lost += _behind_the_index(block, 8 if number else 0x20, blocks)
             continue
         found = list(_gaps(block))
-        lost += sum(left for size, left in found if size < LEAST)
+        short = sum(left for size, left in found if size < LEAST)
         here = sum(left for size, left in found if size >= LEAST)
-        stale += here
-        if here or not is_indexed:
+        stale, lost = stale + here, lost + short
+        if short and is_indexed:
+            cramped.add(number)
+        if here or short or not is_indexed:
             leaves[number] = [Gap(size, left > 0) for size, left in found if size >= LEAST]
-    return Gaps(leaves, index, stale, lost, blocks)
+    return Gaps(leaves, index, stale, lost, frozenset(cramped), blocks)
 
 
 def _blocks(spans: tuple[Span, ...], raw: int, block_size: int) -> Iterator[tuple[int, bytes]]:
@@ -179,8 +196,18 @@ def _names(found: Gaps, raw: int) -> Iterator[str]:
     if not found.index:
         return _in_order(found)
     tree = tree_of(found.index)
-    seed = struct.unpack("<4I", os.pread(raw, 16, SUPERBLOCK_OFFSET + 0xEC))
-    return names_into(tree, found.leaves, seed, TRIES) if tree is not None else iter(())
+    return names_into(tree, found.leaves, _seed(raw), TRIES) if tree is not None else iter(())
+
+
+def _splitting(found: Gaps, raw: int) -> Iterator[str]:
+    """Return names for which the file system splits the blocks that have gaps too short for an entry."""
+    tree = tree_of(found.index)
+    gaps = {number: found.leaves[number] for number in sorted(found.cramped)}
+    return names_beyond(tree, gaps, _seed(raw), TRIES) if tree is not None else iter(())
+
+
+def _seed(raw: int) -> tuple[int, ...]:
+    return struct.unpack("<4I", os.pread(raw, 16, SUPERBLOCK_OFFSET + 0xEC))
 
 
 def _in_order(found: Gaps) -> Iterator[str]:

@@ -17,6 +17,8 @@ HALF_MD4 = frozenset({1, 4})
 START = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
 """Where the hash starts where the file system has no seed."""
 ALL = 0xFFFFFFFF
+LONGEST = 264
+"""Bytes of the longest entry."""
 ROUNDS = (
     (0, (0, 1, 2, 3, 4, 5, 6, 7), (3, 7, 11, 19)),
     (0x5A827999, (1, 3, 5, 7, 0, 2, 4, 6), (3, 5, 9, 13)),
@@ -125,6 +127,20 @@ def names_into(tree: Tree, gaps: dict[int, list[Gap]], seed: tuple[int, ...], tr
                 waiting.remove(leaf)
 
 
+def names_beyond(tree: Tree, gaps: dict[int, list[Gap]], seed: tuple[int, ...], tries: int) -> Iterator[str]:
+    """Yield the longest names for each of these leaves until one fits into no gap of it, for which the file system
+    splits the block; no more than so many are tried. The gaps change as names are yielded."""
+    waiting = set(gaps)
+    while waiting and tries:
+        tries -= 1
+        name = secrets.token_hex(LONGEST // 2)[: LONGEST - 9]
+        leaf = tree.leaf_of(hash_of(name.encode(), seed))
+        if leaf in waiting:
+            yield name
+            if not _put(gaps[leaf], LONGEST):
+                waiting.remove(leaf)
+
+
 def _length_for(gaps: list[Gap]) -> int:
     """Return how long a name is that takes the largest gap which is in the way of one in which something stands."""
     largest = max(gap.size for gap in _before_the_last_stale(gaps))
@@ -139,7 +155,12 @@ def _before_the_last_stale(gaps: list[Gap]) -> list[Gap]:
 def _take(gaps: list[Gap], size: int) -> bool:
     """Put an entry where the file system would, the first gap that it fits into; tell false, and do nothing, where that
     is behind all in which something stands, or nowhere."""
-    for gap in _before_the_last_stale(gaps):
+    return _put(_before_the_last_stale(gaps), size)
+
+
+def _put(gaps: list[Gap], size: int) -> bool:
+    """Put an entry into the first of the gaps that it fits into; tell false where there is none."""
+    for gap in gaps:
         if gap.size >= size:
             gap.size -= size
             gap.is_stale = False

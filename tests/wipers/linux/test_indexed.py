@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from wipers.linux.indexed import Gap, Tree, hash_of, names_into
+from wipers.linux.indexed import Gap, Tree, hash_of, names_beyond, names_into
 
 SEED = struct.unpack("<4I", UUID("5f74798e-1c0d-4e57-9a3b-77d2c1a0b6e4").bytes)
 
@@ -44,3 +44,13 @@ def test_the_search_for_names_ends() -> None:
     """A leaf that no hash leads to keeps what stands in it, and that is seen afterwards."""
     gaps = {9: [Gap(300, True)]}
     assert list(names_into(Tree([0], [1]), gaps, SEED, 50)) == []
+
+
+def test_names_go_beyond_what_fits_by_one() -> None:
+    """For that one the file system splits the block: more would split it again."""
+    gaps = {1: [Gap(40, False), Gap(600, False)], 2: [Gap(8, False)]}
+    tree = Tree([0, 0x55555556, 0xAAAAAAAA], [1, 2, 3])
+    names = list(names_beyond(tree, gaps, SEED, 10_000))
+    leaves = [tree.leaf_of(hash_of(name.encode(), SEED)) for name in names]
+    assert sorted(leaves) == [1, 1, 1, 2]
+    assert {len(name) for name in names} == {255}
