@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from certificates.statements import KeystreamPattern
@@ -17,6 +18,7 @@ from wipers.linux.direct import page_aligned
 from wipers.linux.filesystems import FileSystem
 from wipers.linux.machine import Machine
 from wipers.linux.reserves import without_reserve
+from wipers.linux.room import NO_ROOM, Room, leave_project
 from wipers.linux.tinyfiles import TinyFiles
 from wipers.patterns import fill
 
@@ -24,7 +26,6 @@ CHUNK = 4 << 20
 """Bytes of one write while there is room."""
 MARGIN = 64 << 20
 """Bytes left to the machine until the very last moment."""
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 TOO_LONG = frozenset({errno.EFBIG})
 PATIENCE = 3
 """Times in a row that a barrier frees nothing more before the file system counts as full."""
@@ -56,12 +57,15 @@ def fill_free(
     """Every block of the file system that no file has was written with the keystream of the key (32 bytes), but for
     what is told as left, and is free again. `pause` is told how far it came, and may raise. Raises OSError."""
     sync_file_system(root)
-    with TinyFiles(root, found) as tiny, without_reserve(root, found, machine) as is_whole:
-        filler = _Filler(root, key)
+    with ExitStack() as held:
+        room = held.enter_context(closing(Room(root)))
+        tiny = held.enter_context(TinyFiles(root, found, room))
+        is_whole = held.enter_context(without_reserve(root, found, machine))
+        filler = _Filler(root, room, key)
         try:
             if tiny.is_apart:
                 tiny.fill(pause)
-            filler.go(max(min(MARGIN, _free(root) // 16), found.block_size), pause)
+            filler.go(max(min(MARGIN, room.size // 16), found.block_size), pause)
             unreached = filler.to_the_brim(found.block_size)
             if not tiny.is_apart:
                 # What small files hold lies among the names here, in room that only they can be given.
@@ -75,18 +79,13 @@ def fill_free(
     return Filled(filler.done, unreached, tuple(left))
 
 
-def _free(root: int) -> int:
-    """Return the bytes that are in no file."""
-    about = os.fstatvfs(root)
-    return about.f_bfree * about.f_frsize
-
-
 class _Filler:
     """Files without names that take all there is."""
 
-    def __init__(self, root: int, key: bytes) -> None:
+    def __init__(self, root: int, room: Room, key: bytes) -> None:
         """Take no block yet, but the inodes while there are any; raises OSError."""
         self._root = root
+        self._room = room
         self._pattern = KeystreamPattern(key.hex())
         self._buffer = page_aligned(CHUNK)
         self._files: list[int] = []
@@ -95,6 +94,7 @@ class _Filler:
         try:
             for _ in range(FILES):
                 self._files.append(_without_name(root))
+                leave_project(self._files[-1])
         except OSError as error:
             if error.errno not in NO_ROOM:
                 self.close()
@@ -102,8 +102,8 @@ class _Filler:
 
     def go(self, margin: int, pause: Callable[[int, int], None]) -> None:
         """Take whole chunks until no more than the margin is free; raises OSError."""
-        total = self.done + _free(self._root)
-        while (free := _free(self._root)) > margin:
+        total = self.done + self._room.size
+        while (free := self._room.size) > margin:
             pause(max(total - free, 0), total)
             if not self._write(min(CHUNK, -(-(free - margin) // ALIGNED) * ALIGNED)):
                 return
@@ -119,7 +119,7 @@ class _Filler:
             # What was freed a moment ago can be taken once that is durable.
             sync_file_system(self._root)
             dry = dry + 1 if self.done == before else 0
-        return _free(self._root)
+        return self._room.size
 
     def _write(self, size: int) -> bool:
         """Take so many bytes; tell false where there is no room for them; raises OSError."""

@@ -65,12 +65,15 @@ def _give_back(root: int, found: FileSystem, machine: Machine) -> None:
         # Cut short by a crash while it was written: nothing was let go yet.
         place.unlink(missing_ok=True)
         return
-    _keep_back(root, found, machine, kept)
-    place.unlink(missing_ok=True)
+    # Where it cannot be given back now, the next run tries again.
+    if _keep_back(root, found, machine, kept) or _kept_back(root, found, machine) == kept:
+        place.unlink(missing_ok=True)
 
 
 def _place(found: FileSystem, machine: Machine) -> Path:
-    return machine.runs / f"{found.uuid or 'unknown'}.reserve"
+    """Return where it is remembered: by the device too, since a copy of a file system has the same UUID. Mounted
+    elsewhere, a file system has its reserve again."""
+    return machine.runs / f"{found.uuid or 'unknown'}-{found.device:x}.reserve"
 
 
 def _remember(place: Path, kept: int) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,9 +15,11 @@ from types import TracebackType
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.filesystems import FileSystem
+from wipers.linux.room import Room, leave_project
 from wipers.verdicts import EXT
 
 PREFIX = ".expunge-fill-"
+NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
 MOST = 1 << 20
 """Inodes that are filled at most; a file system with more free ones than that is not filled whole."""
 SHARE = 4096
@@ -34,9 +38,10 @@ class TinyFiles:
     """Links in a directory of their own, as many as there are free inodes; gone when this ends, and those that a crash
     left are gone when it begins."""
 
-    def __init__(self, root: int, found: FileSystem) -> None:
+    def __init__(self, root: int, found: FileSystem, room: Room) -> None:
         """Make nothing yet."""
         self._root = root
+        self._room = room
         self._kind = "ext4" if found.kind in EXT else found.kind
         self._name = PREFIX + secrets.token_hex(8)
         self._folder = -1
@@ -50,6 +55,7 @@ class TinyFiles:
         if self._kind in TARGET:
             os.mkdir(self._name, 0o700, dir_fd=self._root)
             self._folder = open_beneath(self._root, self._name, AS_FOLDER)
+            leave_project(self._folder)
         return self
 
     def __exit__(
@@ -87,7 +93,7 @@ class TinyFiles:
     def _free(self) -> int:
         """Return how many inodes are free; where they have no place until they are made, as many as may be."""
         if self._kind == "ext4":
-            return os.fstatvfs(self._root).f_ffree
+            return self._room.inodes
         if self._kind == "xfs":
             answer = bytearray(32)
             with suppress(OSError):
@@ -97,15 +103,25 @@ class TinyFiles:
 
 
 def take_out(root: int) -> None:
-    """Nothing stands in the directory any more that a fill which crashed left there; raises OSError."""
+    """Nothing stands in the directory any more that a fill which crashed left there; raises OSError. Of what only has
+    such a name nothing is touched: whoever may write there could give it to anything."""
     with os.scandir(root) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
+        names = [entry.name for entry in entries if NAME.fullmatch(entry.name) and _is_ours(entry)]
     for name in names:
         _remove(root, name)
 
 
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Tell whether it is a directory as this program makes it: of this user, open to nobody else."""
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and stat.S_IMODE(about.st_mode) == 0o700
+
+
 def _remove(root: int, name: str) -> None:
-    """Remove a directory of links and the links in it."""
+    """Remove the links in a directory, and the directory unless something else lies in it; raises OSError."""
     folder = open_beneath(root, name, AS_FOLDER)
     try:
         for one in _names(folder):
@@ -113,11 +129,16 @@ def _remove(root: int, name: str) -> None:
                 os.unlink(one, dir_fd=folder)
     finally:
         os.close(folder)
-    os.rmdir(name, dir_fd=root)
+    try:
+        os.rmdir(name, dir_fd=root)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def _names(folder: int) -> Iterator[str]:
-    """Yield the names in a directory, however many, without holding them all."""
+    """Yield the names of a directory's links, however many, without holding them all."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            yield entry.name
+            if entry.is_symlink():
+                yield entry.name
