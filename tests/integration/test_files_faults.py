@@ -15,8 +15,10 @@ from certificates.statements import Outcome
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import order_files
 from tests.support.ext4_image import run
+from tests.support.failing_image import FailingImage, failing_image
 from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow
 from tests.support.trials import NAME, lines
+from wipers.linux.extents import map_extents
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -134,3 +136,72 @@ def test_a_disk_that_comes_back_elsewhere_is_another_moment_and_the_same_run(tmp
             run("mount", device, ground.root)
         carried.go()
         check_proven(ground, carried)
+
+
+@contextmanager
+def laid_on_bad_ground(folder: Path) -> Iterator[tuple[Ground, CarriedOut, FailingImage]]:
+    """As `laid`, on a disk that fails where it is told to."""
+    backing, root = folder / "disk.img", folder / "disk"
+    with backing.open("wb") as file:
+        file.truncate(32 << 20)
+    run("mkfs.ext4", "-q", "-F", backing)
+    root.mkdir()
+    with failing_image(folder / "served", backing) as image, on_loop_device(image.path, root):
+        (root / "in" / "all").mkdir(parents=True)
+        for number in range(COUNT):
+            (root / "in" / "all" / f"{NAME}-{number}").write_bytes(lines(NEEDLE, number, SIZE))
+        ground = Ground(root, (backing,))
+        ground.sync()
+        yield ground, CarriedOut(order_files(root / "in", ("all",), folder / "state")), image
+
+
+@contextmanager
+def on_loop_device(image: Path, root: Path) -> Iterator[None]:
+    device = run("losetup", "--find", "--show", image).strip()
+    try:
+        run("mount", device, root)
+        try:
+            yield
+        finally:
+            run("umount", device)
+    finally:
+        run("losetup", "--detach", device)
+
+
+def place_of(path: Path) -> int:
+    """First byte of the file on the disk, where it lies in one piece."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        (span,) = map_extents(descriptor).spans
+        return span.physical
+    finally:
+        os.close(descriptor)
+
+
+def test_a_bad_place_that_takes_no_write_interrupts_and_is_resumed(tmp_path: Path) -> None:
+    """Which files a barrier that failed had covered nobody can tell: none of them counts, no name goes, and once the
+    disk is sound the same run goes on."""
+    with laid_on_bad_ground(tmp_path) as (ground, carried, image):
+        begin = place_of(ground.root / "in" / "all" / f"{NAME}-5")
+        carried.when_held = lambda: image.fail(begin + 8192, 4096, writes=True)
+        carried.go()
+        image.mend()
+        assert isinstance(carried.stopped, Interrupted), carried.stopped
+        assert carried.claim.outcome is not Outcome.PROVEN
+        assert ground.hits(NEEDLE) > 0
+        assert len(list((ground.root / "in" / "all").iterdir())) == COUNT
+        carried.when_held = lambda: None
+        carried.go()
+        check_proven(ground, carried)
+
+
+def test_a_bad_place_that_cannot_be_read_is_never_called_proven(tmp_path: Path) -> None:
+    """It took the pass, as far as anybody can tell; all else was read back."""
+    with laid_on_bad_ground(tmp_path) as (ground, carried, image):
+        begin = place_of(ground.root / "in" / "all" / f"{NAME}-5")
+        carried.when_held = lambda: image.fail(begin + 8192, 4096, reads=True)
+        carried.go()
+        image.mend()
+        assert carried.stopped is None, carried.stopped
+        assert (carried.claim.outcome, ground.hits(NEEDLE)) == (Outcome.UNKNOWN, 0)
+        assert {reason.code for reason in carried.claim.reasons} == {"unread"}
