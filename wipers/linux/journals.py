@@ -17,6 +17,10 @@ HAS_JOURNAL = 0x0004
 """s_feature_compat of ext4."""
 EXTENT_MAGIC = 0xF30A
 JBD2_MAGIC = 0xC03B3998
+FAST_COMMIT = 0x20
+"""s_feature_incompat of a journal: its last blocks take changes of single files, names among them, in no round."""
+FAST_BLOCKS = 256
+"""How many, where the journal does not say."""
 XFS_MAGIC = b"XFSB"
 READ = 1 << 20
 """Bytes of one read."""
@@ -31,6 +35,8 @@ class Journal:
 
     ranges: tuple[Range, ...]
     block_size: int
+    fast: int = 0
+    """Blocks at its end that take fast commits."""
 
     @property
     def size(self) -> int:
@@ -130,7 +136,9 @@ def _behind_its_head(storage: Storage, ranges: tuple[Range, ...], block_size: in
     if struct.unpack_from(">I", head)[0] != JBD2_MAGIC:
         return None
     skipped = struct.unpack_from(">I", head, 20)[0] * block_size
-    return Journal(((begin + skipped, length - skipped), *ranges[1:]), block_size)
+    is_fast = struct.unpack_from(">I", head, 0x28)[0] & FAST_COMMIT
+    fast = struct.unpack_from(">I", head, 0x54)[0] or FAST_BLOCKS
+    return Journal(((begin + skipped, length - skipped), *ranges[1:]), block_size, fast if is_fast else 0)
 
 
 def _of_xfs(storage: Storage) -> Journal | None:

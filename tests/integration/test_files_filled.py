@@ -1,0 +1,131 @@
+"""Free space and journals of file systems that are laid out otherwise: what lies below other mounts, fast commits,
+projects' quotas, a site on the very disk that is filled, long targets of links."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from certificates.statements import FillRecord, NamesRecord, Outcome
+from tests.support.carrying_out import CarriedOut
+from tests.support.erasing import order_files
+from tests.support.ext4_image import run
+from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow, xfs
+from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.unwritten import has_unwritten
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+NAME = b"NAME-OF-A-SECRET-3f90"
+CONTENT = b"CONTENT-OF-A-SECRET-a71c"
+
+
+def laid(ground: Ground, folder: Path, *destroy: str) -> CarriedOut:
+    """Forty files, made durable one by one, and an order for them."""
+    place = ground.root / "in" / "all"
+    place.mkdir(parents=True, exist_ok=True)
+    for number in range(40):
+        with (place / f"{NAME.decode()}-{number}").open("wb", buffering=0) as file:
+            file.write(CONTENT * 400)
+            os.fsync(file.fileno())
+    ground.sync()
+    return CarriedOut(order_files(ground.root / "in", ("all",), folder / "state", destroy=destroy))
+
+
+def test_a_file_below_another_mount_is_looked_at_too(tmp_path: Path) -> None:
+    """What is mounted over a directory hides files that were given blocks and never wrote them."""
+    with ext4()(tmp_path) as ground:
+        hidden = ground.root / "hidden"
+        hidden.mkdir()
+        root = os.open(ground.root, os.O_RDONLY)
+        try:
+            assert has_unwritten(root, THIS_MACHINE, lambda done, total: None) is False
+            run("fallocate", "--length", "1MiB", hidden / "never-written")
+            run("mount", "-t", "tmpfs", "tmpfs", hidden)
+            try:
+                assert has_unwritten(root, THIS_MACHINE, lambda done, total: None) is True
+            finally:
+                run("umount", hidden)
+        finally:
+            os.close(root)
+
+
+LAYOUTS: dict[str, tuple[str, ...]] = {
+    "fast commits": ("-O", "fast_commit"),
+    "a file of orphans": ("-O", "orphan_file"),
+    "groups of groups": ("-O", "meta_bg,^resize_inode"),
+    "numbers of 32 bits": ("-O", "^64bit,^flex_bg"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_names_are_gone_however_an_ext4_is_laid_out(tmp_path: Path, layout: str) -> None:
+    """A fast commit writes the name of each file that was made durable into blocks that no round of the journal
+    reaches."""
+    with ext4("-b", "1024", *LAYOUTS[layout], size=24 << 20)(tmp_path) as ground:
+        carried = laid(ground, tmp_path, "names")
+        assert ground.hits(NAME) > 40
+        carried.go()
+        assert carried.stopped is None
+        (record,) = (one for one in carried.records if isinstance(one, NamesRecord))
+        assert (record.is_complete, ground.hits(NAME)) == (True, 0), record
+
+
+def test_a_journal_on_another_device_is_said_not_to_be_reached(tmp_path: Path) -> None:
+    """It holds names, and nobody looks there: nothing is called proven."""
+    journal = tmp_path / "journal.img"
+    with journal.open("wb") as file:
+        file.truncate(8 << 20)
+    device = run("losetup", "--find", "--show", journal).strip()
+    try:
+        run("mke2fs", "-q", "-F", "-b", "1024", "-O", "journal_dev", device)
+        with ext4("-b", "1024", "-J", f"device={device}", size=24 << 20)(tmp_path / "disk") as ground:
+            carried = laid(ground, tmp_path, "names")
+            carried.go()
+            assert carried.stopped is None
+            (record,) = (one for one in carried.records if isinstance(one, NamesRecord))
+            assert record.left == ("file-system-journal",)
+            assert carried.claim.outcome is not Outcome.PROVEN
+    finally:
+        run("losetup", "--detach", device)
+
+
+GROUNDS: dict[str, MakeGround] = {"ext4": ext4(), "xfs": xfs(), "btrfs": btrfs("", without_cow)}
+
+
+@pytest.mark.parametrize("kind", GROUNDS)
+def test_a_run_fills_the_disk_that_its_own_site_lies_on(tmp_path: Path, kind: str) -> None:
+    """What a run must know again stands on the disk that it fills to the last block, and is written there right after."""
+    with GROUNDS[kind](tmp_path / "disk") as ground:
+        state = ground.root / "site"
+        state.mkdir()
+        carried = laid(ground, state, "history")
+        journal = state / "journal"
+        carried.when_held = lambda: journal.write_bytes(b"begun\n")
+        carried.go()
+        assert carried.stopped is None, carried.stopped
+        with journal.open("ab", buffering=0) as file:
+            file.write(b"ended\n" * 10_000)
+            os.fsync(file.fileno())
+        (record,) = (one for one in carried.records if isinstance(one, FillRecord))
+        assert record.is_complete == (kind == "ext4")
+        assert ground.hits(CONTENT) == 0
+
+
+def test_a_quota_ends_the_filling_and_the_record_says_so(tmp_path: Path) -> None:
+    """The disk is not full when the limit is reached: what is free beyond it keeps what it held, and is named. (Projects'
+    quotas are not in every kernel; btrfs counts by subvolume.)"""
+    with btrfs("", without_cow)(tmp_path) as ground:
+        run("btrfs", "quota", "enable", ground.root)
+        run("btrfs", "quota", "rescan", "-w", ground.root)
+        run("btrfs", "qgroup", "limit", str(24 << 20), "0/5", ground.root)
+        carried = laid(ground, tmp_path, "history")
+        carried.go()
+        assert carried.stopped is None, carried.stopped
+        (record,) = (one for one in carried.records if isinstance(one, FillRecord))
+        assert not record.is_complete
+        assert "reserved-blocks" in record.left
+        assert record.filled < 24 << 20 < record.unreached
+        assert ground.hits(CONTENT) == 0, "what was ordered was overwritten where it lay"
