@@ -12,7 +12,7 @@ from wipers.buffers import Buffer
 from wipers.model import MediumError
 from wipers.needles import Needle, Sort, is_telling
 from wipers.packings import REACH, Packing
-from wipers.searching import Matches, Pattern, Search, literal, search_for
+from wipers.searching import Pattern, Search, literal, search_for
 from wipers.spellings import FORMS, spellings
 
 CHUNK = 1 << 22
@@ -103,9 +103,10 @@ class _Quarry:
                 self.meanings.append((number, form, shift))
                 patterns.append(pattern)
         self.longest = max((pattern.size for pattern in patterns), default=0)
-        self.first_anchor = len(patterns)
-        anchors = [Pattern(packing.anchor, packing.anchor_size) for packing in self.packings]
-        self.search: Callable[[], Search] = search_for([*patterns, *anchors])
+        self.search: Callable[[], Search] = search_for(patterns)
+        self.longest_anchor = max((packing.anchor_size for packing in self.packings), default=0)
+        # Apart from the needles: anchors of two bytes among thousands of long texts slow the search for all of them.
+        self.anchors = search_for([Pattern(packing.anchor, packing.anchor_size) for packing in self.packings])
 
 
 def _patterns_of(needle: Needle) -> Iterator[tuple[int, str, int, Pattern]]:
@@ -175,6 +176,7 @@ class _Eye:
         self._storage = storage
         self._quarry = quarry
         self._search = quarry.search()
+        self._anchors = quarry.anchors()
         self._beyond = max(REACH if quarry.packings else 0, quarry.longest)
         self._buffer = Buffer(-(-(CHUNK + self._beyond) // 4096) * 4096)
         self.unread = 0
@@ -184,28 +186,22 @@ class _Eye:
         own = min(CHUNK, self._storage.size - begin)
         view = self._buffer.view[: min(own + self._beyond, self._storage.size - begin)]
         self.unread = self._fill(begin, view, own)
-        matches = self._search.scan(view)
         found: set[Hit] = set()
-        for number, at in matches:
-            if at >= own:
-                continue
-            if number < self._quarry.first_anchor:
+        for number, at in self._search.scan(view[: own + self._quarry.longest]):
+            if at < own:
                 needle, form, shift = self._quarry.meanings[number]
                 found.add(Hit(needle, form, begin + at - shift))
-            else:
-                packing = self._quarry.packings[number - self._quarry.first_anchor]
-                found.update(self._look_inside(packing, begin, at, view))
+        packings = self._quarry.packings
+        for number, at in self._anchors.scan(view[: own + self._quarry.longest_anchor]):
+            packing = packings[number]
+            if at < own and (begin + at) % packing.align == 0 and (inside := packing.unpack(view[at : at + REACH])):
+                found.update(self._look_inside(packing, begin + at, inside))
         return found
 
-    def _look_inside(self, packing: Packing, begin: int, at: int, view: memoryview) -> Iterator[Hit]:
-        if (begin + at) % packing.align:
-            return
-        inside = packing.unpack(view[at : at + REACH])
-        matches: Matches = self._search.scan(memoryview(inside)) if inside else []
-        for number, _ in matches:
-            # What is packed within what is packed is not unpacked again.
-            if number < self._quarry.first_anchor:
-                yield Hit(self._quarry.meanings[number][0], packing.name, begin + at)
+    def _look_inside(self, packing: Packing, position: int, inside: bytes) -> Iterator[Hit]:
+        """Yield what stands in what was unpacked; what is packed within that is not unpacked again."""
+        for number, _ in self._search.scan(memoryview(inside)):
+            yield Hit(self._quarry.meanings[number][0], packing.name, position)
 
     def _fill(self, begin: int, view: memoryview, own: int) -> int:
         """Read what can be read, zeros where nothing can; return the bytes of the chunk itself that are missing."""

@@ -62,16 +62,59 @@ def inflate(view: memoryview, window: int) -> bytes:
     return bytes(found)
 
 
+DEFLATE_HEAD = 2 + 3 + 8
+"""Bytes of RFC 1950 and of RFC 1951 in which a header of a block has ended."""
+_LENGTHS = tuple(sum(128 >> (bits >> shift & 7) & 127 for shift in (0, 3, 6, 9)) for bits in range(4096))
+"""What four lengths of three bits take of a code, in 128ths; a length of nought takes nothing."""
+
+
+def may_be_deflate(head: memoryview) -> bool:
+    """Tell whether zlib would read a block that begins so, where `_FIRST` allows its first byte (RFC 1951 3.2.4 and
+    3.2.7): most of a sweep's trials are of chance bytes, which hardly ever make a code that is complete."""
+    if len(head) < DEFLATE_HEAD - 2:
+        return len(head) > 0
+    kind = head[0] >> 1 & 3
+    if kind == 0:
+        return head[1] ^ head[3] == 0xFF and head[2] ^ head[4] == 0xFF
+    if kind == 1 or head[1] & 31 > 29:
+        return kind == 1
+    bits = int.from_bytes(head[1:10], "little") >> 5
+    count = (bits & 15) + 4
+    lengths = bits >> 4 & (1 << 3 * count) - 1
+    taken = 0
+    while lengths:
+        taken += _LENGTHS[lengths & 4095]
+        lengths >>= 12
+    return taken == 128
+
+
+def _may_begin(byte: int) -> bool:
+    """Tell whether a block may begin with the byte (RFC 1951 3.2.3, 3.2.6, 3.2.7)."""
+    match byte >> 1 & 3:
+        case 0:
+            return True
+        case 1:
+            # Nothing stands before the first symbol that it could repeat: it is a literal byte, or the block's end.
+            first = int(f"{byte >> 3:05b}"[::-1], 2)
+            return first == 0 or (first >= 6 and first != 24)
+        case 2:
+            return byte >> 3 <= 29
+    return False
+
+
+_FIRST = b"[" + b"".join(b"\\x%02x" % byte for byte in range(256) if _may_begin(byte)) + b"]"
+
+
 class Zlib:
     """RFC 1950: method 8, a window of 32 or 16 KiB, no dictionary, every level. InnoDB writes windows of 16 KiB."""
 
     name = "zlib"
-    anchor = rb"(?:\x78[\x01\x5e\x9c\xda]|\x68[\x05\x43\x81\xde])"
-    anchor_size = 2
+    anchor = rb"(?:\x78[\x01\x5e\x9c\xda]|\x68[\x05\x43\x81\xde])" + _FIRST
+    anchor_size = 3
     align = 1
 
     def unpack(self, view: memoryview) -> bytes:
-        return inflate(view, zlib.MAX_WBITS)
+        return inflate(view, zlib.MAX_WBITS) if may_be_deflate(view[2:DEFLATE_HEAD]) else b""
 
 
 class Gzip:

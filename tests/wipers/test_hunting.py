@@ -6,9 +6,12 @@ import base64
 import gzip
 import hashlib
 import io
+import random
+import re
 import threading
 import zipfile
 import zlib
+from contextlib import suppress
 
 import pytest
 
@@ -18,7 +21,7 @@ from wipers.acts import Halted
 from wipers.hunting import CHUNK, Hit, forms_of, hunt
 from wipers.model import MediumError
 from wipers.needles import LENGTH, Needle, directory_entry, from_names
-from wipers.packings import PACKINGS
+from wipers.packings import DEFLATE_HEAD, PACKINGS, Zlib, may_be_deflate
 from wipers.pipeline import Unstopped
 from wipers.searching import Pattern, Plain, escaped, literal, search_for
 from wipers.spellings import FORMS, spellings
@@ -268,3 +271,29 @@ def test_finds_beyond_what_is_kept_are_counted(monkeypatch: pytest.MonkeyPatch) 
 def test_the_forms_are_listed() -> None:
     """A certificate says in which forms was looked."""
     assert forms_of(PACKINGS) == (*FORMS, "directory-entry", "zlib", "gzip", "zip")
+
+
+def test_no_stream_that_zlib_reads_is_passed_over() -> None:
+    """Most trials are of chance bytes, so what cannot be a stream is not tried: which must never be one that can."""
+    drawn = random.Random(7)
+    packing = Zlib()
+    anchor = re.compile(packing.anchor, re.DOTALL)
+    for number in range(2000):
+        data = drawn.choice((drawn.randbytes(number), b"name %d;" % number * 30, b"x", bytes(number)))
+        packer = zlib.compressobj(drawn.randrange(10), wbits=drawn.choice((14, 15)), strategy=drawn.randrange(5))
+        stream = packer.compress(data) + packer.flush()
+        assert anchor.match(stream)
+        assert packing.unpack(memoryview(stream + bytes(20))) == data
+    tried = [b"\x78\x9c" + drawn.randbytes(40) for _ in range(20_000)]
+    passed_over = [one for one in tried if not anchor.match(one) or not may_be_deflate(memoryview(one)[2:DEFLATE_HEAD])]
+    assert len(passed_over) > 10_000
+    assert not any(_read_of(one) for one in passed_over)
+
+
+def _read_of(stream: bytes) -> bytes:
+    """What zlib reads before it finds out."""
+    reader, found = zlib.decompressobj(), b""
+    with suppress(zlib.error):
+        for at in range(len(stream)):
+            found += reader.decompress(stream[at : at + 1])
+    return found

@@ -30,8 +30,8 @@ __all__ = ["Ground", "hunt_on", "sample", "size_below"]
 NOTHING_TELLING = "nothing-telling"
 """Why nothing was kept: no part of what is to be destroyed could be told from chance."""
 UNKNOWN: Place = "unknown"
-THREADS = max(2, min(os.cpu_count() or 2, 8))
-"""Threads that look: one core searches about as fast as one disk reads."""
+THREADS = max(2, min((os.cpu_count() or 2) + 2, 8))
+"""Threads that look: while one waits for the disk, another searches; a core searches about as fast as a disk reads."""
 MOST_LISTED = 10_000
 """Finds that the evidence lists one by one; all of them are counted."""
 
