@@ -292,9 +292,9 @@ REASONS: dict[str, Row] = {
     ),
     "file-encrypted": Row(
         "{count} files below {where} are encrypted by the file system",
-        "Have the order name their key",
+        "Destroy their key where it is kept, with every copy (fscrypt metadata destroy), or order the whole device",
         "{where} 下有 {count} 个文件由文件系统加密",
-        "请改为在销毁单中列出其密钥",
+        "请在密钥存放处销毁其密钥及所有副本（fscrypt metadata destroy），或改为销毁整个设备",
     ),
     "file-exists": Row(
         "{where} exists; nothing is ever written over",

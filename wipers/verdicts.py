@@ -222,7 +222,7 @@ OF_FILES: tuple[Verdict, ...] = (
         "A file encrypted by the file system (fscrypt)",
         "file-encrypted",
         "The storage below shows other bytes than were written, so nothing can be proven there",
-        "Have the order name the key",
+        "Destroy the key where it is kept, with every copy (fscrypt metadata destroy), or order the whole device",
     ),
     _refused(
         "verity",

@@ -15,11 +15,13 @@ import pytest
 
 from certificates.errors import Refused
 from certificates.reasons import REASONS
+from tests.support import grounds
 from tests.support.erasing import Ordered, erase, order_files, write_all
 from tests.support.ext4_image import Mounted, ext4_image, mounted, run
 from tests.support.scanner import total_found
 from wipers.linux.machine import THIS_MACHINE
 from wipers.linux.occupancy import system_refusals
+from wipers.model import Obstacle
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -104,6 +106,24 @@ def test_contents_inside_inodes_are_refused(tmp_path: Path) -> None:
         (disk.root / "in").mkdir()
         (disk.root / "in" / "a.txt").write_bytes(b"short")
         assert "file-inline" in order(disk, "a.txt").reasons()
+
+
+def test_encrypted_files_are_counted_with_and_without_their_key(tmp_path: Path) -> None:
+    """fscrypt: what lies below is not what was written, and the key is the way; locked, nothing can even be opened, and
+    the answer must not be to come back as root."""
+    with grounds.ext4("-O", "encrypt", prepare=grounds.encrypted)(tmp_path) as ground:
+        (ground.root / "in" / "all").mkdir()
+        for number in range(5):
+            (ground.root / "in" / "all" / str(number)).write_bytes(b"secret" * 1000)
+        (ground.root / "beside").mkdir()
+        (ground.root / "beside" / "plain").write_bytes(b"plain" * 1000)
+        ground.sync()
+        orders = [order_files(ground.root, names, tmp_path / "state") for names in (("in",), ("in", "beside"))]
+        counted = (Obstacle("file-encrypted", (("count", "5"), ("where", str(ground.root)))),)
+        assert [order.target().obstacles for order in orders] == [counted] * 2
+        grounds.lock(ground.root)
+        assert [order.target().obstacles for order in orders] == [counted] * 2
+        assert "key" in REASONS["file-encrypted"].next_en
 
 
 def test_another_file_system_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from tests.support.scanner import needles_found
 
 FS_IOC_ADD_ENCRYPTION_KEY = 0xC0506617
 FS_IOC_SET_ENCRYPTION_POLICY = 0x800C6613
+FS_IOC_GET_ENCRYPTION_POLICY_EX = 0xC0096616
+FS_IOC_REMOVE_ENCRYPTION_KEY = 0xC0406618
 # mkfs.xfs makes nothing below 300 MB unless its own test suite asks for it.
 SMALL_XFS = {"TEST_DIR": "1", "TEST_DEV": "1", "QA_CHECK_FS": "1"}
 
@@ -139,6 +141,21 @@ def encrypted(root: Path) -> None:
         fcntl.ioctl(descriptor, FS_IOC_ADD_ENCRYPTION_KEY, asked)
         policy = struct.pack("<BBBB4x16s", 2, 1, 4, 3, bytes(asked[8:24]))
         fcntl.ioctl(descriptor, FS_IOC_SET_ENCRYPTION_POLICY, policy)
+    finally:
+        os.close(descriptor)
+
+
+def lock(root: Path) -> None:
+    """The kernel has the key of what is encrypted in `in` no longer."""
+    descriptor = os.open(root / "in", os.O_RDONLY)
+    try:
+        policy = bytearray(struct.pack("<Q24x", 24))
+        fcntl.ioctl(descriptor, FS_IOC_GET_ENCRYPTION_POLICY_EX, policy)
+    finally:
+        os.close(descriptor)
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, FS_IOC_REMOVE_ENCRYPTION_KEY, bytearray(struct.pack("<II16s40x", 2, 0, policy[16:32])))
     finally:
         os.close(descriptor)
 

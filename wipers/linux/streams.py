@@ -150,4 +150,7 @@ def is_written_elsewhere(descriptor: int) -> bool:
 def _problem_of(error: OSError) -> str:
     if error.errno in {errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTDIR, errno.ENXIO}:
         return "files-changing"
+    if error.errno == errno.ENOKEY:
+        # Of fscrypt, and the key is not there.
+        return "file-encrypted"
     return "mount-below" if error.errno == errno.EXDEV else "files-not-accessible"

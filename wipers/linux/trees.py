@@ -331,4 +331,6 @@ def _problem_of(error: OSError) -> str:
         return "files-missing"
     if error.errno == errno.ELOOP:
         return "link-in-path"
+    if error.errno == errno.ENOKEY:
+        return "file-encrypted"
     return "mount-below" if error.errno == errno.EXDEV else "files-not-accessible"

@@ -104,8 +104,8 @@ class _Files:
         return (len(self._open) + 2) * self._block_size
 
     def commit_fast(self, blocks: int) -> None:
-        """Change the time of one file, and make that durable, again and again: each time takes the next of these blocks,
-        from the first one on after a whole commit (linux/fs/ext4/fast_commit.c); raises OSError."""
+        """Change the time of one file, and make that durable, again and again: each time takes the next of these
+        blocks, from the first one on after a whole commit (linux/fs/ext4/fast_commit.c); raises OSError."""
         sync_file_system(self._root)
         for number in range(blocks + 1):
             os.utime(self._open[0], (number, number))
