@@ -140,6 +140,14 @@ REASONS: dict[str, Row] = {
         "找到 {found} {what}，销毁单允许 {least} 至 {most}",
         "请使销毁单与实际一致",
     ),
+    "database-encrypted": Row(
+        "The file at {where} is encrypted, as SQLCipher encrypts databases: nothing in it can be counted",
+        "To be rid of all of it, order the file of its key, or this file, as kind files; for some rows, let its "
+        "application write a database without encryption and order those rows there, then this file",
+        "{where} 的文件已加密（如 SQLCipher），无法统计其内容",
+        "全部销毁：请按文件（kind files）销毁其密钥文件或该文件；只销毁部分行：请由其应用程序导出未加密的数据库，"
+        "在其中按行销毁，并销毁该文件",
+    ),
     "database-unfinished": Row(
         "The database at {where} has a rollback journal that was never finished",
         "Open and close it once with its own application, then run 'expunge plan' again",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -21,7 +20,8 @@ from wipers.linux.identity import check_free, check_unchanged
 from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.occupancy import occupy, system_refusals
 from wipers.linux.runstate import Begun
-from wipers.linux.sqlite_pages import NotReadable, count_rows, has_magic, is_hot, open_pages
+from wipers.linux.sqlite_locks import LOCK, LOCK_BYTES, is_unfinished, process_changing, told
+from wipers.linux.sqlite_pages import NotReadable, count_rows, has_magic, looks_encrypted, open_pages
 from wipers.linux.streams import READING
 from wipers.linux.usage import in_use
 from wipers.model import Lost, Obstacle, Target
@@ -29,7 +29,7 @@ from wipers.model import Lost, Obstacle, Target
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in, the main one first: the order of the streams."""
 WRITING = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY
-LOCKED = {"": (0x40000000, 512), "-shm": (120, 9)}
+LOCKED = {"": LOCK_BYTES, "-shm": (120, 9)}
 """Bytes that SQLite's connections lock: pending, reserved and shared in the main file, the slots of the log's index
 (https://www.sqlite.org/src/file/src/os.h and os_unix.c). A connection that reads a log holds the first for as long as
 it lives, so both together show every connection that is in the middle of something."""
@@ -63,7 +63,7 @@ def _found(carrier: Carrier, where: str, root: int, wanted: tuple[Fact, ...], ma
     if not is_there and not is_begun:
         return ()
     if not is_begun:
-        occupancy = replace(occupancy, obstacles=occupancy.obstacles + content_obstacles(carrier, where, root))
+        occupancy = replace(occupancy, obstacles=occupancy.obstacles + content_obstacles(carrier, where, root, machine))
     return (found_target(carrier, where, wanted, occupancy, machine),)
 
 
@@ -90,14 +90,23 @@ def facts_of(root: int, name: str, machine: Machine) -> tuple[Fact, ...]:
     return (Fact("filesystem", file_system_of(root, machine).uuid or ""), Fact("inode", inode))
 
 
-def content_obstacles(carrier: Carrier, where: str, root: int) -> tuple[Obstacle, ...]:
-    """Return why the file is not the database that was ordered: no database, unfinished, more or fewer rows."""
+def content_obstacles(
+    carrier: Carrier, where: str, root: int, machine: Machine, *, is_held: bool = False
+) -> tuple[Obstacle, ...]:
+    """Return why the file is not the database that was ordered: no database, encrypted, amid a transaction or left in
+    one, more or fewer rows. `is_held`: this process holds every lock."""
+    base = os.path.basename(where)
     with ExitStack() as opened:
-        held = _opened(root, os.path.basename(where), READING, opened)
-        main, log, journal = held.get(""), held.get("-wal"), held.get("-journal")
+        held = _opened(root, base, READING, opened)
+        main, log = held.get(""), held.get("-wal")
+        if main is not None and looks_encrypted(main):
+            return (Obstacle("database-encrypted", (("where", where),)),)
         if main is None or not has_magic(main):
             return (Obstacle("not-a-database", (("where", where),)),)
-        if journal is not None and is_hot(journal):
+        process = None if is_held else process_changing(main)
+        if process is not None:
+            return (in_use(where, told(process, machine)),)
+        if is_unfinished(root, base, None if is_held else main):
             return (Obstacle("database-unfinished", (("where", where),)),)
         try:
             rows = count_rows(open_pages(main, log))
@@ -140,7 +149,7 @@ def open(  # noqa: A001 - the name of the port
         is_saved = begun is not None
         if begun is None:
             check_unchanged(where, target.facts, facts_of(root, base, machine))
-            check_free(content_obstacles(carrier, where, root))
+            check_free(content_obstacles(carrier, where, root, machine, is_held=True))
             begun = begin(root, names_now(root, where), target, machine, is_held=True)
             state.forget_released()
         _check_same_file(where, files.get(""), begun)
@@ -165,7 +174,7 @@ def _lock(where: str, files: dict[str, int]) -> None:
     for end, (start, length) in LOCKED.items():
         if end not in files:
             continue
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        lock = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
         try:
             fcntl.fcntl(files[end], fcntl.F_OFD_SETLK, lock)
         except OSError as error:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 MAGIC = b"SQLite format 3\x00"
 HOT_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 """First bytes of a rollback journal that still has something to roll back (3)."""
+SAMPLE, LEAST_SAMPLE = 4096 - 100, 900
+"""Bytes of the first page that are counted, and how many it takes to tell anything."""
 WAL_MAGIC = (0x377F0682, 0x377F0683)
 WAL_HEADER = struct.Struct(">IIIIIIII")
 FRAME_HEADER = struct.Struct(">IIIIII")
@@ -62,6 +64,17 @@ class Pages:
 def has_magic(descriptor: int) -> bool:
     """Tell whether the file begins as a SQLite database does."""
     return os.pread(descriptor, len(MAGIC), 0) == MAGIC
+
+
+def looks_encrypted(descriptor: int) -> bool:
+    """Tell whether every byte value is about as frequent as any other behind the header: so SQLCipher writes pages,
+    with or without a header that can be read, and no plain database has such a first page."""
+    found = os.pread(descriptor, SAMPLE, 100)
+    if len(found) < LEAST_SAMPLE:
+        return False
+    expected = len(found) / 256
+    # Chi-square of 255 degrees: 255 on the average, beyond 430 once in more than a thousand million draws.
+    return sum((found.count(bytes((one,))) - expected) ** 2 for one in range(256)) / expected < 430
 
 
 def is_hot(journal: int) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from certificates.errors import Refused
@@ -13,15 +14,27 @@ from certificates.statements import Consequence, Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import error_name
-from wipers.linux.engines import Look, Request, Withdrawn, facts_of
-from wipers.linux.engines.sqlite_catalog import Table, connected, guard, name_of, number, read_catalog, word
+from wipers.linux.engines import LOCK_SECONDS, Look, Request, Withdrawn, facts_of
+from wipers.linux.engines.sqlite_catalog import (
+    Table,
+    connected,
+    guard,
+    name_of,
+    number,
+    read_catalog,
+    thing_of,
+    thing_since,
+    word,
+)
 from wipers.linux.engines.sqlite_reach import reach_of, unshared
 from wipers.linux.engines.sqlite_rewrite import NEW
+from wipers.linux.engines.sqlite_whole import WholeWithdrawal, rows_of, values_of
 from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of, take_out
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.linux.identity import check_unchanged
-from wipers.linux.sqlite_pages import has_magic, is_hot
+from wipers.linux.sqlite_locks import is_unfinished, lasting_change, told
+from wipers.linux.sqlite_pages import has_magic, looks_encrypted
 from wipers.linux.streams import READING
 from wipers.linux.usage import in_use
 from wipers.model import Lost, Obstacle
@@ -31,60 +44,98 @@ from wipers.searching import literal, search_for
 
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
-SCOPES = ("rows", "table")
+SCOPES = ("rows", "table", "database")
 MOST_COPIED = 512 << 20
 """Largest database of which a copy is made in memory."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+"""What SQLite answers when another connection is in the way, also one that has just left something to roll back."""
+RESERVED = 20
+"""Where the header says how many bytes of each page are an extension's (1.3.4 there)."""
 WAL_VERSION = b"\x02\x02"
 """Bytes 18 and 19 of a file whose changes go into a log (https://www.sqlite.org/fileformat2.html, 1.3.3)."""
 
 
 def look(request: Request) -> Look | None:
     """What the condition selects now, and what goes with it; none where there is no file. Reads only."""
+    return _looked(request, _look)
+
+
+def _looked(request: Request, how: Callable[[Request, sqlite3.Connection], Look]) -> Look | None:
     path = request.where
     _check_offered(request)
     if not path.exists():
         return None
-    obstacles = list(_content_obstacles(path))
-    facts = _facts(request, "0")
+    obstacles = list(_content_obstacles(request))
+    # What cannot be read cannot be told from what was ordered: what is in the way is to be said, not "not found".
+    facts = _facts(request, request.identity.object or "0")
     if obstacles:
         return Look(facts, 0, 0, Method.COPY_FORWARD, obstacles=tuple(obstacles))
     try:
-        with _reading(path) as connection:
-            return _look(request, connection)
-    except sqlite3.OperationalError as error:
-        busy = in_use(str(path), f"a connection ({error})")
-        return Look(facts, 0, 0, Method.COPY_FORWARD, obstacles=(busy,))
+        with _reading(request) as connection:
+            return how(request, connection)
     except sqlite3.DatabaseError as error:
-        damaged = Obstacle("database-unreadable", (("detail", str(error)), ("where", str(path))))
-        return Look(facts, 0, 0, Method.COPY_FORWARD, obstacles=(damaged,))
+        return Look(facts, 0, 0, Method.COPY_FORWARD, obstacles=(_told(error, path),))
+
+
+def _told(error: sqlite3.DatabaseError, path: Path) -> Obstacle:
+    """Why a database that has been one so far cannot be read: somebody is in the way, or something in it."""
+    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in BUSY:
+        return in_use(str(path), f"a connection ({error})")
+    return Obstacle("database-unreadable", (("detail", str(error)), ("where", str(path))))
 
 
 def _look(request: Request, connection: sqlite3.Connection) -> Look:
-    path = request.where
     catalog = read_catalog(connection)
+    found = _glance(request, connection)
+    if request.identity.scope == "database":
+        return replace(found, rows=rows_of(connection, catalog))
+    _check_writable(connection, request.where)
     reach = reach_of(connection, catalog, request, with_keys=has_keys(request))
-    size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
-    beside = sum(Path(f"{path}{end}").stat().st_size for end in BESIDE[1:] if Path(f"{path}{end}").exists())
-    others = others_of(request)
-    preferred = Method.HOLE_FILLING if others else Method.COPY_FORWARD
-    journal = word(connection, "PRAGMA journal_mode")
-    # A connection to a database with a log holds a lock for as long as it lives.
-    busy = in_use(str(path), others[0]) if others and journal == "wal" else None
     words = sum(one.content != "" for one in catalog.words)
     views = sum(one.kind == "view" for one in catalog.tables.values())
     consequences = [*reach.consequences, Consequence("indexes-of-words-rebuilt", words)]
     consequences.append(Consequence("views-to-look-at", views if request.identity.scope == "table" else 0))
     empty = [one for one in catalog.words if one.content == ""]
-    return Look(
-        facts=_facts(request, str(catalog.version)),
+    return replace(
+        found,
         rows=reach.rows,
-        size=size + beside,
-        preferred=preferred,
-        obstacles=(busy,) if busy is not None else (),
-        residual=(Residual("values-not-sampled"), *([Residual("index-pivots", len(empty))] if empty else [])),
+        residual=(*found.residual, *([Residual("index-pivots", len(empty))] if empty else [])),
         consequences=tuple(one for one in consequences if one.count),
+    )
+
+
+def _check_writable(connection: sqlite3.Connection, where: Path) -> None:
+    """Every table and index can be made anew by this SQLite: none asks for an application's own function or sorting;
+    raises Refused, sqlite3.Error."""
+    made = connection.execute(
+        "SELECT CAST(sql AS TEXT) FROM main.sqlite_schema WHERE type IN ('table', 'index') AND rootpage > 0 "
+        "AND sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type DESC"
+    ).fetchall()
+    with closing(sqlite3.connect(":memory:")) as empty:
+        try:
+            for (statement,) in made:
+                empty.execute(str(statement, "utf-8"))
+        except sqlite3.Error as error:
+            raise Refused("records-not-offered", where=where, detail=str(error)) from error
+
+
+def _glance(request: Request, connection: sqlite3.Connection) -> Look:
+    """What is there, and who is in the way, whatever of it was ordered."""
+    path, others = request.where, others_of(request)
+    size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
+    beside = sum(Path(f"{path}{end}").stat().st_size for end in BESIDE[1:] if Path(f"{path}{end}").exists())
+    journal = word(connection, "PRAGMA journal_mode")
+    # A connection to a database with a log holds a lock for as long as it lives, and one to a file keeps its blocks.
+    is_whole = request.identity.scope == "database"
+    return Look(
+        facts=_facts(request, thing_of(path, number(connection, "PRAGMA main.schema_version"))),
+        rows=0,
+        size=size + beside,
+        preferred=Method.HOLE_FILLING if others and not is_whole else Method.COPY_FORWARD,
+        obstacles=(in_use(str(path), others[0]),) if others and (is_whole or journal == "wal") else (),
+        residual=(Residual("values-not-sampled"),),
         description=(
             Fact("pages", str(number(connection, "PRAGMA page_count"))),
             Fact("journal", journal),
@@ -110,12 +161,14 @@ def recover(request: Request, held: Held) -> None:
 def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Session]:  # noqa: A001 - of the port
     """A session that has the file identified; its locks are taken when the rows are taken out, not before."""
     if not resuming:
-        found = look(request)
+        # How many rows there are is counted again under the lock.
+        found = _looked(request, _glance)
         if found is None:
             raise Refused("open-failed", where=request.where, error="ENOENT")
         for obstacle in found.obstacles:
             raise Refused(obstacle.reason, **dict(obstacle.facts))
-        check_unchanged(str(request.where), expected, found.facts)
+        thing = thing_since(request.where, expected[-1].value, found.facts[-1].value)
+        check_unchanged(str(request.where), (*expected[:-1], replace(expected[-1], value=thing)), found.facts)
     yield Session(request, expected)
 
 
@@ -126,9 +179,10 @@ class Session:
         """Open nothing yet."""
         self._request = request
         self._expected = expected
+        self._is_whole = request.identity.scope == "database"
 
     def facts(self) -> tuple[Fact, ...]:
-        if not self._request.where.exists():
+        if not self._request.where.exists() and not self._is_whole:
             raise Lost("target-lost", where=str(self._request.where), detail="its file is gone")
         return _facts(self._request, self._expected[-1].value)
 
@@ -142,24 +196,27 @@ class Session:
         return ()
 
     def values(self, most: int) -> Iterator[bytes]:
-        with _reading(self._request.where) as connection:
+        with _reading(self._request) as connection:
+            if self._is_whole:
+                yield from _telling(values_of(connection, most))
+                return
             reach = reach_of(connection, read_catalog(connection), self._request, with_keys=has_keys(self._request))
             each = most // len(reach.doomed)
-            found = [
+            found = (
                 part
                 for name, place in reach.doomed.items()
-                for value in _values(connection, reach.catalog.table(name), place, each)
-                if (part := most_telling(value[:BLOCK])) is not None
-            ]
-            parts = unshared(connection, reach, dict.fromkeys(value for _, value in found))
+                for part in _telling(_values(connection, reach.catalog.table(name), place, each))
+            )
+            parts = unshared(connection, reach, dict.fromkeys(found))
             yield from _but(parts, _by_chance(connection, self._request, parts))
 
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
         held.begin(self._request.where.parent, given.entropy(8).hex())
         try:
             with_keys = has_keys(self._request)
+            way = WholeWithdrawal if self._is_whole else Withdrawal
             with guard(self._request.where):
-                return Withdrawal(self._request, self._expected, held, given, method, with_keys=with_keys).go()
+                return way(self._request, self._expected, held, given, method, with_keys=with_keys).go()
         except sqlite3.OperationalError as error:
             reason = "records-in-use" if "locked" in str(error) else "engine-failed"
             raise Lost(reason, where="the database", detail=str(error)) from error
@@ -168,8 +225,10 @@ class Session:
 
     def check(self) -> tuple[str, bool]:
         """PRAGMA quick_check: the whole integrity_check was made before the new file came into use."""
+        if self._is_whole:
+            return "none: the database is gone", True
         try:
-            with _reading(self._request.where) as connection:
+            with _reading(self._request) as connection:
                 return "PRAGMA quick_check", word(connection, "PRAGMA quick_check") == "ok"
         except sqlite3.Error:
             return "PRAGMA quick_check", False
@@ -184,53 +243,57 @@ def has_keys(request: Request) -> bool:
 def _check_offered(request: Request) -> None:
     where, selects = request.where, request.selects
     if request.identity.scope not in SCOPES:
-        detail = f"a {request.identity.scope} of SQLite: order the file, as kind database"
+        detail = f'a {request.identity.scope} of SQLite: order each of its files, with scope = "database"'
         raise Refused("records-not-offered", where=where, detail=detail)
     if selects.schema not in (None, "main"):
-        raise Refused("records-not-offered", where=where, detail="an attached database: order the file that it is")
+        detail = "an attached database: order the file that it is, as the database itself"
+        raise Refused("records-not-offered", where=where, detail=detail)
 
 
-def _content_obstacles(path: Path) -> Iterator[Obstacle]:
-    """Yield why the file is no database that can be read now; takes no lock."""
-    where = (("where", str(path)),)
-    try:
-        root = open_root(str(path.parent))
-    except OSError as error:
-        raise Refused("open-failed", where=path, error=error_name(error)) from error
-    try:
-        with guard(path):
-            is_one = _holds(root, path.name, has_magic)
-            is_unfinished = _holds(root, f"{path.name}-journal", is_hot)
-    finally:
-        os.close(root)
-    if not is_one:
-        yield Obstacle("not-a-database", where)
-    elif is_unfinished:
-        yield Obstacle("database-unfinished", where)
-
-
-def _holds(root: int, name: str, is_so: object) -> bool:
-    """Tell what a question about an open file answers; false where there is no such file."""
-    try:
-        descriptor = open_beneath(root, name, READING)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise Refused("open-failed", where=name, error=error_name(error)) from error
-    try:
-        return bool(is_so(descriptor)) if callable(is_so) else False
-    finally:
-        os.close(descriptor)
+def _content_obstacles(request: Request) -> Iterator[Obstacle]:
+    """Yield why the file is no database that can be read now; takes no lock, but waits for who is changing it."""
+    path, where = request.where, (("where", str(request.where)),)
+    with guard(path), _opened(path) as (root, main):
+        if looks_encrypted(main):
+            yield Obstacle("database-encrypted", where)
+        elif not has_magic(main):
+            yield Obstacle("not-a-database", where)
+        elif (process := lasting_change(main, LOCK_SECONDS)) is not None:
+            yield in_use(str(path), told(process, request.machine))
+        elif is_unfinished(root, path.name, main):
+            yield Obstacle("database-unfinished", where)
+        elif others := os.fstat(main).st_nlink - 1:
+            yield Obstacle("hard-links-outside", (("count", str(others)),))
+        elif reserved := os.pread(main, 1, RESERVED):
+            detail = ("detail", f"{reserved[0]} bytes of each page that an extension keeps for itself")
+            yield from [Obstacle("records-not-offered", (detail, *where))] if reserved[0] else []
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path) -> Iterator[tuple[int, int]]:
+    """Descriptors of the directory and of the file in it, reached through no link; raises Refused."""
+    with ExitStack() as left:
+        try:
+            root = open_root(str(path.parent))
+            left.callback(os.close, root)
+            main = open_beneath(root, path.name, READING)
+            left.callback(os.close, main)
+        except OSError as error:
+            raise Refused("open-failed", where=path, error=error_name(error)) from error
+        yield root, main
+
+
+@contextmanager
+def _reading(request: Request) -> Iterator[sqlite3.Connection]:
     """A connection that reads, and makes neither a log nor its index where nobody has made them."""
+    path = request.where
     with guard(path), path.open("rb") as file:
         is_logged = file.read(20)[18:20] == WAL_VERSION
     log = Path(f"{path}-wal")
     is_still = is_logged and not (log.exists() and log.stat().st_size)
     with guard(path), connected(path, "ro&immutable=1" if is_still else "ro") as connection:
+        # With them on, what a deletion would do says what their actions and the triggers behind those would.
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if has_keys(request) else 'OFF'}")
         yield connection
 
 
@@ -258,6 +321,12 @@ def _values(connection: sqlite3.Connection, table: Table, place: str, most: int)
             (stride,),
         )
         yield from (value for (value,) in found)
+
+
+def _telling(values: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the part of each value that tells most; of one that tells too little nothing."""
+    found = (most_telling(value[:BLOCK]) for value in values)
+    return (part[1] for part in found if part is not None)
 
 
 def _but(parts: tuple[bytes, ...], dropped: set[bytes]) -> Iterator[bytes]:

@@ -78,6 +78,13 @@ class Catalog:
         )
 
     @property
+    def shadows(self) -> tuple[Table, ...]:
+        """Tables in which virtual tables keep their rows, but for indexes of words, which are built anew."""
+        words = tuple(f"{one.name.lower()}_" for one in self.words)
+        found = (one for one in self.tables.values() if one.kind == "shadow")
+        return tuple(one for one in found if not one.name.lower().startswith(words))
+
+    @property
     def words(self) -> tuple[Table, ...]:
         """Indexes of words."""
         return tuple(one for one in self.tables.values() if one.module in WORDS)
@@ -92,6 +99,32 @@ def guard(path: Path) -> threading.RLock:
     """What keeps the threads of this process from closing a descriptor of a file that another of them has locked."""
     with _GUARDING:
         return _GUARDS.setdefault(path, threading.RLock())
+
+
+_LEFT: dict[tuple[Path, str], str] = {}
+"""By database and what it was: what a withdrawal of this process made of it, so that another carrier of the same order
+does not take it for somebody else's change."""
+
+
+def thing_of(path: Path, version: int) -> str:
+    """What tells a database file from another, and its schema from what it was: every change of the schema raises its
+    number, and a file that took the name has an inode of its own."""
+    return f"{version}.{path.lstat().st_ino}"
+
+
+def thing_since(path: Path, before: str, now: str) -> str:
+    """What a database is now where withdrawals of this process alone made it so of what it was; else what it was."""
+    thing = before
+    for _ in range(len(_LEFT) + 1):
+        if thing == now:
+            return now
+        thing = _LEFT.get((path, thing), before)
+    return before
+
+
+def note_thing(path: Path, before: str, after: str) -> None:
+    """A withdrawal of this process made the one of the other."""
+    _LEFT[path, before] = after
 
 
 @contextmanager

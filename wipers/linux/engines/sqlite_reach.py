@@ -14,11 +14,13 @@ from certificates.errors import Refused
 from certificates.statements import Consequence
 from wipers.conditions import Bound, bind
 from wipers.linux.engines import Request, Survivors
-from wipers.linux.engines.sqlite_catalog import Catalog, Reference, Table, name_of, number
+from wipers.linux.engines.sqlite_catalog import HIDDEN_KEYS, Catalog, Reference, Table, name_of, number
 from wipers.searching import literal, search_for
 
 BATCH = 4096
 """Rows read at a time."""
+DENIED = frozenset({"load_extension", "random", "randomblob", "changes", "total_changes", "last_insert_rowid"})
+"""Functions that no condition may ask: one loads what it is told to, the others answer differently each time."""
 _READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _CHANGES = {sqlite3.SQLITE_INSERT: "adds to", sqlite3.SQLITE_UPDATE: "changes", sqlite3.SQLITE_DELETE: "takes from"}
 
@@ -110,7 +112,7 @@ def _select(connection: sqlite3.Connection, reach: Reach) -> None:
         is_note = action == sqlite3.SQLITE_INSERT and database == "temp" and thing == place.removeprefix("temp.")
         # An index of words asks for it before it answers.
         is_version = action == sqlite3.SQLITE_PRAGMA and thing == "data_version"
-        is_fine = (action in _READS and name != "load_extension") or is_note or is_version
+        is_fine = (action in _READS and name not in DENIED) or is_note or is_version
         return sqlite3.SQLITE_OK if is_fine else sqlite3.SQLITE_DENY
 
     connection.set_authorizer(only_reads)
@@ -186,6 +188,15 @@ def _refers(reach: Reach, one: Reference) -> str:
     return f"EXISTS (SELECT 1 FROM {joined} ON {noted} WHERE {same})"
 
 
+def going(reach: Reach) -> str:
+    """The condition that a row of the ordered table is among those that were noted."""
+    table = reach.table
+    place = reach.doomed[table.name.lower()]
+    if table.key[0] in HIDDEN_KEYS:
+        return f"{table.key[0]} IN (SELECT k0 FROM {place})"
+    return f"NOT ({staying(reach, table, name_of(table.name))})"
+
+
 def staying(reach: Reach, table: Table, alias: str) -> str:
     """The condition that a row of a table stays."""
     place = reach.of(table)
@@ -200,7 +211,7 @@ def _kept_of(connection: sqlite3.Connection, reach: Reach) -> Iterator[tuple[Tab
     """Yield every table with its rows that stay, in the order of their keys, which nothing here changes."""
     is_dropped = reach.condition == DROPPED
     own_words = (one for one in reach.catalog.words if one.content is None)
-    for table in sorted((*reach.catalog.kept, *own_words), key=lambda one: one.name):
+    for table in sorted((*reach.catalog.kept, *reach.catalog.shadows, *own_words), key=lambda one: one.name):
         if is_dropped and table == reach.table:
             continue
         left_out = reach.changed.get(table.name.lower(), set())

@@ -8,19 +8,19 @@ import fcntl
 import os
 import sqlite3
 import stat
-import struct
 from contextlib import suppress
 from pathlib import Path
 
 from wipers.linux.engines.sqlite_catalog import connected, name_of, number, word
 from wipers.linux.held import Held
 from wipers.linux.manifest import sync_folder
+from wipers.linux.sqlite_locks import LOCK, LOCK_BYTES
 
 NEW = "new"
 """Name, in the held directory, of the file that is written; after the exchange the old file has it."""
-LOCK_BYTES = (0x40000000, 512)
-"""Where SQLite's connections lock the main file: pending, reserved, shared (https://www.sqlite.org/src/file/src/os.h)."""
 RENAME_EXCHANGE = 2
+SHRINKING, INCREMENTAL = 1, 2
+"""How a database with pointer-map pages gives free pages back: at every commit, or when it is told to."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -70,7 +70,7 @@ def exchange(path: Path, held: Held, new: Path) -> int:
     that keeps everybody out of the new one until it is closed. Raises OSError."""
     descriptor = os.open(new, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, *LOCK_BYTES, 0)
+        lock = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, *LOCK_BYTES, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
         held.manifest.write("exchange", old=path.lstat().st_ino, new=new.lstat().st_ino)
         here, there = os.fsencode(path), os.fsencode(new)
@@ -89,7 +89,6 @@ def fill_up(new: Path, pages: int) -> None:
     block of the old one behind."""
     with connected(new, "rw") as connection:
         connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA auto_vacuum")
         connection.execute("PRAGMA secure_delete = ON")
         size = number(connection, "PRAGMA page_size")
         missing = pages - number(connection, "PRAGMA page_count")

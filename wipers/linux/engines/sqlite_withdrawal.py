@@ -13,10 +13,22 @@ from pathlib import Path
 from certificates.statements import Consequence, Fact, Method, Scope
 from wipers.acts import Given, Halted
 from wipers.linux.engines import LOCK_SECONDS, Request, Survivors, Withdrawn, rows_outside
-from wipers.linux.engines.sqlite_catalog import Catalog, Table, connected, name_of, number, read_catalog
-from wipers.linux.engines.sqlite_reach import Reach, reach_of, survivors
+from wipers.linux.engines.sqlite_catalog import (
+    Catalog,
+    Table,
+    connected,
+    name_of,
+    note_thing,
+    number,
+    read_catalog,
+    thing_of,
+    thing_since,
+)
+from wipers.linux.engines.sqlite_reach import Reach, going, reach_of, survivors
 from wipers.linux.engines.sqlite_rewrite import (
+    INCREMENTAL,
     NEW,
+    SHRINKING,
     exchange,
     faults_of,
     fill_up,
@@ -31,9 +43,6 @@ from wipers.linux.manifest import sync_folder
 from wipers.linux.openers import openers
 from wipers.model import Lost
 
-_OWN: dict[tuple[Path, str], str] = {}
-"""By database and number of its schema: the number that a withdrawal of this process left, so that another carrier of
-the same order does not take it for somebody else's change."""
 _GONE = Table("", "table", (), ())
 """Stands for a table that is dropped already."""
 PAUSE = 0.05
@@ -68,7 +77,7 @@ class Withdrawal:
         self._method = method
         self._with_keys = with_keys
         self._new = (held.path or self._path.parent) / NEW
-        self._version_now = ""
+        self._version_now = 0
 
     def go(self) -> Withdrawn:
         """The rows are gone, and every file that held them is in the held directory under its only name."""
@@ -99,6 +108,7 @@ class Withdrawal:
         self._take_logs()
         with self._locked() as connection:
             began = time.monotonic()
+            was = thing_of(self._path, number(connection, "PRAGMA main.schema_version"))
             before, reach = self._delete(connection)
             write_new(connection, self._new)
             after = self._check_new(reach)
@@ -111,7 +121,7 @@ class Withdrawal:
             else:
                 self._write_over(connection)
             self._note_done(int((time.monotonic() - began) * 1000) + 1)
-            _OWN[self._path, str(reach.catalog.version)] = self._version_now
+            note_thing(self._path, was, thing_of(self._path, self._version_now))
 
     def _note_done(self, locked: int) -> None:
         self._held.manifest.write("done", locked=locked)
@@ -144,7 +154,8 @@ class Withdrawal:
         with connected(self._path, "rw") as connection:
             mode = mode_of(connection)
             if self._held.manifest.last("mode") is None:
-                self._held.manifest.write("mode", mode=mode)
+                shrinks = number(connection, "PRAGMA main.auto_vacuum") == SHRINKING
+                self._held.manifest.write("mode", mode=mode, shrinks=shrinks)
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA synchronous = FULL")
@@ -169,6 +180,9 @@ class Withdrawal:
 
     def _delete(self, connection: sqlite3.Connection) -> tuple[Survivors, Reach]:
         """The rows are gone in one transaction, counted in it; what stays was counted in it too."""
+        if self._was("shrinks"):
+            # Else the file's tail would be given back, unwritten, as soon as they are gone.
+            connection.execute(f"PRAGMA main.auto_vacuum = {INCREMENTAL}")
         connection.execute("BEGIN EXCLUSIVE")
         counted = self._held.manifest.last("counted")
         catalog = read_catalog(connection)
@@ -190,13 +204,15 @@ class Withdrawal:
         connection.execute("COMMIT")
         return before, reach
 
+    def _check_schema(self, catalog: Catalog) -> None:
+        """It is the schema that was planned for; raises Lost."""
+        now = thing_of(self._path, catalog.version)
+        if thing_since(self._path, self._expected[-1].value, now) != now:
+            raise Lost("records-changed", where="the database", detail="its schema is another than planned for")
+
     def _check_count(self, catalog: Catalog, reach: Reach) -> None:
         """Under the lock it is the schema that was planned for, and as many rows as ordered; raises Lost."""
-        expected = self._expected[-1].value
-        while expected != str(catalog.version) and (self._path, expected) in _OWN:
-            expected = _OWN[self._path, expected]
-        if str(catalog.version) != expected:
-            raise Lost("records-changed", where="the database", detail="its schema is another than planned for")
+        self._check_schema(catalog)
         if rows_outside(self._request, reach.rows) is not None:
             raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows under lock")
 
@@ -207,12 +223,23 @@ class Withdrawal:
             if faults:
                 raise Lost("engine-failed", where="the new file", detail=f"{faults} faults by integrity_check")
             left = replace(reach, catalog=read_catalog(fresh), doomed={})
-            self._version_now = str(left.catalog.version)
+            self._version_now = left.catalog.version
             after = survivors(fresh, left, self._request.key)
-            mode = self._held.manifest.last("mode")
-            if mode is not None and mode.facts["mode"] == "wal" and self._method is Method.COPY_FORWARD:
-                fresh.execute("PRAGMA journal_mode = WAL").fetchall()
+            if self._method is Method.COPY_FORWARD:
+                self._make_as_it_was(fresh)
         return after
+
+    def _was(self, what: str) -> object:
+        """What the database was before the run, by the manifest."""
+        line = self._held.manifest.last("mode")
+        return line.facts[what] if line is not None else None
+
+    def _make_as_it_was(self, connection: sqlite3.Connection) -> None:
+        """The database keeps its journal and gives back free pages as it did before the run."""
+        if self._was("shrinks"):
+            connection.execute(f"PRAGMA main.auto_vacuum = {SHRINKING}")
+        if self._was("mode") == "wal":
+            connection.execute("PRAGMA main.journal_mode = WAL").fetchall()
 
     @contextmanager
     def _exchanged(self) -> Iterator[None]:
@@ -244,9 +271,8 @@ class Withdrawal:
         fill_up(self._new, number(connection, "PRAGMA main.page_count"))
         write_over(connection, self._new)
         self._take("-journal")
-        mode = self._held.manifest.last("mode")
-        if mode is not None and mode.facts["mode"] == "wal":
-            connection.execute("PRAGMA main.journal_mode = WAL").fetchall()
+        self._make_as_it_was(connection)
+        self._version_now = number(connection, "PRAGMA main.schema_version")
         self._new.unlink()
         sync_folder(self._new.parent)
 
@@ -267,7 +293,10 @@ def take_out(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None
         connection.execute(f"DROP TABLE main.{table}")
         words = [one for one in words if one != reach.table and one not in over]
     else:
-        connection.execute(f"DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
+        # By what was noted: a condition that asks for the time or for chance would select others now.
+        gone = connection.execute(f"DELETE FROM main.{table} WHERE {going(reach)}").rowcount
+        if gone != reach.rows and reach.table.kind == "table":
+            raise Lost("records-changed", where="the database", detail=f"{gone} rows went")
     for one in words:
         # Deleted words stay in an index's segments until it is built anew.
         connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('rebuild')")
@@ -280,11 +309,12 @@ def take_out(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None
 def _refresh_statistics(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None:
     """Statistics keep values of rows (sqlite_stat3, sqlite_stat4): those of the tables concerned are dropped, and
     gathered anew where this SQLite gathers them."""
+    concerned = sorted({*reach.doomed, *reach.changed})
     for kept in ("sqlite_stat3", "sqlite_stat4", "sqlite_stat1"):
         if kept in reach.catalog.tables:
-            for name in reach.doomed:
+            for name in concerned:
                 connection.execute(f"DELETE FROM main.{kept} WHERE lower(tbl) = ?", (name,))
     if "sqlite_stat1" in reach.catalog.tables:
-        for name in reach.doomed:
+        for name in concerned:
             if name != reach.table.name.lower() or scope == "rows":
                 connection.execute(f"ANALYZE main.{name_of(reach.catalog.table(name).name)}")
