@@ -7,6 +7,7 @@ journal of its own, in this host's chain, says that they came back and went agai
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,18 @@ from certificates.statements import (
 )
 from certificates.trust import Trust, TrustedLog
 from wipers import WIPERS, planning
+from wipers.acts import Recognised
 from wipers.model import Plan, Target, Warrant
+from wipers.needles import MOST
 from wipers.ports import Ports
 from wipers.progress import evidence, replay
 from wipers.running import execute
 
 NO_RECEIPT = "receipt-none"
 """The one thing that an auditor may find wanting, at a site without a registry."""
+KNOWN_AGAIN = 4
+"""Of so many values that are there one at least was sampled, where all that told enough were: what was destroyed may
+have been changed between backup and order, and is still what was destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Past:
     """Digest of its certificate."""
     carrier: Carrier
     selector: Selector
+    labels: frozenset[str]
+    """Labels of the samples that were taken of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,14 @@ def past_of(site: Site, data: bytes, name: str, selector: Selector) -> Past:
         raise Refused("replay-unfounded", name=name, detail="this host's ledger does not know it")
     carrier = next(one for one in order.statement.carriers if one.id == start.carrier)
     certificate = unwrap(entries[bundle.CERTIFICATE], 4 << 20).digest
-    return Past(order, unseal(entries[bundle.START], Start, known), certificate, carrier, selector)
+    begun = unseal(entries[bundle.START], Start, known)
+    return Past(order, begun, certificate, carrier, selector, _labels_in(bundle.evidence(entries)))
+
+
+def _labels_in(files: Mapping[str, bytes]) -> frozenset[str]:
+    """Return the labels of all samples that evidence lists; the audit has checked that it is of this run."""
+    lines = (line for name, data in files.items() if name.startswith("needles-") for line in data.splitlines())
+    return frozenset(str(json.loads(line)["label"]) for line in lines)
 
 
 def _check_proven(site: Site, data: bytes, name: str) -> None:
@@ -131,7 +146,21 @@ def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, 
     )
     targets = site.host.find(warrant.carrier, warrant.selector)
     made = planning.plan(past.order.digest, warrant.carrier, targets, WIPERS["records"])
-    return Again(past, warrant, min(targets, key=lambda one: one.location), made)
+    target = min(targets, key=lambda one: one.location)
+    if not begun.exists():
+        _check_same(site, past, warrant, target)
+    return Again(past, warrant, target, made)
+
+
+def _check_same(site: Site, past: Past, warrant: Warrant, target: Target) -> None:
+    """What is there is what was destroyed, as far as samples tell: place and number of a table do not survive a
+    restore, its rows' values do. Raises Refused."""
+    with site.host.open(target, warrant.carrier, warrant.selector, resuming=False) as writer:
+        there = tuple(writer.labels()) if isinstance(writer, Recognised) else ()
+    known = sum(1 for labels in there if labels & past.labels)
+    least = 1 if len(past.labels) >= MOST else max(1, len(there) // KNOWN_AGAIN)
+    if known < least:
+        raise Refused("replay-stranger", known=known, values=len(there), least=least, where=target.location)
 
 
 def _begun(site: Site, past: Past) -> Path:

@@ -916,11 +916,23 @@ REASONS: dict[str, Row] = {
         "其他记录引用了待销毁记录（{where}）：{detail}",
         "请将其一并列入销毁单，或先由应用解除引用",
     ),
+    "records-replay": Row(
+        "This standby has not replayed all of its primary's run ({where}): {detail}",
+        "Run the primary's carrier while this one waits, then run 'expunge resume' here",
+        "该备库尚未重放其主库的全部销毁操作（{where}）：{detail}",
+        "请先执行主库的载体，然后在此运行 expunge resume",
+    ),
     "records-snapshot": Row(
         "Something still sees the records as they were ({where}): {detail}",
         "End or advance it, then run 'expunge plan' again",
         "仍有会话或槽位可见待销毁记录的旧版本（{where}）：{detail}",
         "请结束或推进后再运行 expunge plan",
+    ),
+    "records-space-low": Row(
+        "Only {free} bytes are free on the file system of {where}; taking the records out writes about {needed}",
+        "Free space there, then run 'expunge plan' again, or 'expunge resume' where the run has begun",
+        "{where} 所在文件系统仅剩 {free} 字节，取出记录约需写入 {needed} 字节",
+        "请在该处释放空间后重新运行 expunge plan；如已开始则运行 expunge resume",
     ),
     "registry-bind": Row(
         "{address} is not a loopback address, and hosts cannot prove yet who they are",
@@ -999,6 +1011,12 @@ REASONS: dict[str, Row] = {
         "Run 'expunge submit' later",
         "无法连接登记机构：{detail}",
         "请稍后运行 expunge submit",
+    ),
+    "replay-stranger": Row(
+        "Of {values} values at {where}, {known} are among the samples of what was destroyed; {least} would have to be",
+        "What is there under this name is something else, or was changed throughout: order its destruction anew",
+        "{where} 的 {values} 个值中仅 {known} 个属于已销毁数据的样本，至少应有 {least} 个",
+        "该名称下的数据已非原数据，或已全部更改：请另行签发销毁单",
     ),
     "replay-unfounded": Row(
         "{name} proves no erasure that may be repeated: {detail}",

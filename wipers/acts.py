@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from certificates.statements import Method, Time
 
@@ -52,6 +52,15 @@ class ConfirmSurvivors:
     """Count and sum again what no order named."""
 
     kind: Literal["confirm-survivors"] = "confirm-survivors"
+
+
+@runtime_checkable
+class Recognised(Protocol):
+    """What can say of what is there by what labels it would be known, had it been sampled."""
+
+    def labels(self) -> Iterator[frozenset[str]]:
+        """Yield those of each value that could be sampled, as `needles.labels_of` makes them; reads only."""
+        ...
 
 
 Act = Sample | Withdraw | ScrubNames | FillFree | Hunt | ConfirmSurvivors

@@ -159,11 +159,11 @@ def from_names(names: Iterable[tuple[bytes, int]], kind: str, key: bytes, most: 
     kept: list[Needle] = []
     seen = 0
     for name, inode in names:
-        shape = directory_entry(kind, name, inode)
-        if not is_telling(name) and shape is None:
+        shapes = directory_entries(kind, name, inode)
+        if not is_telling(name) and not shapes:
             continue
         seen += 1
-        needle = Needle(0, "names", name, shapes=(shape,) if shape is not None else ())
+        needle = Needle(0, "names", name, shapes=shapes)
         if len(kept) < most:
             kept.append(needle)
         elif (place := draw.below(seen)) < most:
@@ -171,20 +171,27 @@ def from_names(names: Iterable[tuple[bytes, int]], kind: str, key: bytes, most: 
     return _numbered(kept)
 
 
-def directory_entry(kind: str, name: bytes, inode: int) -> Pattern | None:
-    """Return how a name stands in a directory of that kind of file system, beside what it leads to; none where that is
-    not known (linux/fs/ext4/ext4.h ext4_dir_entry_2; xfs_da_format.h xfs_dir2_data_entry;
+def directory_entries(kind: str, name: bytes, inode: int) -> tuple[Pattern, ...]:
+    """Return how a name stands in a directory of that kind of file system, beside what it leads to; nothing where that
+    is not known (linux/fs/ext4/ext4.h ext4_dir_entry_2; xfs_da_format.h xfs_dir2_data_entry, xfs_dir2_sf_entry;
     btrfs_tree.h btrfs_dir_item)."""
     size = len(name)
     if kind in {"ext2", "ext3", "ext4"}:
         head = escaped(inode.to_bytes(4, "little")) + b".." + escaped(bytes((size,))) + b"[\\x00-\\x07]"
-        return Pattern(head + escaped(name), 8 + size)
+        return (Pattern(head + escaped(name), 8 + size),)
     if kind == "xfs":
-        return Pattern(escaped(inode.to_bytes(8, "big") + bytes((size,)) + name), 9 + size)
+        # A mark of free room takes the first half of the inode's number, and leaves the name.
+        low, named = inode.to_bytes(8, "big")[4:], escaped(bytes((size,)))
+        beside = named + b".." + escaped(name) + b"."
+        return (
+            Pattern(escaped(low) + named + escaped(name), 5 + size),
+            Pattern(beside + escaped(low), 8 + size),
+            Pattern(beside + b"...." + escaped(low), 12 + size),
+        )
     if kind == "btrfs":
         head = escaped(inode.to_bytes(8, "little") + b"\x01" + bytes(8)) + b"." * 8 + escaped(bytes(2))
-        return Pattern(head + escaped(size.to_bytes(2, "little")) + b"." + escaped(name), 30 + size)
-    return None
+        return (Pattern(head + escaped(size.to_bytes(2, "little")) + b"." + escaped(name), 30 + size),)
+    return ()
 
 
 def renumbered(needles: Iterable[Needle], first: int) -> tuple[Needle, ...]:
@@ -195,6 +202,18 @@ def renumbered(needles: Iterable[Needle], first: int) -> tuple[Needle, ...]:
 def label(key: bytes, value: bytes) -> str:
     """Return the HMAC-SHA-256 by which the owner of the key, and nobody else, can tell what the needle was."""
     return hmac.new(key, value, hashlib.sha256).hexdigest()
+
+
+def labels_of(values: Iterable[bytes], key: bytes) -> Iterator[frozenset[str]]:
+    """Yield, of each value from which a needle may be taken, the labels that such needles would have: of a long one
+    only those that a choice of engines and of `from_values` takes from a value as it is."""
+    for value in values:
+        last = max(len(value) - LENGTH, 0)
+        parts = {value[begin : begin + LENGTH] for begin in (0, last // 2, last)}
+        whole = most_telling(value[:BLOCK])
+        parts |= {whole[1]} if whole is not None else set()
+        if telling := [part for part in parts if is_telling(part)]:
+            yield frozenset(label(key, part) for part in telling)
 
 
 def _only_once(needles: Iterable[Needle]) -> Iterator[Needle]:

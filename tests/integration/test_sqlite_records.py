@@ -444,6 +444,17 @@ def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path:
     given = ["--key", str(site.key), "--selector", str(charge.path.parent / "C-1.selector.json")]
     nothing = ended(site.start("replay", str(bundle), *given))
     assert (nothing.returncode, "nothing is there again" in nothing.stdout) == (0, True), nothing.stdout
+    # Somebody else's rows, under the same name and condition: no restore.
+    database(disk).unlink()
+    people.make(database(disk), "DELETE", rows=150)
+    with closing(sqlite3.connect(database(disk))) as others, others:
+        another = "upper(substr(hex(randomblob(9)), 1, 18))"
+        others.execute(
+            f"UPDATE people SET name = 'VCTM-' || {another}, note = {another}, photo = {another} WHERE id % 3 = 0"
+        )
+        others.execute(f"UPDATE visits SET what = {another}")
+    strange = ended(site.start("replay", str(bundle), "--look", *given))
+    assert (strange.returncode, "among the samples" in strange.stdout) == (3, True), strange.stdout
     # A restore: other files, in another folder's inode, with what was destroyed.
     database(disk).unlink()
     database(disk).write_bytes(backup)

@@ -15,6 +15,7 @@ from wipers.needles import (
     from_values,
     is_telling,
     label,
+    labels_of,
     most_telling,
     renumbered,
 )
@@ -139,3 +140,13 @@ def test_a_label_says_nothing_without_the_key() -> None:
     """It travels with the certificate; whoever has the selector can tell what it stands for."""
     assert label(KEY, b"secret") == hmac.new(KEY, b"secret", hashlib.sha256).hexdigest()
     assert label(KEY, b"secret") != label(bytes(32), b"secret")
+
+
+def test_what_was_sampled_is_known_again_by_its_label() -> None:
+    """After a restore the values are there again and the samples are not: a label tells, to whoever has the key."""
+    values = [content(one, size) for one, size in enumerate((9, 20, 28, 29, 200, 512))]
+    sampled = {label(KEY, needle.value) for needle in from_values(values, bytes(32))}
+    assert len(sampled) == len(values)
+    assert all(labels & sampled for labels in labels_of(values, KEY))
+    assert not any(labels & sampled for labels in labels_of(values, bytes(32)))
+    assert list(labels_of([b"short", bytes(40)], KEY)) == []

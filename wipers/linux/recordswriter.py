@@ -33,7 +33,7 @@ from wipers.linux.residue import Ground, hunt_on, sample, size_below
 from wipers.linux.runstate import Begun, StateFile
 from wipers.linux.streams import Streams, map_streams
 from wipers.model import Advice, KeyState, Lost, Target
-from wipers.needles import from_values
+from wipers.needles import from_values, labels_of
 from wipers.packings import PACKINGS
 
 MOST_SPANS = 100_000
@@ -126,6 +126,10 @@ class RecordsWriter:
                 return self._confirm(given)
             case FillFree() | ScrubNames():
                 return self._held_files.act(step, given)
+
+    def labels(self) -> Iterator[frozenset[str]]:
+        """By what the rows that are there would be known, had they been sampled; see `acts.Recognised`."""
+        return labels_of(self._session.values(MOST_VALUES), self._request.key)
 
     def take_over(self) -> None:
         """The held files are numbered streams: as they were numbered before a crash, else as they are now."""
