@@ -188,7 +188,7 @@ def measure_mariadb(folder: Path, size: int) -> Result:
         )
 
         def connect() -> Callable[[], object]:
-            cursor = server.connect("bench", autocommit=True).cursor()
+            cursor = server.connect("bench").cursor()
             return lambda: (cursor.execute("SELECT what FROM bench WHERE id = 1"), cursor.fetchall())
 
         return carried_out("rows-mariadb-vs-optimize", ordered, connect, seconds)

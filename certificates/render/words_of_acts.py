@@ -173,5 +173,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "residual.large-objects": ("large objects", "大对象"),
     "residual.values-not-sampled": ("values that no sample was taken of", "未取样的值"),
+    "residual.ciphertext-not-hunted": (
+        "what stands encrypted on the storage, where samples cannot be told",
+        "以密文存放、无法用样本辨认的内容",
+    ),
 }
 """Key -> (English, Chinese)."""

@@ -116,6 +116,7 @@ ResidualCode = Literal[
     "offline-phase-declined",
     "large-objects",
     "values-not-sampled",
+    "ciphertext-not-hunted",
 ]
 
 

@@ -21,7 +21,7 @@ from certificates.statements import (
 )
 from wipers.linux.beneath import open_root
 from wipers.linux.direct import error_name
-from wipers.linux.engines import Look, Request, engine_of, rows_outside
+from wipers.linux.engines import Look, Request, engine_of, room_missing, rows_outside
 from wipers.linux.files import hold_root, state_of
 from wipers.linux.filesystems import FileSystem, file_system_of, refusals
 from wipers.linux.held import Held
@@ -54,7 +54,7 @@ def request_of(carrier: Carrier, selector: Selector | None, machine: Machine) ->
         return None
     if not isinstance(identity, RecordsIdentity):
         return None
-    return Request(carrier.id, identity, selector.selects, machine)
+    return Request(carrier.id, identity, selector.selects, machine, carrier.destroy)
 
 
 def is_ordered(identity: RecordsIdentity, facts: tuple[Fact, ...]) -> bool:
@@ -76,7 +76,7 @@ def target_of(carrier: Carrier, request: Request, look: Look) -> Target:
     """Return the records as a target: rows as objects, bytes rounded so that a server at work keeps one plan."""
     where = str(request.where)
     found, media = place_of(request)
-    outside = rows_outside(request, look.rows)
+    more = (rows_outside(request, look.rows), room_missing(directory_of(request), look.room))
     return Target(
         kind="records",
         location=where,
@@ -91,7 +91,7 @@ def target_of(carrier: Carrier, request: Request, look: Look) -> Target:
             *system_refusals(where, request.machine),
             *refusals(found, where),
             *look.obstacles,
-            *([outside] if outside is not None else []),
+            *(one for one in more if one is not None),
             *copies_obstacles(carrier, look),
         ),
         residual=(*residual_of(media), *_file_system_residual(found), *look.residual, *_copies_outside(carrier)),

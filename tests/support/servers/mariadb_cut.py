@@ -1,6 +1,8 @@
 """A withdrawal in a process of its own that is killed at a statement, or whose server is, or both.
 
 python -m tests.support.servers.mariadb_cut FOLDER DATABASE TABLE STATE STATEMENT SECONDS agent|server|both
+
+STATEMENT may be `line:N` instead: the moment when the Nth line of the manifest has become durable.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import withdraw
 from wipers.conditions import Bound
 from wipers.linux.engines.mariadb_server import Server
+from wipers.linux.manifest import Manifest
 
+LINE = "line:"
 NOT_REACHED = 3
 """What the process returns where it came to its end before the statement."""
 
@@ -45,6 +51,10 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
         if victim in ("agent", "both"):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    if statement.startswith(LINE):
+        _die_at_line(int(statement.removeprefix(LINE)), die)
+        withdraw(story.ask(table))
+        return NOT_REACHED
     run = Server.run
 
     def watched(self: Server, words: str, *values: Bound) -> int:
@@ -59,6 +69,17 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
     Server.run = watched  # type: ignore[method-assign, assignment]
     withdraw(story.ask(table))
     return NOT_REACHED
+
+
+def _die_at_line(number: int, die: Callable[[], None]) -> None:
+    write = Manifest.write
+
+    def watched(self: Manifest, phase: str, **facts: Any) -> None:
+        write(self, phase, **facts)
+        if len(self.lines) == number:
+            die()
+
+    Manifest.write = watched  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

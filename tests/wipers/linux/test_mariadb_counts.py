@@ -10,6 +10,7 @@ import pytest
 
 from wipers.linux.engines import mariadb_rows, mariadb_tables
 from wipers.linux.engines.mariadb_cluster import withdraw_cluster
+from wipers.linux.engines.mariadb_obstacles import obstacles
 from wipers.linux.engines.mariadb_scope import Part, Table
 from wipers.linux.held import Held
 from wipers.linux.manifest import Manifest
@@ -39,19 +40,19 @@ class Server:
         return self.count
 
     def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        return [("shop", "orders", "InnoDB", "", "Dynamic", 7, 4096, 7)]
+        return [("shop", "orders", "InnoDB", "", "Dynamic", 7, 4096, 0, 7)]
 
 
-def taking(tmp_path: Path, rows: int, *noted: int) -> Any:
+def taking(tmp_path: Path, rows: int, *noted: int, identity: str = "7") -> Any:
     carrier: Any = SimpleNamespace(selector=SimpleNamespace(commitment="sha256:" + "ab" * 32))
     held = Held(Manifest(tmp_path / "runs", carrier))
     for number in noted:
-        held.manifest.write("deleting", rows=number, tables=[["shop", "orders"]])
+        held.manifest.write("deleting", rows=number, tables=[["shop", "orders", identity]])
     return SimpleNamespace(server=Server(rows), held=held, count=lambda code, number: None)
 
 
 def counted_rows(found: Any) -> int:
-    return mariadb_rows._counted(found, REQUEST, (Part(TABLE, "TRUE", ()),))
+    return mariadb_rows._counted(found, REQUEST, (Part(TABLE, "TRUE", ()),))[1]
 
 
 def counted_tables(found: Any) -> int:
@@ -69,6 +70,25 @@ def test_a_run_that_was_cut_takes_out_no_row_that_came_since(tmp_path: Path, cou
     assert caught.value.reason == "records-changed"
 
 
+@pytest.mark.parametrize("counted", [counted_rows, counted_tables])
+def test_a_table_made_anew_under_its_name_is_left_alone(tmp_path: Path, counted: Any) -> None:
+    """It has as many rows as were noted, and they may be somebody else's."""
+    with pytest.raises(Lost) as caught:
+        counted(taking(tmp_path, 4, 4, identity="6"))
+    assert caught.value.reason == "records-changed"
+
+
+def test_rows_that_came_after_a_deletion_are_not_taken_for_those_of_the_run(tmp_path: Path) -> None:
+    """A deletion is done as a whole or not at all: some of the rows are others', as many as noted are its own."""
+    assert counted_rows(taking(tmp_path, 0, 4)) == 4
+    with pytest.raises(Lost) as caught:
+        counted_rows(taking(tmp_path, 3, 4))
+    assert caught.value.reason == "records-changed"
+    cut = taking(tmp_path, 3, 4)
+    cut.held.manifest.write("deleted", rows=4)
+    assert mariadb_rows._counted(cut, REQUEST, (Part(TABLE, "TRUE", ()),)) == (3, 4)
+
+
 def test_a_server_with_other_numbers_of_rows_is_not_ended(tmp_path: Path) -> None:
     """Rows may have come between the plan and the moment before the server is told to end."""
     (tmp_path / "data").mkdir()
@@ -79,3 +99,20 @@ def test_a_server_with_other_numbers_of_rows_is_not_ended(tmp_path: Path) -> Non
         withdraw_cluster(Server(11), held, given, request)  # type: ignore[arg-type]
     assert caught.value.reason == "records-changed"
     assert held.manifest.last("deleting") is None
+
+
+def test_a_node_of_a_galera_cluster_is_refused() -> None:
+    """Other nodes would send the rows back, or differ from this one."""
+
+    class Node:
+        """One of several servers that hold the same."""
+
+        def is_on(self, name: str) -> bool:
+            return name == "wsrep_on"
+
+        def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+            return []
+
+    request: Any = SimpleNamespace(**{**vars(REQUEST), "identity": SimpleNamespace(scope="cluster")})
+    (found,) = obstacles(Node(), request, ())  # type: ignore[arg-type]
+    assert (found.reason, dict(found.facts)["detail"]) == ("records-not-offered", "a Galera cluster")

@@ -14,6 +14,7 @@ are, takes them out of its live files, and hands the files that held them over. 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Request:
     """Its private part."""
     machine: Machine
     """Where it is looked for."""
+    destroy: tuple[str, ...] = ()
+    """What the order wants gone besides the contents: names, history."""
 
     @property
     def where(self) -> Path:
@@ -107,6 +110,9 @@ class Look:
     """What goes with it, or is written anew for it."""
     copies: tuple[CopyKnown, ...] = ()
     """The census: every copy that the engine knows."""
+    room: int = 0
+    """Bytes that must be free on its file system before rows are taken out, for what the engine writes beside what is
+    held: less is an obstacle, for an engine whose disk is full may end. 0: not asked for."""
     description: tuple[Fact, ...] = ()
     """For people: pages, lock-milliseconds (expected), offline-phase, way and why; numbers and words, no names."""
 
@@ -213,6 +219,16 @@ def rows_outside(request: Request, rows: int) -> Obstacle | None:
         return None
     facts = (("found", str(rows)), ("what", "rows"), ("least", str(identity.least_rows)))
     return Obstacle("count-outside-order", (*facts, ("most", str(identity.most_rows))))
+
+
+def room_missing(where: Path, needed: int) -> Obstacle | None:
+    """Why the file system of a place has too little room for what an engine writes there, as users who are not the
+    superuser find it; none where it has enough; raises OSError."""
+    about = os.statvfs(where)
+    free = about.f_bavail * about.f_frsize
+    if not needed or free >= needed:
+        return None
+    return Obstacle("records-space-low", (("free", str(free)), ("needed", str(needed)), ("where", str(where))))
 
 
 @dataclass(slots=True)

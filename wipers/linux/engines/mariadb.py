@@ -15,11 +15,13 @@ from certificates.errors import Refused
 from certificates.statements import Consequence, Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.beneath import open_root
-from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, rows_outside
+from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, room_missing, rows_outside
 from wipers.linux.engines.mariadb_cluster import Stopped, withdraw_cluster
+from wipers.linux.engines.mariadb_innodb import scrub_innodb, system_files, undo_files
 from wipers.linux.engines.mariadb_obstacles import copies, obstacles
-from wipers.linux.engines.mariadb_rows import parts_of, values_of, withdraw_rows
-from wipers.linux.engines.mariadb_scope import Part, Table, count, files_of, ordered, tables_of
+from wipers.linux.engines.mariadb_room import check_room, room_needed
+from wipers.linux.engines.mariadb_rows import parts_of, withdraw_rows
+from wipers.linux.engines.mariadb_scope import Part, Table, count, files_of, is_encrypted, ordered, tables_of
 from wipers.linux.engines.mariadb_server import Server, connect
 from wipers.linux.engines.mariadb_tables import withdraw_tables
 from wipers.linux.engines.mariadb_take import Taking
@@ -27,13 +29,11 @@ from wipers.linux.engines.mariadb_traces import (
     aria_log_begun_anew,
     drop_filler,
     scrub_binary_log,
-    scrub_innodb,
     scrub_logs,
     scrub_statistics,
-    system_files,
     take_traces,
-    undo_files,
 )
+from wipers.linux.engines.mariadb_values import spread
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.packings import Packing
@@ -41,6 +41,7 @@ from wipers.packings import Packing
 SAMPLED = 400
 """Values by which undo and redo are looked through within a withdrawal."""
 LOGS = ("aria_log.0*", "ib_logfile*")
+CIPHERTEXT = Residual("ciphertext-not-hunted")
 RESIDUAL = (Residual("server-memory"), Residual("temporary-files"), Residual("values-not-sampled"))
 
 
@@ -64,9 +65,10 @@ def _look(server: Server, request: Request) -> Look | None:
         size=_size(server, request, tables),
         preferred=Method.COPY_FORWARD,
         obstacles=tuple(obstacles(server, request, tables)),
-        residual=RESIDUAL,
+        residual=(*RESIDUAL, *([CIPHERTEXT] if is_encrypted(server, tables) else [])),
         consequences=tuple(Consequence(code, number) for code, number in found[1].items() if number),
         copies=tuple(CopyKnown("replica", place) for place in copies(server)),
+        room=room_needed(server, request),
         description=tuple(_description(request, tables)),
     )
 
@@ -186,6 +188,7 @@ class Session:
         self._request = request
         self._expected = expected
         self._is_changed = resuming
+        self._sampled: tuple[bytes, ...] | None = None
 
     @property
     def _here(self) -> Server:
@@ -198,8 +201,8 @@ class Session:
         found = _look(self._here, self._request)
         if found is None:
             raise Refused("carrier-not-found", carrier=self._request.carrier)
-        outside = rows_outside(self._request, found.rows)
-        for one in (*([outside] if outside is not None else []), *found.obstacles):
+        more = (rows_outside(self._request, found.rows), room_missing(self._request.where, found.room))
+        for one in (*(one for one in more if one is not None), *found.obstacles):
             raise Refused(one.reason, **dict(one.facts))
 
     def facts(self) -> tuple[Fact, ...]:
@@ -228,9 +231,8 @@ class Session:
                 yield path, "engine-log"
 
     def values(self, most: int) -> Iterator[bytes]:
-        parts = self._parts()
-        for part in parts:
-            yield from values_of(self._here, part, max(most // len(parts), 1))
+        self._sampled = spread(self._here, self._parts(), most)
+        yield from self._sampled
 
     def _parts(self) -> tuple[Part, ...]:
         if self._request.identity.scope == "rows":
@@ -243,10 +245,12 @@ class Session:
             self._server = None
             return done
         server = self._here
-        sampled = tuple(set(self.values(SAMPLED)))
+        sampled = self._sampled if self._sampled is not None else spread(server, self._parts(), SAMPLED)
         server.failure = server.lost
         self._is_changed = True
         held.begin(self._request.where, given.entropy(8).hex())
+        if held.manifest.last("rewritten") is None:
+            check_room(server, self._request)
         taking = Taking(server, held, given, self._request.machine)
         take_traces(taking)
         given.note("the rows are taken out of their tables")
@@ -256,7 +260,7 @@ class Session:
         else:
             rows, locked, before, after, tables = withdraw_tables(taking, self._request)
         given.note("the server's statistics and logs are begun anew")
-        self._scrub(taking, tables, tuple(value for value in sampled if len(value) >= 8))
+        self._scrub(taking, tables, sampled)
         os.sync()
         return _withdrawn(rows, locked, before, after, taking)
 
@@ -267,7 +271,7 @@ class Session:
         scrub_binary_log(taking)
         taking.rest()
         with aria_log_begun_anew(taking):
-            scrub_innodb(taking, sampled)
+            scrub_innodb(taking, sampled, is_blind=is_encrypted(taking.server, tables))
         drop_filler(taking)
         taking.let_go()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -22,20 +22,7 @@ from wipers.linux.engines.mariadb_scope import (
 )
 from wipers.linux.engines.mariadb_server import Server, quoted
 from wipers.linux.engines.mariadb_take import Taking
-from wipers.linux.engines.telling import telling_apart
 from wipers.model import Lost
-
-TEXTUAL = frozenset(
-    {
-        *("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json", "enum", "set"),
-        *("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "inet6", "uuid"),
-    }
-)
-"""Types whose values are stored as they are told."""
-LONGEST = 256
-"""Bytes of a value that are sampled, half of them from its begin and half from its end."""
-COMPARED = 2000
-"""Surviving rows of a table whose every byte is compared with the samples."""
 
 
 def parts_of(server: Server, request: Request) -> tuple[Part, ...]:
@@ -47,64 +34,39 @@ def parts_of(server: Server, request: Request) -> tuple[Part, ...]:
     return (first, *followers(server, first))
 
 
-def values_of(server: Server, part: Part, most: int) -> Iterator[bytes]:
-    """At most so many parts of the rows' values, as they are stored, spread over rows and columns; none that a row
-    which stays was seen to have too, since it would be found for ever."""
-    columns = [name for name, kind in columns_of(server, part.table) if kind in TEXTUAL]
-    share = min(1.0, 2 * most / max(count(server, part) * len(columns), 1))
-    for name in columns:
-        column = f"CAST({quoted(name)} AS BINARY)"
-        taken = f"IF(LENGTH({column}) > {LONGEST}, CONCAT(LEFT({column}, {LONGEST // 2}), RIGHT({column},"
-        taken += f" {LONGEST // 2})), {column})"
-        sampled = f"SELECT DISTINCT {taken} FROM {part.table.quoted} WHERE {part.condition} AND RAND() < {share:.9f}"
-        rows = server.rows(f"{sampled} LIMIT {max(most // len(columns), 1)}", *part.values)
-        found = {_bytes(value) for (value,) in rows if value}
-        yield from telling_apart(sorted(found - _kept(server, part, taken, found)), _staying(server, part, taken))
-
-
-def _kept(server: Server, part: Part, taken: str, found: set[bytes]) -> set[bytes]:
-    """Which of the values rows that stay have too."""
-    if not found:
-        return set()
-    marks = ", ".join(["%s"] * len(found))
-    kept = f"SELECT DISTINCT {taken} FROM {part.table.quoted} WHERE ({part.condition}) IS NOT TRUE"
-    return {_bytes(value) for (value,) in server.rows(f"{kept} AND {taken} IN ({marks})", *part.values, *found)}
-
-
-def _staying(server: Server, part: Part, taken: str) -> Iterator[bytes]:
-    """What some of the rows that stay hold in that column."""
-    kept = f"SELECT {taken} FROM {part.table.quoted} WHERE ({part.condition}) IS NOT TRUE LIMIT {COMPARED}"
-    yield from (_bytes(value) for (value,) in server.rows(kept, *part.values) if value)
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
-
-
-def tally(server: Server, parts: tuple[Part, ...], key: bytes, *, without: bool) -> Survivors:
-    """The tables' rows, counted and summed by the server under a key; `without` those that go. Columns in which rows
-    that stay forget others are left out."""
+def tally(server: Server, tables: tuple[Table, ...], key: bytes) -> Survivors:
+    """The tables' rows, counted and summed by the server, under a key."""
     rows = 0
+    total = blake2b(key=key[:64], digest_size=32)
+    for table in tables:
+        counted = count(server, Part(table, "TRUE", ()))
+        summed = server.rows(f"CHECKSUM TABLE {table.quoted} EXTENDED")[0][1]
+        if summed is None:
+            raise server.lost("the server gives no sum of a table", 0)
+        rows += counted
+        total.update(f"{table.quoted}:{counted}:{summed};".encode())
+    return Survivors(len(tables), rows, f"sha256:{total.hexdigest()}")
+
+
+def untouched(server: Server, parts: tuple[Part, ...], *, without: bool) -> str:
+    """What the tables' rows hold, summed by the server; `without` those that go. Columns in which rows that stay forget
+    others are left out."""
     total = sha256()
     for part in parts:
         gone = f"({part.condition}) IS NOT TRUE" if without and not part.forgetting else "TRUE"
         values = part.values if without and not part.forgetting else ()
         kept = [name for name, _ in columns_of(server, part.table) if name not in part.forgetting]
         told = ", ".join(f"IFNULL(SHA1({quoted(name)}), 'n')" for name in kept)
-        of_table = blake2b(part.table.quoted.encode(), key=key[:64], digest_size=16).hexdigest()
         sums = ", ".join(
             f"COALESCE(SUM(CAST(CONV(SUBSTRING(h, {start}, 14), 16, 10) AS UNSIGNED)), 0)" for start in (1, 15, 29)
         )
         found = server.rows(
-            f"SELECT COUNT(*), {sums} FROM (SELECT SHA2(CONCAT_WS(',', %s, {told}), 256) AS h"
+            f"SELECT COUNT(*), {sums} FROM (SELECT SHA2(CONCAT_WS(',', {told}), 256) AS h"
             f" FROM {part.table.quoted} WHERE {gone}) summed",
-            of_table,
             *values,
         )[0]
-        rows += int(found[0])
-        total.update(f"{of_table}:{':'.join(str(int(one)) for one in found)};".encode())
-    keyed = blake2b(total.digest(), key=key[:64], digest_size=32).hexdigest()
-    return Survivors(len(parts), rows, f"sha256:{keyed}")
+        total.update(f"{part.table.quoted}:{':'.join(str(int(one)) for one in found)};".encode())
+    return total.hexdigest()
 
 
 @contextmanager
@@ -129,54 +91,95 @@ def withdraw_rows(taking: Taking, request: Request) -> tuple[int, int, Survivors
     compressed = _compressed(taking, tables)
     started = time.monotonic()
     with locked(server, tables):
-        rows = _counted(taking, request, parts)
-        for table, _ in compressed:
-            _rewrite(taking, request, table, "PAGE_COMPRESSED = 0")
-            taking.rest()
-        before = _deleted(taking, parts, request.key)
+        found, rows = _counted(taking, request, parts)
+        if taking.held.manifest.last("deleted") is None:
+            _uncompress(taking, request, tuple(table for table, _ in compressed))
+            _delete(taking, parts, found)
+        before = tally(server, tables, request.key)
         again = dict(compressed)
         for table in tables:
             _rewrite(taking, request, table, again.get(table, "FORCE"))
-        after = tally(server, parts, request.key, without=False)
+        after = tally(server, tables, request.key)
     taking.count("tables-rewritten", len(tables))
     taking.held.manifest.write("rewritten", rows=rows)
     return rows, round((time.monotonic() - started) * 1000), before, after, parts
 
 
-def _counted(taking: Taking, request: Request, parts: tuple[Part, ...]) -> int:
-    """Rows that the order names, as it allows them, and noted before the first goes; of a run that was cut, its own:
-    more than those came since, and nobody ordered them gone. Raises Lost."""
-    noted = taking.held.manifest.last("deleting")
+def _counted(taking: Taking, request: Request, parts: tuple[Part, ...]) -> tuple[int, int]:
+    """Rows that the order names now, and when the run began, noted before the first goes. What a run that was cut finds
+    is all of its own rows, or none: others came since, and nobody ordered them gone. Raises Lost."""
+    manifest = taking.held.manifest
+    noted = manifest.last("deleting")
     found = count(taking.server, parts[0])
     if noted is not None:
-        check_no_more(request, found, int(noted.facts["rows"]))
-        return int(noted.facts["rows"])
+        rows = int(noted.facts["rows"])
+        if manifest.last("deleted") is None:
+            check_same(taking, request, tuple(part.table for part in parts))
+            if found not in (0, rows):
+                raise _others_came(request, found, rows)
+        return found, rows
     if rows_outside(request, found) is not None:
         raise Lost("records-changed", where=str(request.where), detail=f"{found} rows")
     for part in parts[1:]:
         code = "rows-forgetting" if part.forgetting else "rows-by-foreign-key"
         taking.count(code, count(taking.server, part))
-    taking.held.manifest.write("deleting", rows=found)
-    return found
+    manifest.write("deleting", rows=found, tables=identities(part.table for part in parts))
+    return found, found
+
+
+def identities(tables: Iterable[Table]) -> list[list[str]]:
+    """The tables by name, each with what the engine calls it for its lifetime."""
+    return [[table.schema, table.name, table.identity] for table in tables]
+
+
+def check_same(taking: Taking, request: Request, tables: Iterable[Table]) -> None:
+    """The tables are those that were noted, or became so by what this run noted since; raises Lost where one was made
+    anew under its name: its rows may be somebody else's."""
+    lines = [line for line in taking.held.manifest.lines if line.phase in ("deleting", "uncompressed")]
+    known = {tuple(one) for line in lines for one in line.facts.get("tables", ())}
+    compressed = taking.held.manifest.last("compressed")
+    changing = {(one[0], one[1]) for one in (compressed.facts["tables"] if compressed is not None else ())}
+    for table in tables:
+        is_ours = (table.schema, table.name, table.identity) in known
+        # Cut between the change of its pages and the note of it.
+        is_changing = (table.schema, table.name) in changing and not table.is_page_compressed
+        if not is_ours and not is_changing:
+            detail = "a table was made anew under its name since the run began"
+            raise Lost("records-changed", where=str(request.where), detail=detail)
 
 
 def check_no_more(request: Request, found: int, noted: int) -> None:
     """A run that was cut finds no more rows than it noted; raises Lost."""
     if found > noted:
-        detail = f"{found} rows, where {noted} were noted when the run began"
-        raise Lost("records-changed", where=str(request.where), detail=detail)
+        raise _others_came(request, found, noted)
 
 
-def _deleted(taking: Taking, parts: tuple[Part, ...], key: bytes) -> Survivors:
-    """The rows are gone and nothing else is; what had to survive. Raises Lost with everything as it was otherwise."""
+def _others_came(request: Request, found: int, noted: int) -> Lost:
+    detail = f"{found} rows, where {noted} were noted when the run began"
+    return Lost("records-changed", where=str(request.where), detail=detail)
+
+
+def _delete(taking: Taking, parts: tuple[Part, ...], rows: int) -> None:
+    """So many rows are gone, what hangs on them as it was told, and nothing else is. Raises Lost with everything as it
+    was otherwise."""
     server, first = taking.server, parts[0]
-    before = tally(server, parts, key, without=True)
-    server.run(f"DELETE FROM {first.table.quoted} WHERE {first.condition}", *first.values)
-    if tally(server, parts, key, without=False) != before:
+    # A statement says itself how many rows it took; only what goes by the rules of others is to be summed.
+    staying = untouched(server, parts, without=True) if len(parts) > 1 else None
+    gone = server.run(f"DELETE FROM {first.table.quoted} WHERE {first.condition}", *first.values)
+    if gone != rows or (staying is not None and untouched(server, parts, without=False) != staying):
         server.run("ROLLBACK")
         raise Lost("records-changed", where=first.table.name, detail="other rows would have gone too")
     server.run("COMMIT")
-    return before
+    taking.held.manifest.write("deleted", rows=gone)
+
+
+def _uncompress(taking: Taking, request: Request, tables: tuple[Table, ...]) -> None:
+    """No page of the tables gives blocks back any more."""
+    for table in tables:
+        _rewrite(taking, request, table, "PAGE_COMPRESSED = 0")
+        taking.rest()
+    now = (table_of(taking.server, table.schema, table.name) for table in tables)
+    taking.held.manifest.write("uncompressed", tables=identities(table for table in now if table is not None))
 
 
 def _compressed(taking: Taking, tables: tuple[Table, ...]) -> tuple[tuple[Table, str], ...]:

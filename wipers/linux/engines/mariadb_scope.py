@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ ENGINES = frozenset({"InnoDB", "Aria", "MyISAM"})
 """Storage engines whose files, logs and copies this knows."""
 FILES = (".frm", ".ibd", ".isl", ".cfg", ".par", ".TRG", ".MAI", ".MAD", ".MYI", ".MYD")
 """What a table's files end in."""
+ENCRYPTIONS = ("innodb_encrypt_tables", "innodb_encrypt_log", "aria_encrypt_tables", "encrypt_binlog")
+"""Switches of encryption at rest."""
 DEEPEST = 8
 """Foreign keys behind foreign keys that are followed."""
 
@@ -36,6 +39,8 @@ class Table:
     """What the engine calls it for its lifetime, across which its rows may change and its definition not."""
     size: int
     """Bytes, as the catalogue estimates."""
+    indexed: int = 0
+    """Bytes of its further indexes, likewise."""
 
     @property
     def quoted(self) -> str:
@@ -45,7 +50,13 @@ class Table:
     @property
     def is_page_compressed(self) -> bool:
         """Whether InnoDB gives blocks back within the file as pages shrink, out of reach of whoever holds the file."""
-        return self.engine == "InnoDB" and ("page_compressed" in self.options.lower() or self.row_format == "Page")
+        told = self.option("page_compressed")
+        return self.engine == "InnoDB" and (told in {"1", "on", "yes", "default"} or self.row_format == "Page")
+
+    def option(self, name: str) -> str:
+        """What its creation said of that, in small letters; empty where it said nothing."""
+        found = re.search(rf"(?:^|\s)`?{name}`?='?(\w+)", self.options, re.IGNORECASE)
+        return found[1].lower() if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ def _tables(server: Server, where: str, *values: Bound) -> tuple[Table, ...]:
     found = server.rows(
         "SELECT t.table_schema, t.table_name, t.engine, COALESCE(t.create_options, ''), COALESCE(t.row_format, ''),"
         " t.create_time, COALESCE(t.data_length, 0) + COALESCE(t.index_length, 0) + COALESCE(t.data_free, 0),"
+        " COALESCE(t.index_length, 0),"
         " (SELECT MIN(i.table_id) FROM information_schema.innodb_sys_tables i WHERE i.name = CONCAT("
         "  CAST(CONVERT(t.table_schema USING filename) AS BINARY), '/',"
         "  CAST(CONVERT(t.table_name USING filename) AS BINARY)))"
@@ -92,8 +104,15 @@ def _tables(server: Server, where: str, *values: Bound) -> tuple[Table, ...]:
         *values,
     )
     return tuple(
-        Table(schema, name, engine or "", options, form, str(number or made or "-"), int(size))
-        for schema, name, engine, options, form, made, size, number in found
+        Table(schema, name, engine or "", options, form, str(number or made or "-"), int(size), int(indexed))
+        for schema, name, engine, options, form, made, size, indexed, number in found
+    )
+
+
+def is_encrypted(server: Server, tables: tuple[Table, ...]) -> bool:
+    """Whether a table, or a log that its rows pass through, stands encrypted on the storage."""
+    return any(table.option("encrypted") == "yes" for table in tables) or any(
+        str(server.variable(name)).upper() in {"ON", "FORCE", "1"} for name in ENCRYPTIONS
     )
 
 

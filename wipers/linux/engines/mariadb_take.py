@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from wipers.acts import Given, Halted
+from wipers.linux.engines import room_missing
 from wipers.linux.engines.mariadb_server import Server, files_open
 from wipers.linux.held import Held
 from wipers.linux.machine import Machine
 from wipers.model import Lost
 
+WATERMARK = 16 << 20
+"""Bytes that nothing of our own takes: a server that cannot write waits for somebody to make room, or ends."""
 WAIT_SECONDS = 60.0
 """Longest wait for the server to let go of what it dropped, or for old versions of rows to be cleared away."""
 
@@ -44,6 +47,11 @@ class Taking:
         self.held.link(near)
         self.held.keep()
         return sum(status.st_dev != device for status in found.values())
+
+    def has_room(self, size: int) -> bool:
+        """Whether so much may be written for our own ends, with enough left to the server and everybody else."""
+        folder = self.held.path
+        return folder is not None and room_missing(folder, size + WATERMARK) is None
 
     def count(self, code: str, number: int) -> None:
         """So many more of this were written anew, or went."""
