@@ -53,7 +53,7 @@ def _label(entry: Entry, steps: list[str], label: str) -> str:
     """Name of the part that a line begins."""
     match entry.event:
         case Began(step=number):
-            return f"{number} {steps[number - 1]}"
+            return f"{number} {steps[number]}"
         case Noted(note=note):
             return f"{label.split(':', maxsplit=1)[0]}: {note}"
         case Recorded() | Checked():
@@ -83,9 +83,12 @@ class Waits:
 
 
 @contextmanager
-def others_reading(connect: Callable[[], Callable[[], object]]) -> Iterator[Waits]:
-    """A process reads what stays again and again; its waits stand in the result at the end. `connect` makes, in that
-    process, what reads once."""
+def others_reading(connect: Callable[[], Callable[[], object]] | None) -> Iterator[Waits | None]:
+    """Where somebody may read meanwhile, a process reads what stays again and again; its waits stand in the result at
+    the end. `connect` makes, in that process, what reads once."""
+    if connect is None:
+        yield None
+        return
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     is_over = context.Event()
