@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Mounted]:
-    with disk_for_a_server(600 << 20) as found:
+    with disk_for_a_server(360 << 20) as found:
         yield found
 
 

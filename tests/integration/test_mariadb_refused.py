@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Mounted]:
-    with disk_for_a_server(600 << 20) as found:
+    with disk_for_a_server(360 << 20) as found:
         yield found
 
 
@@ -115,6 +115,15 @@ def test_what_would_keep_or_spread_the_rows_is_named(
     story.do("CREATE TABLE kept (owner INT, idx INT) WITH SYSTEM VERSIONING")
     found = story.ask("kept", "table")
     assert found.engine.look(found.request) is None or found.reasons() == {"records-not-offered"}
+
+
+def test_a_run_that_is_not_finished_is_in_the_way_of_the_next(story: Story, server: MariaDB) -> None:
+    """The files that it holds are logs too, in which rows of the next one may stand; and nothing would take them."""
+    (server.data / ".expunge-ab").mkdir()
+    try:
+        assert story.ask("docs").reasons() == {"in-use"}
+    finally:
+        (server.data / ".expunge-ab").rmdir()
 
 
 def test_a_table_made_anew_since_the_plan_is_another(story: Story) -> None:

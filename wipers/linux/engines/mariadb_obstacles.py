@@ -18,6 +18,7 @@ from wipers.linux.engines.mariadb_scope import (
     table_of,
 )
 from wipers.linux.engines.mariadb_server import Server
+from wipers.linux.usage import in_use
 from wipers.model import Obstacle
 
 LONG_SECONDS = 10
@@ -29,6 +30,9 @@ def obstacles(server: Server, request: Request, tables: tuple[Table, ...]) -> It
     where = str(request.where)
     if server.is_on("wsrep_on"):
         yield _not_offered(where, "a Galera cluster")
+    if any(request.where.glob(".expunge-*")):
+        # What a log holds would be held there too, and stay when this run lets go of it.
+        yield in_use(where, "another run that is not finished: expunge resume")
     yield from _snapshots(server, where)
     yield from _replication(server, where)
     if request.identity.scope == "cluster":
