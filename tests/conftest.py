@@ -8,12 +8,16 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from certificates.encoding import decode
+from certificates.errors import Failure
+from certificates.selectors import commitment
+from certificates.statements import Selector
 from tests.guard import watched
 
 # The same examples on every run: a red build must mean a changed program. The deadline is off because two cores are
@@ -45,6 +49,20 @@ def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
         if caught:
             # Also when the code under test swallowed the error, or the touch came from another thread.
             pytest.fail(f"touched the world: {'; '.join(caught)}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def boxes_of_runs_that_never_ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Samples that a killed run left in memory go with its folders: nobody resumes it."""
+    yield
+    names = {
+        path.stem for suffix in ("records", "streams") for path in tmp_path_factory.getbasetemp().rglob(f"*.{suffix}")
+    }
+    for path in tmp_path_factory.getbasetemp().rglob("selector.json"):
+        with suppress(Failure, ValueError):
+            names.add(commitment(decode(path.read_bytes(), Selector)).removeprefix("sha256:"))
+    for name in names:
+        Path("/dev/shm/expunge", f"{name}.needles").unlink(missing_ok=True)
 
 
 @contextmanager
