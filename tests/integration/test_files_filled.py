@@ -13,6 +13,8 @@ from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import order_files
 from tests.support.ext4_image import run
 from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow, xfs
+from tests.support.real_site import files_carrier
+from tests.support.trials import command, trial
 from wipers.linux.machine import THIS_MACHINE
 from wipers.linux.unwritten import has_unwritten
 
@@ -92,12 +94,35 @@ def test_a_journal_on_another_device_is_said_not_to_be_reached(tmp_path: Path) -
         run("losetup", "--detach", device)
 
 
+PLAIN_FOLDER, PLAIN_FILE = "qxqxqxqxqx", "zvzvzvzvzv"
+"""Names of so few different letters that they are told from chance only in the shape of a directory's entry."""
+
+
+@pytest.mark.parametrize("count", [2, 300], ids=["in an inode", "in blocks"])
+def test_a_plain_name_is_gone_from_a_directory_of_xfs_that_stays(tmp_path: Path, count: int) -> None:
+    """Removed, it stands there still: behind a mark of free room, or behind the last entry in the inode."""
+    with trial(tmp_path, xfs()) as laid:
+        folder = laid.folder / PLAIN_FOLDER
+        folder.mkdir(parents=True)
+        (folder / PLAIN_FILE).write_bytes(CONTENT * 400)
+        for number in range(count):
+            (laid.folder / f"stays-{number}").write_bytes(b"kept")
+        assert laid.ground.hits(PLAIN_FOLDER.encode()) > 0
+        charge = laid.site.charge(files_carrier(laid.folder, PLAIN_FOLDER, destroy=("names",)), name="plain")
+        (label,) = charge.labels
+        ending = command(laid.site, "run", str(charge.path), "--key", str(laid.site.key), "--confirm", label)
+        assert laid.ground.hits(PLAIN_FOLDER.encode(), PLAIN_FILE.encode()) == 0
+        assert (ending.exit, laid.certificate.claim.outcome) == (6, Outcome.PROVEN), ending
+        assert sorted(path.name for path in laid.folder.iterdir()) == sorted(f"stays-{at}" for at in range(count))
+        laid.check_audit()
+
+
 GROUNDS: dict[str, MakeGround] = {"ext4": ext4(), "xfs": xfs(), "btrfs": btrfs("", without_cow)}
 
 
 @pytest.mark.parametrize("kind", GROUNDS)
 def test_a_run_fills_the_disk_that_its_own_site_lies_on(tmp_path: Path, kind: str) -> None:
-    """What a run must know again stands on the disk that it fills to the last block, and is written there right after."""
+    """What a run must know again stands on the disk that it fills to the last block, and is written right after."""
     with GROUNDS[kind](tmp_path / "disk") as ground:
         state = ground.root / "site"
         state.mkdir()
@@ -115,8 +140,8 @@ def test_a_run_fills_the_disk_that_its_own_site_lies_on(tmp_path: Path, kind: st
 
 
 def test_a_quota_ends_the_filling_and_the_record_says_so(tmp_path: Path) -> None:
-    """The disk is not full when the limit is reached: what is free beyond it keeps what it held, and is named. (Projects'
-    quotas are not in every kernel; btrfs counts by subvolume.)"""
+    """The disk is not full when the limit is reached: what is free beyond it keeps what it held, and is named.
+    (Projects' quotas are not in every kernel; btrfs counts by subvolume.)"""
     with btrfs("", without_cow)(tmp_path) as ground:
         run("btrfs", "quota", "enable", ground.root)
         run("btrfs", "quota", "rescan", "-w", ground.root)

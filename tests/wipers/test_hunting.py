@@ -20,7 +20,7 @@ from wipers import hunting
 from wipers.acts import Halted
 from wipers.hunting import CHUNK, Hit, forms_of, hunt
 from wipers.model import MediumError
-from wipers.needles import LENGTH, Needle, directory_entry, from_names
+from wipers.needles import LENGTH, Needle, directory_entries, from_names
 from wipers.packings import DEFLATE_HEAD, PACKINGS, Zlib, may_be_deflate
 from wipers.pipeline import Unstopped
 from wipers.searching import Pattern, Plain, escaped, literal, search_for
@@ -203,7 +203,24 @@ def test_a_short_name_is_found_as_a_directory_entry_alone() -> None:
 def test_a_short_name_is_left_out_where_the_shape_of_entries_is_not_known() -> None:
     """To look for it would find it everywhere, and to count it would say that it was looked for."""
     assert from_names([(b"a.txt", 77)], "vfat", b"k") == ()
-    assert directory_entry("vfat", b"a.txt", 77) is None
+    assert directory_entries("vfat", b"a.txt", 77) == ()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        (131).to_bytes(8, "big") + b"\x05a.txt\x01",
+        b"\xff\xff\x00\x18" + (131).to_bytes(4, "big") + b"\x05a.txt\x01",
+        b"\x05\x00\x60a.txt\x01" + (131).to_bytes(4, "big"),
+        b"\x05\x00\x60a.txt\x01" + (131).to_bytes(8, "big"),
+    ],
+    ids=["in a block", "removed from a block", "in an inode", "in an inode, of large numbers"],
+)
+def test_a_short_name_is_found_in_every_shape_that_xfs_gives_it(entry: bytes) -> None:
+    """Also where it was removed: the mark of free room takes half of the inode's number."""
+    (needle,) = from_names([(b"a.txt", 131)], "xfs", b"k")
+    hits = hunt(Memory(placed(entry, 3000)), [needle], PACKINGS, told=lambda done, total: None, stop=Unstopped()).hits
+    assert [(hit.number, hit.form) for hit in hits] == [(0, "directory-entry")]
 
 
 def test_what_cannot_be_read_is_counted_and_the_rest_is_searched() -> None:

@@ -67,7 +67,7 @@ def scrub(folder: int, raw: int, block_size: int) -> bool:
     `raw` reads the storage below through its cache, which the file system's own blocks of directories share. Only
     where something stands in a gap too short for an entry does the directory grow: by a block for each such block.
     """
-    _take_out(folder)
+    take_out(folder)
     found = _filled(folder, raw, block_size, gaps_of(folder, raw, block_size))
     for _ in range(PATIENCE):
         if found is None or found.stale or not found.cramped:
@@ -223,8 +223,8 @@ def _in_order(found: Gaps) -> Iterator[str]:
             left -= taken
 
 
-def _take_out(folder: int) -> None:
-    """Remove what a run that crashed had filled gaps with; raises OSError."""
+def take_out(folder: int) -> None:
+    """Remove what gaps were filled with, and a run that crashed left there; raises OSError."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if DIGITS.issuperset(os.fsencode(entry.name))]
     for name in names:

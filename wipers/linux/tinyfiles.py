@@ -53,7 +53,12 @@ class TinyFiles:
     def __enter__(self) -> TinyFiles:
         take_out(self._root)
         if self._kind in TARGET:
-            os.mkdir(self._name, 0o700, dir_fd=self._root)
+            try:
+                os.mkdir(self._name, 0o700, dir_fd=self._root)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                return self
             self._folder = open_beneath(self._root, self._name, AS_FOLDER)
             leave_project(self._folder)
         return self
@@ -73,7 +78,8 @@ class TinyFiles:
                 pause(0, 0)
             if not self._make(number):
                 break
-        self.is_whole = self.is_apart and (wanted <= MOST if self._kind == "xfs" else self._free() == 0)
+        is_taken = wanted <= MOST and self._folder >= 0 if self._kind == "xfs" else self._free() == 0
+        self.is_whole = self.is_apart and is_taken
 
     def _make(self, number: int) -> bool:
         """Take one inode; tell false where there is none, or no room for another name."""
