@@ -38,6 +38,8 @@ NEEDED = (
     "EVAL x 0",
     "KEYS x",
     "DUMP x",
+    "GETRANGE x 0 1",
+    "STRLEN x",
     "DEL x",
     "SET x y",
     "GET x",

@@ -1,8 +1,10 @@
 """What is done within a Redis server at one stroke: count, sum what stays, take out, sum again.
 
-Nobody else is served meanwhile, so both sums are of the same data. A stream is written anew, with its groups and what
-they have pending: XDEL only marks an entry, and the server's files would go on holding it. A key of our own tells
-afterwards that the stroke was done, as long as no crash of the server undid it; it ends by itself after 14 days.
+Nobody else is served meanwhile, so both sums are of the same data; of a text of more than 16 MiB they take its length
+and a MiB of each end, since a copy of it would have to fit beside it. A stream is written anew, with its groups and
+what they have pending: XDEL only marks an entry, and the server's files would go on holding it. A key of our own
+tells afterwards that the stroke was done, as long as no crash of the server undid it; it ends by itself after 14
+days.
 """
 
 from __future__ import annotations
@@ -38,12 +40,18 @@ local function elements(key, kind, gone, each)
   end
 end
 
+local function content(key)
+  local size = redis.pcall('strlen', key)
+  if type(size) ~= 'number' or size <= 16777216 then return redis.call('dump', key) end
+  return size .. ':' .. redis.call('getrange', key, 0, 1048575) .. redis.call('getrange', key, -1048576, -1)
+end
+
 local function sum_of(databases, keys, whole, kind, gone)
   local sum, rows = {0, 0, 0, 0, 0}, 0
   for _, database in ipairs(databases) do
     redis.call('select', database)
     for _, key in ipairs(keys[database]) do
-      local dumped = redis.call('dump', key)
+      local dumped = content(key)
       if dumped then
         rows = rows + 1
         mix(sum, database .. ':' .. key .. ':' .. redis.call('pexpiretime', key) .. ':' .. dumped)

@@ -11,6 +11,8 @@ from wipers.conditions import bind
 from wipers.linux.engines import Request
 from wipers.linux.engines.redis_server import Server
 
+PART = 1 << 16
+"""Bytes of a text that are read at once."""
 COUNT = 1000
 """Keys that are asked for at once."""
 
@@ -166,9 +168,12 @@ def _texts_of_parts(server: Server, selection: Selection) -> Iterator[bytes]:
 def _texts_of_key(server: Server, key: bytes) -> Iterator[bytes]:
     kind = server.do("TYPE", key)
     if kind == b"string":
-        found = server.do("GET", key)
-        if isinstance(found, bytes):
-            yield found
+        size = server.number("STRLEN", key)
+        # A text may have 512 MiB: parts of its begin, its middle and its end are as good.
+        for begin in dict.fromkeys((0, max(size - PART, 0) // 2, max(size - PART, 0))):
+            found = server.do("GETRANGE", key, begin, begin + PART - 1)
+            if isinstance(found, bytes):
+                yield found
     elif isinstance(kind, bytes):
         yield from (text for _, text in _named(server, kind.decode(), key))
 
