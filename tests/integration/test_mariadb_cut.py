@@ -19,15 +19,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 CUTS = (
     ("holes", "ALTER TABLE `cut0`.`holes` PAGE_COMPRESSED=", 0.0, "both"),
-    ("plain", "FLUSH SLOW", 0.0, "agent"),
+    ("plain", "line:deleted", 0.0, "server"),
     ("plain", "SET GLOBAL innodb_log_file_size", 0.5, "both"),
 )
-"""A table, a statement, how long after its begin somebody is killed, and who."""
+"""A table, a statement or a line of the manifest, how long after its begin somebody is killed, and who."""
 
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Mounted]:
-    with disk_for_a_server(500 << 20) as found:
+    with disk_for_a_server(360 << 20) as found:
         yield found
 
 

@@ -2,7 +2,8 @@
 
 python -m tests.support.servers.mariadb_cut FOLDER DATABASE TABLE STATE STATEMENT SECONDS agent|server|both
 
-STATEMENT may be `line:N` instead: the moment when the Nth line of the manifest has become durable.
+STATEMENT may be `line:N` or `line:PHASE` instead: the moment when the Nth line of the manifest, or the first of that
+phase, has become durable.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
             os.kill(os.getpid(), signal.SIGKILL)
 
     if statement.startswith(LINE):
-        _die_at_line(int(statement.removeprefix(LINE)), die)
+        _die_at_line(statement.removeprefix(LINE), die)
         withdraw(story.ask(table))
         return NOT_REACHED
     run = Server.run
@@ -71,12 +72,12 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
     return NOT_REACHED
 
 
-def _die_at_line(number: int, die: Callable[[], None]) -> None:
+def _die_at_line(line: str, die: Callable[[], None]) -> None:
     write = Manifest.write
 
     def watched(self: Manifest, phase: str, **facts: Any) -> None:
         write(self, phase, **facts)
-        if len(self.lines) == number:
+        if line in (str(len(self.lines)), phase):
             die()
 
     Manifest.write = watched  # type: ignore[method-assign]
