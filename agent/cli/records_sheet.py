@@ -6,6 +6,7 @@ from agent.cli.screen import Screen
 from agent.cli.sheets import size_text
 from agent.cli.words import WORDS
 from certificates.render.words import number, term
+from certificates.statements import Fact
 from wipers.model import Plan, Target
 
 
@@ -20,11 +21,24 @@ def records_lines(screen: Screen, target: Target, made: Plan) -> list[tuple[str,
         (say("records.way"), term("method", made.method.value, screen.language)),
         (say("records.size"), at_most),
     ]
-    for fact in target.description:
-        label = say(f"records.{fact.name}") if f"records.{fact.name}" in WORDS else fact.name
-        is_time = fact.name == "lock-milliseconds" and fact.value.isdigit()
-        lines.append((label, say("records.milliseconds", count=number(int(fact.value))) if is_time else fact.value))
+    lines += [(_label(screen, fact), _value(screen, fact)) for fact in target.description]
     return lines
+
+
+def _label(screen: Screen, fact: Fact) -> str:
+    """What is told: of what goes with it, in the certificate's words."""
+    if f"records.{fact.name}" in WORDS:
+        return screen.word(f"records.{fact.name}")
+    words = term("consequence", fact.name, screen.language)
+    return words[:1].upper() + words[1:]
+
+
+def _value(screen: Screen, fact: Fact) -> str:
+    if not fact.value.isdigit():
+        return fact.value
+    if fact.name == "lock-milliseconds":
+        return screen.word("records.milliseconds", count=number(int(fact.value)))
+    return size_text(int(fact.value)) if fact.name == "bytes-to-write" else number(int(fact.value))
 
 
 def records_tree(target: Target | None) -> dict[str, str] | None:

@@ -14,6 +14,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "records.open-elsewhere": ("Processes that have it open", "打开该库的进程数"),
     "records.offline-phase": ("Server to be stopped", "需停止服务器"),
     "records.bytes-to-write": ("Bytes to write", "写入字节数"),
+    "records.kind": ("What goes", "删除对象类型"),
+    "records.order-of-runs": ("Order of runs", "执行次序"),
     "records.file-system": ("File system", "文件系统"),
     "records.copy-known": ("Copy known to the server", "服务器已知副本"),
     "records.rows-by-foreign-key": ("Rows that go by foreign keys", "因外键一并删除的行"),

@@ -143,3 +143,14 @@ def test_long_texts_go_and_stay_without_a_copy_of_them(server: Redis, tmp_path: 
     assert (done.rows, done.before == done.after) == (1, True)
     destroy_held(asked)
     assert server.do("STRLEN", "ben:long") == (24 << 20) + len("the end of ben:long")
+
+
+def test_a_database_is_named_by_its_number(server: Redis, tmp_path: Path) -> None:
+    """The first where none is named; a name is no database of Redis."""
+    asked = order(server, tmp_path / "state")
+    plain = replace(asked.request, identity=replace(asked.request.identity, database="-"))
+    found = asked.engine.look(plain)
+    assert found is not None
+    assert {fact.name: fact.value for fact in found.facts}["database"] == "0"
+    with pytest.raises(Refused, match="have numbers"):
+        asked.engine.look(replace(plain, identity=replace(plain.identity, database="main")))

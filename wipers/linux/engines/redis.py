@@ -22,7 +22,7 @@ from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn,
 from wipers.linux.engines.redis_lzf import Lzf
 from wipers.linux.engines.redis_script import SCRIPT
 from wipers.linux.engines.redis_selection import Selection, elements_of, only, present, selection_of, texts_of
-from wipers.linux.engines.redis_server import Argument, Reply, Server, connect
+from wipers.linux.engines.redis_server import Argument, Reply, Server, connect, database_of
 from wipers.linux.engines.telling import telling_apart
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
@@ -92,7 +92,7 @@ def _facts(request: Request) -> tuple[Fact, ...]:
         inode = os.fstat(root).st_ino
     finally:
         os.close(root)
-    return facts_of("redis", system="-", filesystem=filesystem, inode=inode, database=request.identity.database)
+    return facts_of("redis", system="-", filesystem=filesystem, inode=inode, database=database_of(request))
 
 
 def _obstacles(server: Server, request: Request, selection: Selection) -> Iterator[Obstacle]:
@@ -231,12 +231,12 @@ def _take_out(server: Server, request: Request, held: Held) -> tuple[int, Surviv
         known = set(noted.facts["there"])
         selection = only(server, selection_of(server, request), lambda name: _known_as(request, name) in known)
         bounds = (0, request.identity.most_rows)
-    databases = sorted({*_databases(server), request.identity.database})
+    databases = sorted({*_databases(server), database_of(request)})
     milliseconds = 0
     if told is None:
         started = time.monotonic()
         new = selection.key + b":" + os.urandom(8).hex().encode()
-        head: list[Argument] = ["EVAL", SCRIPT, 0, selection.mode, request.identity.database, *bounds, SUMMED, new]
+        head: list[Argument] = ["EVAL", SCRIPT, 0, selection.mode, database_of(request), *bounds, SUMMED, new]
         head += [selection.key, noted.facts["mark"], len(databases), *databases, *selection.items]
         told = server.all(*head)
         milliseconds = round((time.monotonic() - started) * 1000)

@@ -132,6 +132,14 @@ class Server:
         return found[:-2]
 
 
+def database_of(request: Request) -> str:
+    """Number of the database, the first where none is named; raises Refused where it is no number."""
+    named = request.identity.database
+    if named != "-" and not (named.isascii() and named.isdigit()):
+        raise Refused("condition-wrong", detail="databases of Redis have numbers, from 0")
+    return "0" if named == "-" else named
+
+
 def connect(request: Request) -> Server:
     """A connection to the server; raises Refused where there is none, or it holds other files than those named."""
     given = request.connect
@@ -149,7 +157,7 @@ def connect(request: Request) -> Server:
             server.do("AUTH", *((given["user"],) if "user" in given else ()), password)
         server.do("PING")
         _check_ours(server, request)
-        server.do("SELECT", request.identity.database)
+        server.do("SELECT", database_of(request))
     except BaseException:
         server.close()
         raise
