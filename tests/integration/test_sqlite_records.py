@@ -39,7 +39,7 @@ from tests.support.runs import JournalInMemory
 from tests.support.screens import SCHEMAS
 from tests.support.simulated_host import Plug
 from wipers.linux import manifest
-from wipers.linux.engines import sqlite_rewrite
+from wipers.linux.engines import Request, sqlite_rewrite, sqlite_withdrawal
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -197,6 +197,72 @@ def test_others_go_on_with_an_open_database_and_lose_no_commit(disk: Mounted) ->
     assert isinstance(hunted, ResidueHunt)
     assert not [one for one in hunted.hits if one.place in ("engine", "carrier", "engine-log")]
     assert scan(database(disk), people.TRACES).total == 0
+
+
+READER = """
+import json, sqlite3, sys, time
+path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
+done, errors = 0, []
+print("ready", flush=True)
+while time.monotonic() < until:
+    try:
+        with sqlite3.connect(path, timeout=30) as connection:
+            connection.execute("SELECT count(*) FROM people WHERE name LIKE 'KEEP%'").fetchone()
+            connection.execute("CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY)")
+            connection.execute("INSERT INTO log DEFAULT VALUES")
+        done += 1
+        connection.close()
+    except sqlite3.Error as error:
+        errors.append(str(error))
+    time.sleep(0.001)
+print(json.dumps({"done": done, "errors": errors}))
+"""
+
+
+def test_whoever_comes_and_waits_meanwhile_goes_on_with_the_database_and_not_with_its_past(disk: Mounted) -> None:
+    """Short connections, as of a web service: at every moment one may have the old file open, waiting for the lock."""
+    people.make(database(disk), "DELETE")
+    with closing(sqlite3.connect(database(disk))) as found:
+        found.execute("CREATE TABLE log (n INTEGER PRIMARY KEY)")
+    command = [sys.executable, "-c", READER, str(database(disk)), "4"]
+    ordered = order(disk)
+    target = ordered.target()
+    assert target.preferred is Method.COPY_FORWARD
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        run = carried_out(ordered)
+        told = json.loads(reader.stdout.readline())
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    assert told["errors"] == []
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("SELECT count(*) FROM log").fetchone() == (told["done"],)
+    assert people.survivors(database(disk)) == people.LEFT
+    assert scan(database(disk), people.TRACES).total == 0
+
+
+def test_whoever_opened_the_old_file_at_the_last_moment_has_it_given_back(
+    disk: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last look and the exchange of names somebody may come: the names are changed back, and the blocks
+    written over in place."""
+    people.make(database(disk), "WAL")
+    inode = database(disk).stat().st_ino
+    others = sqlite_withdrawal.opened_by
+    asked: list[Path] = []
+
+    def opened(request: Request, path: Path) -> tuple[str, ...]:
+        if path != database(disk):
+            asked.append(path)
+        return others(request, path) if path == database(disk) else ("somebody",)
+
+    monkeypatch.setattr(sqlite_withdrawal, "opened_by", opened)
+    run = carried_out(order(disk, history=True))
+    assert len(asked) == 1
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    assert database(disk).stat().st_ino == inode
+    assert people.survivors(database(disk)) == people.LEFT
+    assert traces(disk) == 0
 
 
 def refused(ordered: Ordered) -> str:

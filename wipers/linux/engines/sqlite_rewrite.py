@@ -73,15 +73,19 @@ def exchange(path: Path, held: Held, new: Path) -> int:
         lock = LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, *LOCK_BYTES, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
         held.manifest.write("exchange", old=path.lstat().st_ino, new=new.lstat().st_ino)
-        here, there = os.fsencode(path), os.fsencode(new)
-        if _LIBC.renameat2(-100, here, -100, there, RENAME_EXCHANGE) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
-        sync_folder(path.parent)
-        sync_folder(new.parent)
+        swap(path, new)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def swap(path: Path, new: Path) -> None:
+    """Each of the two files has the other's name, in one step that is durable; raises OSError."""
+    if _LIBC.renameat2(-100, os.fsencode(path), -100, os.fsencode(new), RENAME_EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+    sync_folder(path.parent)
+    sync_folder(new.parent)
 
 
 def fill_up(new: Path, pages: int) -> None:
@@ -90,6 +94,9 @@ def fill_up(new: Path, pages: int) -> None:
     with connected(new, "rw") as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA secure_delete = ON")
+        if number(connection, "PRAGMA auto_vacuum") == SHRINKING:
+            # Else the pages that are added would be given back at once.
+            connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
         size = number(connection, "PRAGMA page_size")
         missing = pages - number(connection, "PRAGMA page_count")
         if missing <= 0:

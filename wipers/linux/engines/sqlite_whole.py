@@ -51,7 +51,9 @@ class WholeWithdrawal(Withdrawal):
         if self._given.stop.is_set():
             raise Halted
         if not self._is_held():
-            self._wait_until_alone()
+            if not self._waited_until_alone():
+                detail = f"{', '.join(others_of(self._request)[:1]) or 'somebody'} has it open"
+                raise Lost("records-in-use", where="the database", detail=detail)
             self._take_logs()
             began = time.monotonic()
             with self._locked() as connection:

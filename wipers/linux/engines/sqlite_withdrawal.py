@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from wipers.linux.engines.sqlite_rewrite import (
     is_locked,
     make_alike,
     mode_of,
+    swap,
     write_new,
     write_over,
 )
@@ -84,6 +85,8 @@ class Withdrawal:
         done = self._held.manifest.last("done")
         if done is None:
             if self._was_exchanged():
+                if self._inode_of("-journal") in self._held_inodes():
+                    self._take("-journal")
                 self._note_done(0)
             else:
                 self._withdraw()
@@ -104,7 +107,7 @@ class Withdrawal:
         if self._given.stop.is_set():
             raise Halted
         if self._method is Method.COPY_FORWARD:
-            self._wait_until_alone()
+            self._waited_until_alone()
         self._take_logs()
         with self._locked() as connection:
             began = time.monotonic()
@@ -114,11 +117,7 @@ class Withdrawal:
             after = self._check_new(reach)
             facts = {"before": [before.tables, before.rows, before.digest]}
             self._held.manifest.write("rewritten", after=[after.tables, after.rows, after.digest], **facts)
-            if self._method is Method.COPY_FORWARD:
-                self._take("-journal")
-                with self._exchanged():
-                    connection.close()
-            else:
+            if not self._exchange(connection):
                 self._write_over(connection)
             self._note_done(int((time.monotonic() - began) * 1000) + 1)
             note_thing(self._path, was, thing_of(self._path, self._version_now))
@@ -131,19 +130,22 @@ class Withdrawal:
         line = self._held.manifest.last("exchange")
         return line is not None and self._path.stat().st_ino == line.facts["new"]
 
-    def _wait_until_alone(self) -> None:
-        """Nobody else has the file open: whoever did would go on with the old one; raises Lost after a while."""
+    def _waited_until_alone(self) -> bool:
+        """Tell whether nobody else has the file open, after waiting for a while until it is so."""
         until = time.monotonic() + LOCK_SECONDS
-        while others := others_of(self._request):
-            if time.monotonic() > until:
-                raise Lost("records-in-use", where="the database", detail=f"{others[0]} has it open")
+        while others_of(self._request) and time.monotonic() < until:
             time.sleep(PAUSE)
+        return not others_of(self._request)
 
     def _take_logs(self) -> None:
         """The log and the journal have a name in the held directory, so that SQLite cannot let go of their blocks."""
         inodes = self._held_inodes()
         paths = (Path(f"{self._path}{end}") for end in ("-wal", "-journal"))
         self._held.link(path for path in paths if path.exists() and path.stat().st_ino not in inodes)
+
+    def _inode_of(self, end: str) -> int | None:
+        path = Path(f"{self._path}{end}")
+        return path.stat().st_ino if path.exists() else None
 
     def _held_inodes(self) -> set[int]:
         return {self._new.with_name(name).stat().st_ino for name in self._held.names()}
@@ -224,10 +226,7 @@ class Withdrawal:
                 raise Lost("engine-failed", where="the new file", detail=f"{faults} faults by integrity_check")
             left = replace(reach, catalog=read_catalog(fresh), doomed={})
             self._version_now = left.catalog.version
-            after = survivors(fresh, left, self._request.key)
-            if self._method is Method.COPY_FORWARD:
-                self._make_as_it_was(fresh)
-        return after
+            return survivors(fresh, left, self._request.key)
 
     def _was(self, what: str) -> object:
         """What the database was before the run, by the manifest."""
@@ -241,17 +240,28 @@ class Withdrawal:
         if self._was("mode") == "wal":
             connection.execute("PRAGMA main.journal_mode = WAL").fetchall()
 
-    @contextmanager
-    def _exchanged(self) -> Iterator[None]:
-        """The new file has the name; nobody gets into either of the two until the block is left."""
+    def _exchange(self, connection: sqlite3.Connection) -> bool:
+        """The new file has the name and the connection is closed, or nothing has changed since somebody who waits for
+        the lock has the old file open, and would go on with that."""
+        if self._method is not Method.COPY_FORWARD or others_of(self._request):
+            return False
+        with connected(self._new, "rw") as fresh:
+            self._make_as_it_was(fresh)
         make_alike(self._path, self._new)
-        if others := others_of(self._request):
-            raise Lost("records-in-use", where="the database", detail=f"{others[0]} has it open")
+        self._take_logs()
         self._check_locked()
-        with ExitStack() as left:
-            left.callback(os.close, exchange(self._path, self._held, self._new))
-            self._see_latecomers_off()
-            yield
+        lock = exchange(self._path, self._held, self._new)
+        try:
+            if not opened_by(self._request, self._new):
+                self._take("-journal")
+                connection.close()
+                return True
+            swap(self._path, self._new)
+        finally:
+            os.close(lock)
+        with connected(self._new, "rw") as fresh:
+            fresh.execute("PRAGMA journal_mode = DELETE").fetchall()
+        return False
 
     def _check_locked(self) -> None:
         """Nobody else can have committed since the rows were counted; raises Lost."""
@@ -270,8 +280,10 @@ class Withdrawal:
         self._check_locked()
         fill_up(self._new, number(connection, "PRAGMA main.page_count"))
         write_over(connection, self._new)
-        self._take("-journal")
+        # SQLite removes the journal itself where it goes back to a log.
+        self._take_logs()
         self._make_as_it_was(connection)
+        self._take("-journal")
         self._version_now = number(connection, "PRAGMA main.schema_version")
         self._new.unlink()
         sync_folder(self._new.parent)
