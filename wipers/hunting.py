@@ -11,7 +11,7 @@ from wipers.acts import Halt, Halted
 from wipers.buffers import Buffer
 from wipers.model import MediumError
 from wipers.needles import Needle, Sort, is_telling
-from wipers.packings import REACH, Packing
+from wipers.packings import REACH, Packing, anchors_of
 from wipers.searching import Pattern, Search, literal, search_for
 from wipers.spellings import FORMS, spellings
 
@@ -106,7 +106,9 @@ class _Quarry:
         self.search: Callable[[], Search] = search_for(patterns)
         self.longest_anchor = max((packing.anchor_size for packing in self.packings), default=0)
         # Apart from the needles: anchors of two bytes among thousands of long texts slow the search for all of them.
-        self.anchors = search_for([Pattern(packing.anchor, packing.anchor_size) for packing in self.packings])
+        anchored = [(packing, regex) for packing in self.packings for regex in anchors_of(packing)]
+        self.anchored = tuple(packing for packing, _ in anchored)
+        self.anchors = search_for([Pattern(regex, packing.anchor_size) for packing, regex in anchored])
 
 
 def _patterns_of(needle: Needle) -> Iterator[tuple[int, str, int, Pattern]]:
@@ -191,7 +193,7 @@ class _Eye:
             if at < own:
                 needle, form, shift = self._quarry.meanings[number]
                 found.add(Hit(needle, form, begin + at - shift))
-        packings = self._quarry.packings
+        packings = self._quarry.anchored
         for number, at in self._anchors.scan(view[: own + self._quarry.longest_anchor]):
             packing = packings[number]
             if at < own and (begin + at) % packing.align == 0 and (inside := packing.unpack(view[at : at + REACH])):

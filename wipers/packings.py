@@ -6,6 +6,8 @@ import struct
 import zlib
 from typing import Protocol
 
+from wipers.searching import is_native
+
 MOST_UNPACKED = 1 << 20
 """Bytes of what is unpacked that are looked through, counted from its begin."""
 PIECE = 256
@@ -33,6 +35,12 @@ class Packing(Protocol):
         ...
 
     @property
+    def anchors(self) -> tuple[bytes, ...]:
+        """The same told apart in many expressions that begin with fixed bytes, which a native search finds twenty times
+        as fast; none where one expression will do."""
+        ...
+
+    @property
     def align(self) -> int:
         """Positions on the storage at which it begins are multiples of this."""
         ...
@@ -40,6 +48,11 @@ class Packing(Protocol):
     def unpack(self, view: memoryview) -> bytes:
         """Return what the bytes hold that begin here, cut at `MOST_UNPACKED`; nothing where it is something else."""
         ...
+
+
+def anchors_of(packing: Packing) -> tuple[bytes, ...]:
+    """Return the expressions by which a packing is looked for on this machine."""
+    return packing.anchors if packing.anchors and is_native() else (packing.anchor,)
 
 
 def inflate(view: memoryview, window: int) -> bytes:
@@ -111,6 +124,7 @@ class Zlib:
     name = "zlib"
     anchor = rb"(?:\x78[\x01\x5e\x9c\xda]|\x68[\x05\x43\x81\xde])" + _FIRST
     anchor_size = 3
+    anchors: tuple[bytes, ...] = ()
     align = 1
 
     def unpack(self, view: memoryview) -> bytes:
@@ -123,6 +137,7 @@ class Gzip:
     name = "gzip"
     anchor = rb"\x1f\x8b\x08[\x00-\x1f]"
     anchor_size = 4
+    anchors: tuple[bytes, ...] = ()
     align = 1
 
     def unpack(self, view: memoryview) -> bytes:
@@ -138,6 +153,7 @@ class Zip:
     name = "zip"
     anchor = rb"PK\x03\x04[\x00-\x3f]\x00..\x08\x00"
     anchor_size = 10
+    anchors: tuple[bytes, ...] = ()
     align = 1
 
     def unpack(self, view: memoryview) -> bytes:

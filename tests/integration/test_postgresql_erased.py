@@ -11,7 +11,7 @@ from certificates.statements import Method
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.postgresql import PostgreSQL, as_user, postgresql
+from tests.support.servers.postgresql import PostgreSQL, as_user, own, postgresql
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import destroy_held
 
@@ -27,7 +27,10 @@ def disk() -> Iterator[Mounted]:
 @pytest.fixture(scope="module")
 def server(disk: Mounted) -> Iterator[PostgreSQL]:
     # No segment of the log is removed before an order comes: free blocks are another matter than what is tested here.
-    with postgresql(disk.root, max_wal_size="'1GB'", log_statement="'none'") as found:
+    with postgresql(
+        disk.root, max_wal_size="'1GB'", log_statement="'none'", shared_preload_libraries="'pg_stat_statements'"
+    ) as found:
+        found.query("CREATE EXTENSION pg_stat_statements")
         yield found
 
 
@@ -47,6 +50,17 @@ def check_whole(server: PostgreSQL) -> None:
     )
 
 
+def leave_orphan(server: PostgreSQL, story: Story) -> None:
+    """The server died while a table was made of rows that go."""
+    session = server.connect()
+    session.execute("BEGIN")
+    session.execute(f"CREATE TABLE {story.schema}.orphan AS SELECT * FROM {story.schema}.docs".encode())
+    server.query("CHECKPOINT")
+    server.kill()
+    session.close()
+    server.start()
+
+
 def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
     """Rows, the rows that refer to them, what a view kept, statistics, the log of changes and the server's own log."""
     story = Story(server, "rowsa", tmp_path)
@@ -54,12 +68,16 @@ def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tm
     story.refer()
     with pytest.raises(Exception, match="who"):
         story.do("INSERT INTO docs (id, who) SELECT 3, (SELECT who FROM docs WHERE id = 6)::int::text")
+    # The text of a statement that is no query is kept as it is; a table that was never committed leaves its file.
+    story.do("SET application_name = 'VCTMrowsawho3-abcdef'")
+    leave_orphan(server, story)
     before = {table: story.summed(table) for table in ("docs", "visits", "seen")}
     assert hits(disk, story, packed=False) > 1000
     asked = story.ask()
     done = withdraw(asked)
     assert (done.rows, done.before) == (200, done.after)
     assert done.before.tables == 3
+    assert {one.code: one.count for one in done.consequences}["orphan-files"] >= 1
     assert "free-blocks" not in done.left
     assert destroy_held(asked) > 1 << 20
     assert hits(disk, story) == 0
@@ -106,14 +124,19 @@ def test_a_database_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQ
 
 
 def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
-    """A partitioned table has no files; those that hold the rows do, and a table without any index can be ordered."""
+    """A partitioned table has no files; those that hold the rows do, also in a tablespace on the same file system, and
+    a table without any index can be ordered."""
     story = Story(server, "parts", tmp_path)
+    beside = server.data.parent / "space"
+    beside.mkdir()
+    own(beside)
+    server.query(f"CREATE TABLESPACE beside LOCATION '{beside}'")
     tag = "case when g % 3 = 0 then 'VCTM' else 'KEEP' end || 'partswho' || g || '-' || md5(g::text)"
     story.do(
         "CREATE SCHEMA parts",
         "CREATE TABLE docs (id int, who text) PARTITION BY RANGE (id)",
         "CREATE TABLE low PARTITION OF docs FOR VALUES FROM (0) TO (200)",
-        "CREATE TABLE high PARTITION OF docs FOR VALUES FROM (200) TO (1000)",
+        "CREATE TABLE high PARTITION OF docs FOR VALUES FROM (200) TO (1000) TABLESPACE beside",
         f"INSERT INTO docs SELECT g, {tag} FROM generate_series(1, 300) g",
         "ANALYZE docs",
     )

@@ -8,11 +8,10 @@ import pytest
 
 from certificates.statements import Method, Outcome, ResidueHunt, SurvivorsCheck, WithdrawalRecord
 from tests.support.carrying_out import CarriedOut
-from tests.support.erasing import Ordered
 from tests.support.raw_scanner import scan
-from tests.support.records_ordered import order_records
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import postgresql
+from tests.support.servers.postgresql_proof import ordered_by
 from tests.support.servers.postgresql_story import Story
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -21,27 +20,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 def recorded(run: CarriedOut, kind: type) -> object:
     found = [getattr(one.event, "record", getattr(one.event, "check", None)) for one in run.journal.entries]
     return next(one for one in found if isinstance(one, kind))
-
-
-def ordered_by(story: Story, *, history: bool, most: int) -> Ordered:
-    asked = story.ask(most=most)
-    selects = asked.request.selects
-    return order_records(
-        "postgresql",
-        story.server.data,
-        story.state,
-        table="docs",
-        schema=story.schema,
-        condition=selects.condition,
-        parameters=selects.parameters,
-        least=1,
-        most=most,
-        system=asked.request.identity.system,
-        database="postgres",
-        connect=asked.request.connect,
-        credentials=selects.credentials,
-        history=history,
-    )
 
 
 def test_rows_are_proven_gone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from certificates.errors import Refused
 from certificates.statements import Fact
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.postgresql import PostgreSQL, own, postgresql, standby
+from tests.support.servers.postgresql import USER, PostgreSQL, beginning, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked
 from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite
@@ -26,7 +26,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     folder = tmp_path_factory.mktemp("postgresql-refused")
-    with disk_for_a_server(192 << 20) as disk, postgresql(disk.root) as found:
+    with (
+        disk_for_a_server(192 << 20) as disk,
+        postgresql(disk.root, archive_mode="on", archive_command="'true'") as found,
+    ):
         story = Story(found, "people", folder / "state")
         story.fill(90)
         yield found
@@ -81,7 +84,7 @@ def test_a_slot_that_nobody_reads_is_named(story: Story) -> None:
         assert found.reasons() == {"records-snapshot"}
         look = found.engine.look(found.request)
         assert look is not None
-        assert [(one.what, one.place) for one in look.copies] == [("slot", "stuck")]
+        assert [(one.what, one.place) for one in look.copies] == [("slot", "stuck"), ("archive", "true")]
     finally:
         story.do("SELECT pg_drop_replication_slot('stuck')")
 
@@ -172,6 +175,89 @@ def test_a_condition_that_is_none_is_refused(story: Story) -> None:
     assert "nobody" not in str(caught.value.facts)
 
 
+def test_an_archive_whose_command_fails_is_named(story: Story) -> None:
+    """Every segment is kept until it was archived, and what every change wrote there with it."""
+    story.server.query("ALTER SYSTEM SET archive_command = 'false'")
+    story.server.query("SELECT pg_reload_conf()")
+    story.server.query("SELECT pg_switch_wal()")
+    try:
+        until = time.monotonic() + 20
+        while not asked_of(story).reasons():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        found = asked_of(story)
+        look = found.engine.look(found.request)
+        assert look is not None
+        assert [dict(one.facts)["where"] for one in look.obstacles] == ["the archive of the log"]
+    finally:
+        story.server.query("ALTER SYSTEM RESET archive_command")
+        story.server.query("SELECT pg_reload_conf()")
+        story.server.query("SELECT pg_switch_wal()")
+        until = time.monotonic() + 90
+        while asked_of(story).reasons():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+def test_a_base_backup_that_runs_is_named(story: Story) -> None:
+    """It carries every file along as it was."""
+    folder = story.server.data.parent / "backup"
+    command = (
+        "pg_basebackup",
+        "-h",
+        story.server.socket,
+        "-U",
+        USER,
+        "-D",
+        folder,
+        "-r",
+        "32k",
+        "-X",
+        "none",
+        "-c",
+        "fast",
+    )
+    with beginning(*command) as backup:
+        until = time.monotonic() + 20
+        while not asked_of(story).reasons():
+            assert backup.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        found = asked_of(story)
+        look = found.engine.look(found.request)
+        assert look is not None
+        assert {dict(one.facts)["where"] for one in look.obstacles} == {"a base backup"}
+    shutil.rmtree(folder)
+
+
+def test_large_objects_that_rows_point_to_are_told(story: Story) -> None:
+    """They stay: the certificate lists them."""
+    story.do(
+        "CREATE TABLE scans (id int, who text, scan oid)", "INSERT INTO scans VALUES (3, 'VCTM', lo_from_bytea(0, 'x'))"
+    )
+    try:
+        asked = story.ask(table="scans")
+        look = asked.engine.look(asked.request)
+        assert look is not None
+        assert "large-objects" in {one.code for one in look.residual}
+    finally:
+        story.do("SELECT lo_unlink(scan) FROM scans", "DROP TABLE scans")
+
+
+def test_a_tablespace_on_another_file_system_is_refused(story: Story) -> None:
+    """A file cannot be held where its file system is another."""
+    folder = Path("/dev/shm") / f"expunge-space-{story.server.data.stat().st_ino}"
+    folder.mkdir()
+    own(folder)
+    story.server.query(f"CREATE TABLESPACE far LOCATION '{folder}'")
+    story.do("CREATE TABLE far TABLESPACE far AS SELECT * FROM docs")
+    try:
+        assert "records-not-offered" in story.ask(most=30, table="far").reasons()
+    finally:
+        story.do("DROP TABLE far", "DROP TABLESPACE far")
+        shutil.rmtree(folder)
+
+
 def test_a_standby_is_named_and_is_not_the_place_to_begin(story: Story) -> None:
     """It replays every change and keeps its own log: a copy. One that holds the horizon stands in the way besides."""
     with standby(story.server, hot_standby_feedback="on", wal_receiver_status_interval="1") as copy:
@@ -182,12 +268,13 @@ def test_a_standby_is_named_and_is_not_the_place_to_begin(story: Story) -> None:
             time.sleep(0.1)
         look = asked.engine.look(asked.request)
         assert look is not None
-        assert [one.what for one in look.copies] == ["replica"]
+        assert [one.what for one in look.copies] == ["replica", "archive"]
         assert "replicas" in {one.code for one in look.residual}
         connect = (Fact("socket", str(copy.socket)), Fact("user", "postgres"))
         there = replace(asked.request.selects, where=str(copy.data), connect=connect)
-        with refusing("records-not-offered"):
-            asked.engine.look(replace(asked.request, selects=there))
+        apart = asked.engine.look(replace(asked.request, selects=there))
+        assert apart is not None
+        assert {one.reason for one in apart.obstacles} == {"records-not-offered"}
         with refusing("engine-elsewhere"):
             asked.engine.look(replace(asked.request, selects=replace(there, connect=asked.request.selects.connect)))
 

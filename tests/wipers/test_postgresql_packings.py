@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, strategies
 
 from tests.support import raw_scanner
 from wipers.linux.engines.postgresql_packings import PACKED, unpack_lz4, unpack_pglz
+from wipers.searching import Pattern, search_for
 
 INLINE, CHUNK = PACKED
 
@@ -80,7 +82,7 @@ def test_the_first_piece_outside_a_row_is_unpacked_as_far_as_it_goes() -> None:
     """Its header tells the piece's length, the next word the whole value's."""
     value = b"".join(b"%06d-needle " % number for number in range(2000))
     stream = packed_by_pglz(value)[:1992]
-    chunk = struct.pack("<II", (len(stream) + 8) << 2, len(value)) + stream
+    chunk = struct.pack("<III", 0, (len(stream) + 8) << 2, len(value)) + stream
     found = CHUNK.unpack(memoryview(chunk + bytes(100)))
     assert value.startswith(found)
     assert len(found) > 1992
@@ -90,3 +92,21 @@ def test_the_first_piece_outside_a_row_is_unpacked_as_far_as_it_goes() -> None:
 def test_a_header_that_makes_no_sense_is_passed_by(header: tuple[int, int]) -> None:
     """Too short, too large for a page, too large for a value."""
     assert INLINE.unpack(memoryview(struct.pack("<II", *header) + bytes(range(200)))) == b""
+
+
+@pytest.mark.parametrize("size", [40, 700, 2900, 6000, 60000])
+def test_a_native_search_looks_where_any_other_does(size: int) -> None:
+    """Many expressions with fixed bytes are one with sets, as far as something packed can begin there."""
+    value = b"".join(b"%06d-needle " % (number * 7919 % 10**6) for number in range(size // 14 + 1))[:size] + bytes(40)
+    row = stored(value)
+    whole = [one for one in (INLINE,) if len(row) < 8192]
+    chunk = struct.pack("<III", 0, min(len(row) - 4, 2000) << 2, len(value)) + row[8:][:1992]
+    outside = [CHUNK] if len(chunk) - 4 >= 64 else []
+    assert whole or outside
+    for packing, told in [*((one, row) for one in whole), *((one, chunk) for one in outside)]:
+        assert packing.unpack(memoryview(told))
+        assert re.match(packing.anchor, told, re.DOTALL)
+        matches = search_for([Pattern(regex, packing.anchor_size) for regex in packing.anchors])().scan(
+            memoryview(told)
+        )
+        assert 0 in [at for _, at in matches]

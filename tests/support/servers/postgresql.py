@@ -119,21 +119,32 @@ def _is_alive(process: int) -> bool:
 
 def as_user(program: str, *arguments: str | Path, check: bool = True) -> str:
     """What a program of the server printed; it runs as the server's user, and its failure is the test's."""
+    with beginning(program, *arguments) as running:
+        printed, _ = running.communicate()
+    assert not check or running.returncode == 0, f"{program}: {printed}"
+    return printed
+
+
+@contextmanager
+def beginning(program: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A program of the server that runs as the server's user, and has ended afterwards."""
     account = pwd.getpwnam(USER)
-    done = subprocess.run(
+    with subprocess.Popen(
         [str(PROGRAMS / program), *(str(one) for one in arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
         user=account.pw_uid,
         group=account.pw_gid,
         extra_groups=[],
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGPASSWORD": PASSWORD},
-    )
-    assert not check or done.returncode == 0, f"{program}: {done.stdout}"
-    return done.stdout
+    ) as running:
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.terminate()
 
 
 def own(path: Path) -> None:
@@ -155,9 +166,9 @@ def postgresql(folder: Path, *, checksums: bool = True, **settings: str) -> Iter
 
 
 @contextmanager
-def standby(primary: PostgreSQL, **settings: str) -> Iterator[PostgreSQL]:
-    """A server beside the primary that replays what it does."""
-    work = primary.data.parent / "standby"
+def standby(primary: PostgreSQL, at: Path | None = None, **settings: str) -> Iterator[PostgreSQL]:
+    """A server beside the primary, or in another folder, that replays what it does."""
+    work = (at or primary.data.parent) / "standby"
     work.mkdir()
     own(work)
     server = PostgreSQL(work / "data", work, primary.password_file)

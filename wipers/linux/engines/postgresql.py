@@ -14,7 +14,7 @@ from certificates.statements import Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.postgresql_checks import check_whole
-from wipers.linux.engines.postgresql_database import place_of_work, scope_of
+from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
 from wipers.linux.engines.postgresql_inplace import suits
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
@@ -25,9 +25,11 @@ from wipers.linux.engines.postgresql_server import (
     connect,
     has_cluster,
     is_served,
+    is_standby,
     system_identifier,
     translated,
 )
+from wipers.linux.engines.postgresql_standby import OpenedStandby, look_at_standby, obstacles_of_standby
 from wipers.linux.engines.postgresql_swap import check_in_use, conclude, pending, settle
 from wipers.linux.engines.postgresql_values import samples_of
 from wipers.linux.engines.postgresql_withdraw import Withdrawal
@@ -54,6 +56,8 @@ def look(request: Request) -> Look | None:
         raise Refused("records-not-offered", where=request.where, detail="order its files once the server is stopped")
     with _reading(request) as session:
         scope = find_scope(session, request)
+        if is_standby(session):
+            return look_at_standby(session, request, facts(request, scope.object), scope)
         obstacles = (*scope.obstacles, *find_obstacles(session, request, scope))
         return _look(session, request, scope, obstacles)
 
@@ -140,27 +144,44 @@ def recover(request: Request, held: Held) -> None:
         else:
             settle(held)
         restore_setting(session, held)
+        if request.identity.scope == "database":
+            reopen(session, request, held)
 
 
 @contextmanager
-def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Opened]:  # noqa: A001 - the port's
+def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Opened | OpenedStandby]:  # noqa: A001 - the port's
     """Hold two sessions with the server, identified and counted again; raises Refused."""
     place = place_of_work(request)
     with connect(request, place) as working, connect(request, place) as watching:
         scope = scope_of(request, working)
+        if is_standby(working):
+            yield _standby(OpenedStandby(request, working, watching, scope, expected, facts), resuming=resuming)
+            return
         opened = Opened(request, working, watching, scope, expected)
         if not resuming:
             _check(opened)
         yield opened
 
 
+def _standby(opened: OpenedStandby, *, resuming: bool) -> OpenedStandby:
+    if not resuming:
+        with translated(opened.request.where):
+            found = tuple(obstacles_of_standby(opened.watching, opened.request, opened.scope))
+        _refuse(opened, found)
+    return opened
+
+
 def _check(opened: Opened) -> None:
+    _refuse(opened, find_obstacles(opened.watching, opened.request, opened.scope))
+
+
+def _refuse(opened: Opened | OpenedStandby, more: tuple[Obstacle, ...]) -> None:
     found = opened.facts()
     for fact, wanted in zip(found, opened.expected, strict=True):
         if fact != wanted:
             where, name = opened.request.where, fact.name
             raise Refused("identity-changed", where=where, fact=name, found=fact.value, expected=wanted.value)
-    obstacles = [*opened.scope.obstacles, *find_obstacles(opened.watching, opened.request, opened.scope)]
+    obstacles = [*opened.scope.obstacles, *more]
     outside = rows_outside(opened.request, opened.scope.rows)
     for obstacle in (*obstacles, *([outside] if outside is not None else [])):
         raise Refused(obstacle.reason, **dict(obstacle.facts))

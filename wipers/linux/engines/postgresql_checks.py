@@ -33,6 +33,18 @@ def check_whole(session: Connection[Any], tables: tuple[int, ...]) -> tuple[str,
         run(session, "ROLLBACK")
 
 
+def check_there(session: Connection[Any], tables: tuple[int, ...]) -> tuple[str, bool]:
+    """Return the same where nothing can be made: the extension serves where the primary has it."""
+    import psycopg
+
+    there = [oid for (oid,) in rows(session, _THERE, (list(tables),))]
+    has = one(session, SCHEMA_OF_EXTENSION, ("amcheck",)) is not None
+    try:
+        return ("amcheck", _amcheck(session, there)) if has else ("sequential read", _read(session, there))
+    except psycopg.Error:
+        return ("amcheck" if has else "sequential read", False)
+
+
 _THERE = "SELECT oid::int8 FROM pg_class WHERE oid = ANY(%s::oid[]) AND relkind IN ('r', 'm') ORDER BY 1"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from wipers.linux.engines.postgresql_files import PAGE, files_of
 from wipers.linux.engines.postgresql_filling import Filling, column_for_filling, pages_of
 from wipers.linux.engines.postgresql_packings import PACKED
-from wipers.linux.engines.postgresql_rewrite import Rewriting
+from wipers.linux.engines.postgresql_rewrite import Rewriting, seed_of
 from wipers.linux.engines.postgresql_scope import ORDINARY, Scope, Table
 from wipers.linux.engines.postgresql_server import one, rows, run
 from wipers.linux.engines.postgresql_twins import drop_twins, indexes_of, swap_twin, twin_of
+from wipers.packings import anchors_of
 from wipers.searching import Pattern, Search, literal, search_for
 
 if TYPE_CHECKING:
@@ -183,14 +182,14 @@ class InPlace:
 
     def _rows_on(self, table: Table, pages: list[int]) -> dict[tuple[str, str], int]:
         """Return the rows of the pages by place and writer, each with its sum under our key."""
-        secret = hmac.new(self.rewriting.key, b"survivors", hashlib.sha256).hexdigest()
+        seed = seed_of(self.rewriting.key)
         found = {}
         for page in pages:
             for place, writer, total in rows(
                 self.rewriting.watching,
-                "SELECT ctid::text, xmin::text, ('x' || left(md5(%s || expunge_row::text), 16))::bit(64)::int8"
+                "SELECT ctid::text, xmin::text, hashtextextended(expunge_row::text, %s)"
                 f" FROM ONLY {table.name} expunge_row WHERE ctid >= %s::tid AND ctid < %s::tid",
-                (secret, f"({page},0)", f"({page + 1},0)"),
+                (seed, f"({page},0)", f"({page + 1},0)"),
             ):
                 found[(place, writer)] = total
         return found
@@ -218,7 +217,8 @@ def _holds(data: bytes, wanted: Search) -> bool:
     if wanted.scan(view):
         return True
     for packing in PACKED:
-        for _, begin in search_for([Pattern(packing.anchor, packing.anchor_size)])().scan(view):
+        anchors = [Pattern(regex, packing.anchor_size) for regex in anchors_of(packing)]
+        for _, begin in search_for(anchors)().scan(view):
             if begin % packing.align:
                 continue
             unpacked = packing.unpack(view[begin : begin + PAGE])

@@ -29,6 +29,13 @@ _SLOTS = (
     " WHERE restart_lsn IS NOT NULL AND NOT temporary ORDER BY 1"
 )
 _FEEDBACK = "SELECT count(*) FROM pg_stat_replication WHERE backend_xmin IS NOT NULL"
+BEHIND = 16 << 20
+"""Bytes of the log by which a standby is behind that does not keep up."""
+_BEHIND = (
+    "SELECT application_name, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), coalesce(replay_lsn, '0/0'))::int8"
+    " FROM pg_stat_replication WHERE state <> 'backup'"
+    " AND pg_wal_lsn_diff(pg_current_wal_insert_lsn(), coalesce(replay_lsn, '0/0')) > %s ORDER BY 1"
+)
 _BACKUPS = "SELECT count(*) FROM pg_stat_progress_basebackup"
 _ARCHIVER = (
     "SELECT current_setting('archive_mode') <> 'off' AND last_failed_time IS NOT NULL"
@@ -45,11 +52,12 @@ _LOCKS = (
 def find_obstacles(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
     """Return everything that would carry the records along, or that we should wait for in vain."""
     return (
-        *_snapshots(session),
+        *snapshots(session),
         *_slots(session),
+        *_behind(session),
         *_counted(session),
         *_locks(session, scope),
-        *_places(session, request, scope),
+        *apart(session, request, scope),
     )
 
 
@@ -57,7 +65,8 @@ def _seen_by(where: str, detail: str) -> Obstacle:
     return Obstacle("records-snapshot", (("where", where), ("detail", detail)))
 
 
-def _snapshots(session: Connection[Any]) -> tuple[Obstacle, ...]:
+def snapshots(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    """Return the transactions that have seen the rows for long."""
     found = rows(session, _SNAPSHOTS, (NAME, LONG_SECONDS))
     return tuple(
         _seen_by("a transaction", f"process {process}, {state}, since {seconds} s") for process, seconds, state in found
@@ -73,6 +82,12 @@ def _slots(session: Connection[Any]) -> tuple[Obstacle, ...]:
             state = "in use" if is_active else "nobody reads it"
             found.append(_seen_by("a replication slot", f"{name} ({kind}, {state}, {behind} bytes behind)"))
     return tuple(found)
+
+
+def _behind(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    """A standby that is behind needs the segments that are to go."""
+    found = rows(session, _BEHIND, (BEHIND,))
+    return tuple(_seen_by("a standby", f"{name or 'one'} is {behind} bytes behind") for name, behind in found)
 
 
 def _counted(session: Connection[Any]) -> tuple[Obstacle, ...]:
@@ -98,14 +113,14 @@ def _locks(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
     )
 
 
-def _places(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
-    """Files that are to be held lie on one file system, the data directory's."""
+def apart(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
+    """Return that files which are to be held lie on other file systems than the data directory's."""
     device = request.where.stat().st_dev
     paths = {str(one(session, "SELECT pg_relation_filepath(%s::oid)", (oid,)) or "") for oid in scope.tables}
-    apart = [path for path in (*paths, "pg_wal", "global") if path and _device(request, path) not in (device, None)]
-    if not apart:
+    beyond = [path for path in (*paths, "pg_wal", "global") if path and _device(request, path) not in (device, None)]
+    if not beyond:
         return ()
-    detail = f"{len(apart)} of its places (tablespaces, pg_wal) lie on other file systems"
+    detail = f"{len(beyond)} of its places (tablespaces, pg_wal) lie on other file systems"
     return (Obstacle("records-not-offered", (("where", str(request.where)), ("detail", detail))),)
 
 
@@ -123,9 +138,23 @@ _STANDBYS = (
 
 def find_copies(session: Connection[Any]) -> tuple[CopyKnown, ...]:
     """Return the census: standbys, slots, subscriptions and archives that this server feeds."""
-    found = [CopyKnown("replica", f"{host} {name} {state}") for host, name, state in rows(session, _STANDBYS)]
     slots = rows(session, "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary AND NOT active ORDER BY 1")
-    found += [CopyKnown("slot", str(name)) for (name,) in slots]
-    if one(session, "SELECT current_setting('archive_mode') <> 'off'"):
-        found.append(CopyKnown("archive", str(one(session, "SELECT current_setting('archive_command')"))[:200]))
-    return tuple(found)
+    return (*standbys(session), *(CopyKnown("slot", str(name)) for (name,) in slots), *archives(session))
+
+
+def standbys(session: Connection[Any]) -> tuple[CopyKnown, ...]:
+    """Return the standbys and subscribers that the server feeds."""
+    return tuple(CopyKnown("replica", f"{host} {name} {state}") for host, name, state in rows(session, _STANDBYS))
+
+
+def archives(session: Connection[Any]) -> tuple[CopyKnown, ...]:
+    """Return the archive that the server writes its log to."""
+    if not one(session, _ARCHIVES):
+        return ()
+    return (CopyKnown("archive", str(one(session, "SELECT current_setting('archive_command')"))[:200]),)
+
+
+_ARCHIVES = (
+    "SELECT current_setting('archive_mode') = 'always'"
+    " OR (current_setting('archive_mode') = 'on' AND NOT pg_is_in_recovery())"
+)

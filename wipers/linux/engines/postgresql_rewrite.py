@@ -61,10 +61,10 @@ class Rewriting:
         """The table stands in new files that hold none of its dead rows; raises Lost."""
         # A materialised view takes no LOCK; refreshing it takes the same lock by itself.
         with self.locked(*([] if table.kind == VIEW else [table.name])) as locked:
-            before = self.sum_of(table.name)
+            before = sum_of(self.working, self.key, table.name)
             old = paths_of(self.working, (table.oid,))
             self._anew(table)
-            after = before if table.kind == VIEW else self.sum_of(table.name)
+            after = before if table.kind == VIEW else sum_of(self.working, self.key, table.name)
             if before != after:
                 raise Lost("records-changed", where=table.name, detail="the rewrite would lose rows")
             gone = tuple(sorted(set(old) - set(paths_of(self.working, (table.oid,)))))
@@ -99,18 +99,6 @@ class Rewriting:
             run(self.working, statement)
             self.commit(old)
         return locked.milliseconds
-
-    def sum_of(self, name: str) -> tuple[int, int]:
-        """Return how many rows a relation has now, and their sum under our key."""
-        secret = hmac.new(self.key, b"survivors", hashlib.sha256).hexdigest()
-        row = run(
-            self.working,
-            "SELECT count(*),"
-            " coalesce(sum(('x' || left(md5(%s || expunge_row::text), 16))::bit(64)::int8::numeric), 0)::text"
-            f" FROM ONLY {name} expunge_row",
-            (secret,),
-        ).fetchone()
-        return (int(row[0]), int(row[1])) if row is not None else (0, 0)
 
     def _anew(self, table: Table) -> None:
         if table.kind == VIEW:
@@ -221,6 +209,23 @@ _HOLDERS = (
     " UNION ALL SELECT 'slot', slot_name FROM pg_replication_slots, x"
     " WHERE (age(xmin) >= x.age OR (%(catalogs)s AND age(catalog_xmin) >= x.age)) AND NOT temporary"
 )
+
+
+def sum_of(session: Connection[Any], key: bytes, name: str) -> tuple[int, int]:
+    """Return how many rows a relation has now, and their sum under our key; the server adds, several processes at once
+    where it likes."""
+    row = run(
+        session,
+        "SELECT count(*), coalesce(sum(hashtextextended(expunge_row::text, %s)), 0)::text"
+        f" FROM ONLY {name} expunge_row",
+        (seed_of(key),),
+    ).fetchone()
+    return (int(row[0]), int(row[1])) if row is not None else (0, 0)
+
+
+def seed_of(key: bytes) -> int:
+    """Return the seed of the server's hashes, which nobody knows who has not the key."""
+    return int.from_bytes(hmac.new(key, b"survivors", hashlib.sha256).digest()[:8], "big", signed=True)
 
 
 def survivors(key: bytes, found: dict[str, tuple[int, int]]) -> Survivors:

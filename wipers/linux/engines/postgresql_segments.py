@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 from wipers.linux.engines.postgresql_files import segments
 from wipers.linux.engines.postgresql_server import NAME, one, rows, run
-from wipers.linux.held import Held
+from wipers.linux.held import Held, Taken
+from wipers.linux.manifest import sync_folder
 from wipers.model import Lost
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 RECYCLE = "wal_recycle"
-SPARE_ROUNDS = 16
-"""Segments more than there were that are filled before the log is told to be kept by something."""
-AT_ONCE = 16
-"""Segments that are begun between two checkpoints: those that wait for being written, of an earlier use, go one by
-one."""
+KEEP = "wal_keep_size"
+ASKED = {RECYCLE: "off", KEEP: "0"}
+"""Settings that would have the server go on with what is held, and what they are meanwhile."""
+ROUNDS = 8
+"""Checkpoints after which something keeps the log for good."""
 PATIENCE = 60.0
 """Seconds that the archive is waited for."""
+NEAR = 1
+"""Segments ahead of the one that is written which the server may open at any moment."""
+_SIZE = "SELECT pg_size_bytes(current_setting('wal_segment_size'))::int8"
+_WRITTEN = (
+    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_insert_lsn() END::text"
+)
 
 
 @dataclass(slots=True)
@@ -34,6 +43,10 @@ class Segments:
     session: Connection[Any]
     where: Path
     held: Held
+    looked: int = 0
+    """Number of the segment up to which marks were looked for."""
+    since_mark: int | None = None
+    """Number of the segment in which the last mark was found."""
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -63,21 +76,89 @@ class Segments:
         """The server has no held segment any more; return how many times it was made to begin a new one. Raises Lost
         where something keeps it from removing them."""
         switched = 0
-        with self._not_recycled():
-            most = len(segments(self.where)) + SPARE_ROUNDS
-            while (left := len(self._still_used())) and switched < most:
-                for _ in range(min(left, AT_ONCE)):
+        left: tuple[str, ...] = ()
+        with self.not_recycled():
+            for _ in range(ROUNDS):
+                self.give_up_spares()
+                for _ in range(max(self._unfinished(), 0 if switched else self._wanted_by_standbys())):
                     run(self.session, "SELECT pg_logical_emit_message(false, 'expunge', '')")
                     run(self.session, "SELECT pg_switch_wal()")
                     switched += 1
                 self._wait_for_archive()
                 run(self.session, "CHECKPOINT")
-        if left:
-            raise Lost("records-in-use", where=str(self.where / "pg_wal"), detail=f"{left} segments are kept")
-        return switched
+                if not (left := self.held.linked_elsewhere()):
+                    return switched
+        raise Lost("records-in-use", where=str(self.where / "pg_wal"), detail=f"{len(left)} segments are kept")
 
-    def _still_used(self) -> tuple[str, ...]:
-        return self.held.linked_elsewhere()
+    def give_up_spares(self) -> int:
+        """Held segments that wait for being written, of an earlier use, have no other name; the server makes new ones
+        when it comes to them. Return how many. One that it came to in the meantime has its name back."""
+        inodes = {taken.inode for taken in self.held.taken()}
+        size, at = self._position()
+        spares = [
+            file
+            for file in segments(self.where)
+            if number_of(file.name, size) > at // size + NEAR and file.stat().st_ino in inodes
+        ]
+        if not spares:
+            return 0
+        names = {taken.inode: taken.name for taken in self.held.taken()}
+        known = {file: names[file.stat().st_ino] for file in spares}
+        for file in spares:
+            file.unlink()
+        _, now = self._position()
+        for file in spares:
+            if number_of(file.name, size) <= now // size + NEAR and self.held.path is not None and not file.exists():
+                os.link(self.held.path / known[file], file, follow_symlinks=False)
+        sync_folder(self.where / "pg_wal")
+        return len(spares)
+
+    def give_back(self, taken: tuple[Taken, ...], first: int | None) -> None:
+        """Of those segments the ones from that number on, or where it is not known the one being written and later,
+        have no further name any more."""
+        size, at = self._position()
+        for one_taken in taken:
+            is_late = number_of(one_taken.path.name, size) >= (at // size if first is None else first)
+            if is_late and self.held.path is not None and one_taken.name in self.held.linked_elsewhere():
+                (self.held.path / one_taken.name).unlink()
+
+    def mark(self, mark: bytes) -> None:
+        """The end of this run stands in the log, durable: a standby that replays it has replayed the run. Twice, since
+        one may go across the end of a page."""
+        for _ in range(2):
+            run(self.session, "SELECT pg_logical_emit_message(true, 'expunge', %s::text)", (mark.decode("ascii"),))
+
+    def marked(self, mark: bytes, since: int) -> int | None:
+        """Return the position in the log of a mark that was received after that position; none where there is none."""
+        size, received = self._position()
+        found: int | None = None
+        for taken in self.held.taken():
+            number = number_of(taken.path.name, size)
+            if not max(self.looked, since // size) <= number <= received // size or self.held.path is None:
+                continue
+            at = (self.held.path / taken.name).read_bytes().find(mark)
+            position = number * size + at
+            # Behind what was received stands what the segment held in an earlier use.
+            if at >= 0 and since < position < received:
+                found, self.since_mark = position, number
+        if found is None:
+            self.looked = received // size
+        return found
+
+    def _position(self) -> tuple[int, int]:
+        """Return the size of a segment, and how far the log is written."""
+        return int(one(self.session, _SIZE)), position_of(one(self.session, _WRITTEN))
+
+    def _unfinished(self) -> int:
+        """Return how many held segments the server writes now or next."""
+        size, at = self._position()
+        inodes = {taken.inode for taken in self.held.taken()}
+        current = [file for file in segments(self.where) if number_of(file.name, size) >= at // size]
+        return sum(file.stat().st_ino in inodes for file in current)
+
+    def _wanted_by_standbys(self) -> int:
+        """Return how many segments a standby must be led past, so that none of an earlier use is written there."""
+        return NEAR + 1 if one(self.session, "SELECT count(*) FROM pg_stat_replication") else 0
 
     def _wait_for_archive(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -90,17 +171,18 @@ class Segments:
             time.sleep(0.05)
 
     @contextmanager
-    def _not_recycled(self) -> Iterator[None]:
-        """Segments that are done with are removed, not renamed to be written again."""
-        was = rows(
-            self.session,
-            "SELECT setting, coalesce(sourcefile LIKE '%%/postgresql.auto.conf', false) FROM pg_settings"
-            " WHERE name = %s",
-            (RECYCLE,),
-        )
-        own = str(was[0][0]) if was and was[0][1] else None
-        self.held.manifest.write("setting", name=RECYCLE, was=own)
-        self.session.execute(f"ALTER SYSTEM SET {RECYCLE} = off")
+    def not_recycled(self) -> Iterator[None]:
+        """Segments that are done with are removed: neither renamed to be written again, nor kept for a while."""
+        for name, value in ASKED.items():
+            was = rows(
+                self.session,
+                "SELECT setting, coalesce(sourcefile LIKE '%%/postgresql.auto.conf', false) FROM pg_settings"
+                " WHERE name = %s",
+                (name,),
+            )
+            own = str(was[0][0]) if was and was[0][1] else None
+            self.held.manifest.write("setting", name=name, was=own)
+            self.session.execute(f"ALTER SYSTEM SET {name} = {value}".encode())
         reload(self.session)
         try:
             yield
@@ -110,17 +192,49 @@ class Segments:
 
 
 def restore_setting(session: Connection[Any], held: Held) -> None:
-    """The setting that we changed is as it was. Idempotent."""
+    """The settings that we changed are as they were. Idempotent."""
+    done: set[str] = set()
     for line in reversed(held.manifest.lines):
         if line.phase == "setting-restored":
-            return
-        if line.phase == "setting":
-            was = line.facts["was"]
-            value = f"SET {RECYCLE} = {'on' if was == 'on' else 'off'}" if was is not None else f"RESET {RECYCLE}"
-            session.execute(f"ALTER SYSTEM {value}".encode())
-            reload(session)
-            held.manifest.write("setting-restored", name=RECYCLE)
-            return
+            break
+        if line.phase == "setting" and line.facts["name"] in ASKED:
+            done.add(line.facts["name"])
+    for name in sorted(done):
+        was = _was(held, name)
+        value = f"SET {name} = {was}" if was is not None and was.isalnum() else f"RESET {name}"
+        session.execute(f"ALTER SYSTEM {value}".encode())
+    if done:
+        reload(session)
+        held.manifest.write("setting-restored", names=sorted(done))
+
+
+def _was(held: Held, name: str) -> str | None:
+    """Return what a setting was before the first time that it was changed and not restored."""
+    found: str | None = None
+    for line in reversed(held.manifest.lines):
+        if line.phase == "setting-restored":
+            break
+        if line.phase == "setting" and line.facts["name"] == name:
+            found = line.facts["was"]
+    return found
+
+
+def number_of(name: str, size: int) -> int:
+    """Return the number of a segment of so many bytes, whatever its timeline; -1 for what is none."""
+    if len(name) != 24:
+        return -1
+    return int(name[8:16], 16) * ((1 << 32) // size) + int(name[16:], 16)
+
+
+def position_of(lsn: Any) -> int:
+    """Return a position in the log as a number; 0 where nothing came yet."""
+    high, _, low = str(lsn or "0/0").partition("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def mark_of(database: str, thing: str) -> bytes:
+    """Return what marks the end of a run in the log: it tells nothing of what went."""
+    return f"expunge-done-{hashlib.sha256(f'{database} {thing}'.encode()).hexdigest()[:24]}".encode("ascii")
 
 
 def reload(session: Connection[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from wipers.model import Lost
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor, Error
+
+    from wipers.linux.held import Held
 
 Values = tuple[Any, ...] | dict[str, Any]
 CONTROL = Path("global/pg_control")
@@ -98,27 +101,28 @@ def _named(request: Request) -> dict[str, Any]:
 
 
 def check_same(session: Connection[Any], request: Request) -> None:
-    """The server that answers works in this very directory, as a primary, and lets us do all; raises Refused.
+    """The server that answers works in this very directory, is of a known version, and lets us do all; raises Refused.
 
     A base backup has the system identifier of its origin, so the directory in which the server's processes stand
     decides.
     """
     where = request.where
     row = session.execute(
-        "SELECT (SELECT system_identifier FROM pg_control_system()), pg_backend_pid(), pg_is_in_recovery(),"
+        "SELECT (SELECT system_identifier FROM pg_control_system()), pg_backend_pid(),"
         " current_setting('server_version_num')::int, current_setting('is_superuser')"
     ).fetchone()
     if row is None:
         raise Refused("engine-unreachable", where=where, detail="it does not answer")
-    system, process, is_standby, version, is_superuser = row
+    system, process, version, is_superuser = row
     if str(system) != system_identifier(where):
         raise Refused("engine-elsewhere", where=where, detail="another system identifier")
     if not stands_in(int(process), where, request.machine.proc):
         raise Refused("engine-elsewhere", where=where, detail="its processes stand in another directory")
-    if is_standby:
-        raise Refused("records-not-offered", where=where, detail="the server is a standby: order its primary")
     if version not in VERSIONS:
-        raise Refused("records-not-offered", where=where, detail=f"server version {version}")
+        least, most = VERSIONS.start // 10000, VERSIONS.stop // 10000 - 1
+        known = f"{least} to {most} are known: order the files of the stopped server"
+        detail = f"it is PostgreSQL {version // 10000}, and {known}"
+        raise Refused("records-not-offered", where=where, detail=detail)
     if is_superuser != "on":
         raise Refused("engine-unreachable", where=where, detail="the user is no superuser")
 
@@ -140,6 +144,22 @@ def is_served(where: Path, proc: Path) -> bool:
     except (OSError, ValueError, IndexError):
         return False
     return stands_in(process, where, proc)
+
+
+def is_standby(session: Connection[Any]) -> bool:
+    """Tell whether the server replays what another does."""
+    return bool(one(session, "SELECT pg_is_in_recovery()"))
+
+
+def token_of(request: Request) -> str:
+    """Return the name of what is held for this carrier: it tells nothing of what that is."""
+    return hashlib.sha256(request.key + request.carrier.encode()).hexdigest()[:16]
+
+
+def object_of(held: Held) -> str:
+    """Return what the server calls the ordered table, as it was found before anything changed."""
+    line = held.manifest.last("target")
+    return str(dict(line.facts["facts"]).get("object", "-")) if line is not None else "-"
 
 
 def told(error: Error) -> str:

@@ -22,7 +22,11 @@ SHORTEST = 8
 LONGEST = 64
 """Bytes of a value that are looked for."""
 MOST_VALUES = 100_000
+MOST_READ = 5000
+"""Rows whose values are all looked for in the server's log; of more, a part is."""
 CHUNK = 1 << 22
+AT_ONCE = 1 << 34
+"""Bytes of the log times values up to which each value is looked for by itself: a few seconds at most."""
 COLLECTED = 0.3
 """Seconds in which the collector of the log opens a file of its own and writes what it had."""
 REMOVED = b"[line removed on order]\n"
@@ -65,10 +69,12 @@ class ServerLog:
         and whether every file was looked through."""
         if one(self.session, "SELECT current_setting('logging_collector')") != "on":
             return 0, False
-        search = _search(values)
-        if search is None:
+        wanted = _wanted(values)
+        if wanted is None:
             return 0, False
-        return sum(self._redact(file, search) for file in self._files()), True
+        files = self._files()
+        search = _search(_narrowed(wanted, files))
+        return sum(self._redact(file, search) for file in files), True
 
     def _files(self) -> list[Path]:
         folder = Path(str(one(self.session, "SELECT current_setting('log_directory')")))
@@ -91,15 +97,29 @@ class ServerLog:
         return count
 
 
-def _search(values: Iterable[bytes]) -> Search | None:
-    """Return what finds any of the values; none where there are too many."""
-    wanted = set()
+def _wanted(values: Iterable[bytes]) -> set[bytes] | None:
+    """Return what of each value would stand in a line; none where there are too many."""
+    wanted: set[bytes] = set()
     for value in values:
         line = value.split(b"\n", 1)[0][:LONGEST]
         if len(line) >= SHORTEST:
             wanted.add(line)
         if len(wanted) > MOST_VALUES:
             return None
+    return wanted
+
+
+def _narrowed(wanted: set[bytes], files: list[Path]) -> set[bytes]:
+    """Return those that a small log holds at all: to make a search of all of them takes longer than to read it."""
+    size = sum(file.stat().st_size for file in files)
+    if size * len(wanted) > AT_ONCE or size > CHUNK:
+        return wanted
+    told = b"\n".join(file.read_bytes() for file in files)
+    return {one for one in wanted if one in told}
+
+
+def _search(wanted: set[bytes]) -> Search:
+    """Return what finds any of the texts."""
     return search_for([literal(one) for one in sorted(wanted)])()
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from wipers.linux.engines.postgresql_scope import VIEW, Scope, Table
 from wipers.linux.engines.postgresql_server import one, quoted, rows, run
-from wipers.needles import LENGTH, is_telling
+from wipers.linux.engines.telling import AT_ONCE, telling_apart
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,8 +22,8 @@ _COLUMNS = (
     " ORDER BY a.attnum"
 )
 FETCHED = 500
-COMPARED = 2000
-"""Surviving rows of a table whose every byte is compared with the samples."""
+COMPARED = 32 << 20
+"""Bytes of a table whose surviving rows are all compared with the samples; of a larger one, about as much is."""
 
 
 def values_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[bytes]:
@@ -36,13 +36,30 @@ def values_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[byt
 
 
 def samples_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[bytes]:
-    """Yield parts of values that tell the rows from those that stay: a value that survivors have too, whole or in what
-    was compared of them, would be found again for a good reason."""
+    """Yield parts of values that tell the rows from those that stay: a value that survivors have too, whole or as part
+    of another, would be found again for a good reason."""
     tables = [table for table in scope.tables.values() if table.kind != VIEW]
     each = max(most // max(len(tables), 1), 1)
     for table in tables:
-        for column in _columns(session, scope, table, each):
-            yield from column.telling()
+        columns = tuple(_columns(session, scope, table, each))
+        values = [value for column in columns for value in column.going()]
+        for begin in range(0, len(values), AT_ONCE):
+            yield from telling_apart(values[begin : begin + AT_ONCE], _staying(session, scope, table, columns))
+
+
+def _staying(session: Connection[Any], scope: Scope, table: Table, columns: tuple[_Column, ...]) -> Iterator[bytes]:
+    """Yield what the rows of a table that stay hold in those columns: all of them, or of a large table a part."""
+    condition = scope.conditions.get(table.oid, "true")
+    if condition == "true" or not columns:
+        return
+    size = max(float(one(session, "SELECT pg_table_size(%s::oid)", (table.oid,))), 1.0)
+    sample = f" TABLESAMPLE SYSTEM ({100 * COMPARED / size:.6f})" if size > COMPARED else ""
+    listed = ", ".join(column.name for column in columns)
+    statement = f"SELECT {listed} FROM ONLY {table.name}{sample} WHERE NOT coalesce(({condition}), false)"
+    with session.transaction(), session.cursor("expunge_staying") as cursor:
+        cursor.execute(statement.encode(), scope.values)
+        while batch := cursor.fetchmany(FETCHED):
+            yield b"\x00".join(leaf for row in batch for value in row for leaf in _leaves(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +80,11 @@ class _Column:
         for (value,) in self._rows(f"({self.condition})", f" ORDER BY md5(ctid::text) LIMIT {self.most}"):
             yield from _leaves(value)
 
-    def telling(self) -> Iterator[bytes]:
-        """Parts of values that go and do not stay."""
+    def going(self) -> Iterator[bytes]:
+        """Values that go and are not the whole value of a row that stays."""
         found = list(self.found())
         kept = self._shared(found) if self.is_plain else frozenset()
-        staying = self._staying()
-        for value in found:
-            if value in kept:
-                continue
-            part = next((part for part in _parts(value) if part not in staying), None)
-            if part is not None:
-                yield part
+        yield from (value for value in found if value not in kept)
 
     def _shared(self, found: list[bytes]) -> frozenset[bytes]:
         """Which of the values stay too: one pass over the table, and nothing that would need a temporary file."""
@@ -91,20 +102,9 @@ class _Column:
         )
         return frozenset(part for (value,) in stay for part in _leaves(value))
 
-    def _staying(self) -> bytes:
-        """What some of those that stay hold, in one."""
-        if self.condition == "true":
-            return b""
-        count = one(self.session, "SELECT reltuples::float8 FROM pg_class WHERE oid = %s::oid", (self.table.oid,))
-        part = min(100.0, 400.0 * COMPARED / max(float(count), 1.0))
-        stay = f"NOT coalesce(({self.condition}), false)"
-        drawn = self._rows(stay, f" LIMIT {COMPARED}", f" TABLESAMPLE SYSTEM ({part:.6f})")
-        return b"\x00".join(part for (value,) in drawn for part in _leaves(value))
-
-    def _rows(self, condition: str, rest: str, sample: str = "") -> Iterator[tuple[Any, ...]]:
+    def _rows(self, condition: str, rest: str) -> Iterator[tuple[Any, ...]]:
         values = self.values if self.condition != "true" else ()
-        source = f"ONLY {self.table.name}{sample}"
-        found = run(self.session, f"SELECT {self.name} FROM {source} WHERE {condition}{rest}", values)
+        found = run(self.session, f"SELECT {self.name} FROM ONLY {self.table.name} WHERE {condition}{rest}", values)
         while batch := found.fetchmany(FETCHED):
             yield from batch
 
@@ -125,18 +125,6 @@ _KIND = (
 def _as_text(kind: str, value: bytes) -> str:
     """Return a value as its type reads it."""
     return str(UUID(bytes=value)) if kind == "uuid" else value.decode("utf-8", "surrogatepass")
-
-
-def _parts(value: bytes) -> Iterator[bytes]:
-    """Yield parts of a value that are as long as a needle, from its begin, its middle and its end."""
-    if len(value) <= LENGTH:
-        starts: Iterable[int] = (0,)
-    else:
-        starts = (0, (len(value) - LENGTH) // 2, len(value) - LENGTH)
-    for start in starts:
-        part = value[start : start + LENGTH]
-        if is_telling(part):
-            yield part
 
 
 def _leaves(value: object) -> Iterator[bytes]:

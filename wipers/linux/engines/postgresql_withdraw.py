@@ -15,9 +15,10 @@ from wipers.linux.engines.postgresql_filling import pages_of
 from wipers.linux.engines.postgresql_inplace import InPlace, search_of
 from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
-from wipers.linux.engines.postgresql_segments import Segments
-from wipers.linux.engines.postgresql_server import connect, one, rows, run
+from wipers.linux.engines.postgresql_segments import Segments, mark_of
+from wipers.linux.engines.postgresql_server import connect, object_of, one, rows, run, token_of
 from wipers.linux.engines.postgresql_traces import (
+    MOST_READ,
     MOST_VALUES,
     ServerLog,
     forget_statements,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 MOST_SEARCHED = 20000
 """Values that are searched for in the files where pages are filled."""
-MOST_READ = 5000
-"""Rows whose values are all looked for in the server's log; of more, a part is."""
 ATTEMPTS = 5
 """Times that a deletion is begun anew which others' writes came in between of."""
 
@@ -67,6 +66,7 @@ class Withdrawal:
             self._once("orphans", lambda: hold_orphans(self.watching, self.request.where, self.held))
         self._pause()
         self._once("switched", log.let_go)
+        log.mark(mark_of(self.request.identity.database, object_of(self.held)))
         return self._result()
 
     def _line(self, phase: str) -> dict[str, Any] | None:
@@ -95,8 +95,9 @@ class Withdrawal:
             samples = list(samples_of(self.working, scope, MOST_SEARCHED))
             self.wanted = search_of(samples) if samples else None
         log = ServerLog(self.watching, self.request.where, self.held)
-        lines, is_complete = log.redact(self._values(scope))
-        is_complete = is_complete and scope.rows <= MOST_READ
+        is_few = scope.rows <= MOST_READ
+        lines, is_complete = log.redact(self._values(scope, MOST_VALUES if is_few else MOST_READ))
+        is_complete = is_complete and is_few
         texts = forget_statements(self.working, self.request.where, self.held)
         self.held.manifest.write("texts", lines=lines, is_complete=is_complete, statements=int(texts))
 
@@ -225,22 +226,21 @@ class Withdrawal:
         self.held.manifest.write("dropped", milliseconds=milliseconds)
 
     def _drop_database(self) -> None:
-        scope = scope_of(self.request, self.working)
-        if self._line("dropping") is None:
+        def check(scope: Scope) -> None:
             self._check_count(scope.rows)
             effects = [[effect.code, effect.count] for effect in scope.consequences()]
             noted = {"rows": scope.rows, "database": scope.object, "effects": effects}
             self.held.manifest.write("dropping", oids=[], before=[], **noted)
-        ordered = (self._line("dropping") or {"database": "-"})["database"]
-        milliseconds = drop_database(self.working, self.request, self.held, ordered)
+
+        milliseconds = drop_database(self.working, self.request, self.held, object_of(self.held), check)
         self.held.manifest.write("dropped", milliseconds=milliseconds)
 
-    def _values(self, scope: Scope) -> Iterator[bytes]:
+    def _values(self, scope: Scope, most: int) -> Iterator[bytes]:
         if self.request.identity.scope != "database":
-            yield from values_of(self.working, scope, MOST_VALUES)
+            yield from values_of(self.working, scope, most)
         elif scope.tables:
             with connect(self.request) as inside:
-                yield from values_of(inside, scope, MOST_VALUES)
+                yield from values_of(inside, scope, most)
 
     def _is_committed_since(self, phase: str) -> bool:
         """Tell whether files were given up for good after a phase was noted."""
@@ -339,13 +339,6 @@ _REMAINING = (
     " WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND c.relpersistence = 'p' AND NOT c.oid = ANY(%s::oid[])"
     " AND n.nspname = %s ORDER BY 1 LIMIT 1000"
 )
-
-
-def token_of(request: Request) -> str:
-    """Return the name of what is held for this carrier: it tells nothing of what that is."""
-    import hashlib
-
-    return hashlib.sha256(request.key + request.carrier.encode()).hexdigest()[:16]
 
 
 def _dropping(scope: Scope, request: Request) -> str:

@@ -16,6 +16,7 @@ class Lzf:
     )
     """The mark (rdb.h RDB_ENC_LZF), then two lengths of one, two or five bytes."""
     anchor_size = 4
+    anchors: tuple[bytes, ...] = ()
     align = 1
 
     def unpack(self, view: memoryview) -> bytes:
