@@ -277,6 +277,13 @@ OF_FILES: tuple[Verdict, ...] = (
         "See who changed it; make the manifest and the order anew",
     ),
     _removed("links", "A symbolic link"),
+    Verdict(
+        "links-long",
+        "A symbolic link whose target is 60 bytes or longer (ext4), or does not fit into its inode (xfs)",
+        "removed",
+        "Its target has a block of its own, which nobody can open and which is given back as it was",
+        'Removed with its directory; the block is reached by filling free space alone (`destroy = ["history"]`)',
+    ),
     _removed("sockets", "A socket"),
     _removed("pipes", "A pipe"),
     _removed("device-nodes", "A device node"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -24,7 +25,7 @@ NAME = b"NAME-OF-A-SECRET-3f90"
 CONTENT = b"CONTENT-OF-A-SECRET-a71c"
 
 
-def laid(ground: Ground, folder: Path, *destroy: str) -> CarriedOut:
+def laid(ground: Ground, folder: Path, *destroy: Literal["names", "history"]) -> CarriedOut:
     """Forty files, made durable one by one, and an order for them."""
     place = ground.root / "in" / "all"
     place.mkdir(parents=True, exist_ok=True)
@@ -115,6 +116,22 @@ def test_a_plain_name_is_gone_from_a_directory_of_xfs_that_stays(tmp_path: Path,
         assert (ending.exit, laid.certificate.claim.outcome) == (6, Outcome.PROVEN), ending
         assert sorted(path.name for path in laid.folder.iterdir()) == sorted(f"stays-{at}" for at in range(count))
         laid.check_audit()
+
+
+TARGET = b"TARGET-OF-A-LINK-6d02-"
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_long_target_of_a_link_is_gone_once_free_space_was_filled(tmp_path: Path, kind: str) -> None:
+    """It has a block of its own, which cannot be opened: nothing but what takes free blocks reaches it."""
+    with (ext4() if kind == "ext4" else xfs())(tmp_path) as ground:
+        carried = laid(ground, tmp_path, "history")
+        for number in range(20):
+            (ground.root / "in" / "all" / f"link-{number}").symlink_to((TARGET * 40).decode())
+        assert ground.hits(TARGET) >= 800
+        carried.go()
+        assert carried.stopped is None, carried.stopped
+        assert ground.hits(TARGET) == 0
 
 
 GROUNDS: dict[str, MakeGround] = {"ext4": ext4(), "xfs": xfs(), "btrfs": btrfs("", without_cow)}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from random import SystemRandom
+from typing import Protocol
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.directories import MARK, take_out
@@ -20,6 +22,19 @@ from wipers.linux.trees import AS_FOLDER
 NAMES = 1 << 16
 """Names of four digits, each of which makes the shortest entry that there is."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
+PARENTS = 1 << 7
+"""Bit of sb_features_incompat: each inode keeps the names that lead to it, as attributes (xfs_format.h)."""
+
+
+class Peeked(Protocol):
+    """A storage, as far as a superblock is read from it."""
+
+    def peek(self, offset: int, length: int, /) -> bytes: ...
+
+
+def keeps_parents(storage: Peeked) -> bool:
+    """Tell whether an xfs keeps names in other shapes than those of directories' entries; raises MediumError, Lost."""
+    return bool(struct.unpack_from(">I", storage.peek(0, 512), 216)[0] & PARENTS)
 
 
 @contextmanager

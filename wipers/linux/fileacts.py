@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from certificates.statements import Carrier, Check, FillRecord, NamesRecord, Ste
 from wipers.acts import Act, FillFree, Given, Halted, Hunt, Sample, ScrubNames
 from wipers.linux.barriers import checkpoint, sync_file_system
 from wipers.linux.beneath import open_beneath
-from wipers.linux.crowding import crowded
+from wipers.linux.crowding import crowded, keeps_parents
 from wipers.linux.direct import Storage
 from wipers.linux.directories import scrub
 from wipers.linux.filesystems import NO_JOURNAL, FileSystem, open_raw
@@ -22,6 +22,7 @@ from wipers.linux.streams import READING, Streams, open_stream
 from wipers.linux.trees import AS_FOLDER
 from wipers.linux.unwritten import has_unwritten
 from wipers.linux.wrapping import Wrapped, wrap
+from wipers.needles import is_telling
 from wipers.verdicts import EXT
 
 if TYPE_CHECKING:
@@ -167,15 +168,20 @@ class FileActs:
         tell false where one is left then, or where not all of them were kept. Raises OSError, MediumError, Lost."""
         box = self._wishes.box
         kept = box.load() if box is not None else None
-        names = sum(one.sort == "names" for one in kept.needles) if kept is not None else 0
-        if box is None or not names or names != begun.names:
+        names = [one.value for one in kept.needles if one.sort == "names"] if kept is not None else []
+        if box is None or not names or len(names) != begun.names or not self._are_told(names):
             return False
         if self._is_one_left(given, box):
             fill_free(self._root, self._found, given.entropy(32), machine=self._machine, pause=pausing(given))
             if self._is_one_left(given, box):
                 return False
-        given.note(f"each of the {names} names was looked for on the whole storage, and none is left")
+        given.note(f"each of the {len(names)} names was looked for on the whole storage, and none is left")
         return True
+
+    def _are_told(self, names: Sequence[bytes]) -> bool:
+        """Tell whether each name can be found wherever it may stand: a plain one only in shapes that are known."""
+        storage = self._storage
+        return isinstance(storage, Storage) and (all(map(is_telling, names)) or not keeps_parents(storage))
 
     def _is_one_left(self, given: Given, box: NeedleBox) -> bool:
         from wipers.linux.residue import Ground, hunt_on
