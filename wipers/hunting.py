@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from certificates.statements import Place
 from wipers.acts import Halt, Halted
 from wipers.buffers import Buffer
 from wipers.model import MediumError
@@ -20,7 +21,7 @@ CHUNK = 1 << 22
 PIECES = (1 << 16, 1 << 12)
 """Sizes in which a stretch is read that could not be read whole, coarse first."""
 KEPT = 1 << 18
-"""Finds that are kept one by one; of more, each sort is counted alone."""
+"""Finds that are kept one by one; of more, each sort is counted by the places that are known at once."""
 SHAPE = "directory-entry"
 """Name of the form in which a short name is looked for."""
 
@@ -57,8 +58,8 @@ class Findings:
     """Bytes of the storage."""
     hits: list[Hit] = field(default_factory=list)
     """Finds in order of their position, the first `KEPT`."""
-    more: dict[Sort, int] = field(default_factory=dict)
-    """Finds beyond those, by sort."""
+    more: dict[tuple[Sort, Place], int] = field(default_factory=dict)
+    """Finds beyond those, by sort and place."""
     unread_size: int = 0
     """Bytes that could not be read."""
 
@@ -76,9 +77,11 @@ def hunt(
     told: Callable[[int, int], None],
     stop: Halt,
     threads: int = 2,
+    place: Callable[[int], Place] = lambda _: "unknown",
 ) -> Findings:
-    """Return where the needles stand on the storage; raises Lost, and Halted where the run is to stop."""
-    sweep = _Sweep(storage, _Quarry(needles, packings), told, stop)
+    """Return where the needles stand on the storage; raises Lost, and Halted where the run is to stop. `place` tells,
+    at once and without reading, where a find lies that is one too many to be kept."""
+    sweep = _Sweep(storage, _Quarry(needles, packings), told, stop, place)
     workers = [threading.Thread(target=sweep.work, daemon=True) for _ in range(threads - 1)]
     for worker in workers:
         worker.start()
@@ -124,17 +127,25 @@ def _patterns_of(needle: Needle) -> Iterator[tuple[int, str, int, Pattern]]:
 class _Sweep:
     """The pass: threads take the next chunk each, and look through it and a little beyond."""
 
-    def __init__(self, storage: Raw, quarry: _Quarry, told: Callable[[int, int], None], stop: Halt) -> None:
+    def __init__(
+        self,
+        storage: Raw,
+        quarry: _Quarry,
+        told: Callable[[int, int], None],
+        stop: Halt,
+        place: Callable[[int], Place],
+    ) -> None:
         self._storage = storage
         self._quarry = quarry
         self._told = told
+        self._place = place
         self._stop = stop
         self._turn = threading.Lock()
         self._begins = iter(range(0, storage.size, CHUNK))
         self._done = 0
         self._unread = 0
         self._hits: set[Hit] = set()
-        self._more: dict[Sort, int] = {}
+        self._more: dict[tuple[Sort, Place], int] = {}
         self.error: BaseException | None = None
 
     def findings(self) -> Findings:
@@ -164,8 +175,8 @@ class _Sweep:
                 if len(self._hits) < KEPT:
                     self._hits.add(hit)
                 elif hit not in self._hits:
-                    sort = self._quarry.sorts[hit.number]
-                    self._more[sort] = self._more.get(sort, 0) + 1
+                    what = (self._quarry.sorts[hit.number], self._place(hit.position))
+                    self._more[what] = self._more.get(what, 0) + 1
             self._unread += unread
             self._done += min(CHUNK, self._storage.size - begin)
             self._told(self._done, self._storage.size)

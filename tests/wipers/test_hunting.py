@@ -12,6 +12,7 @@ import threading
 import zipfile
 import zlib
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -281,8 +282,14 @@ def test_finds_beyond_what_is_kept_are_counted(monkeypatch: pytest.MonkeyPatch) 
     for at in range(25):
         data[at * 100 : at * 100 + LENGTH] = SECRET
     needle = Needle(0, "contents", SECRET)
-    findings = hunt(Memory(data), [needle], PACKINGS, told=lambda *_: None, stop=Unstopped())
-    assert (len(findings.hits), findings.more) == (10, {"contents": 15})
+    told: dict[str, Any] = {"told": lambda *_: None, "stop": Unstopped(), "threads": 1}
+    findings = hunt(Memory(data), [needle], PACKINGS, **told)
+    assert (len(findings.hits), findings.more) == (10, {("contents", "unknown"): 15})
+    # What contradicts the destruction is told of all of them.
+    placed = hunt(Memory(data), [needle], PACKINGS, place=lambda at: "carrier" if at < 2000 else "unknown", **told)
+    before = 20 - sum(hit.position < 2000 for hit in placed.hits)
+    assert sum(placed.more.values()) == 15
+    assert placed.more.get(("contents", "carrier"), 0) == before
 
 
 def test_the_forms_are_listed() -> None:

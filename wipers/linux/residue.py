@@ -29,7 +29,6 @@ __all__ = ["Ground", "hunt_on", "sample", "size_below"]
 
 NOTHING_TELLING = "nothing-telling"
 """Why nothing was kept: no part of what is to be destroyed could be told from chance."""
-UNKNOWN: Place = "unknown"
 THREADS = max(2, min((os.cpu_count() or 2) + 2, 8))
 """Threads that look: while one waits for the disk, another searches; a core searches about as fast as a disk reads."""
 MOST_LISTED = 10_000
@@ -167,7 +166,8 @@ def _hunt_all(fields: Sequence[_Field], kept: Kept, given: Given, packings: Sequ
     behind = 0
     for device, (storage, whereabouts) in enumerate(pairs):
         told = _adding(given, behind, total)
-        findings = hunt(storage, kept.needles, packings, told=told, stop=given.stop, threads=THREADS)
+        place = whereabouts.at_once
+        findings = hunt(storage, kept.needles, packings, told=told, stop=given.stop, threads=THREADS, place=place)
         places = whereabouts.places({hit.position for hit in findings.hits})
         found.append(_Found(device, findings, places))
         behind += storage.size
@@ -186,7 +186,7 @@ def _told(
     counts: Counter[tuple[Sort, Place]] = Counter()
     for one in found:
         counts.update((sorts[hit.number], one.places[hit.position]) for hit in one.findings.hits)
-        counts.update({(sort, UNKNOWN): count for sort, count in one.findings.more.items()})
+        counts.update(one.findings.more)
     listed = ((one, hit) for one in found for hit in one.findings.hits)
     lines = [_line(_told_hit(one, hit, labels)) for (one, hit), _ in zip(listed, range(MOST_LISTED), strict=False)]
     evidence = b"".join(lines)

@@ -73,6 +73,11 @@ class Whereabouts:
         found |= dict(zip(left, self._told(list(left.values())), strict=True))
         return cast(dict[int, Place], found)
 
+    def at_once(self, position: int) -> Place:
+        """Return the place of a position as far as it is known beforehand: the ordered files', or unknown."""
+        address = self._address(position)
+        return cast(Place, (self._ordered(address) if address is not None else None) or "unknown")
+
     def _address(self, position: int) -> int | None:
         """Return the position by the addresses that files show; none where no file ever lies."""
         return position if self._chunks is None else self._chunks.logical_at(self._device, position)
