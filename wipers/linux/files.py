@@ -23,6 +23,7 @@ from wipers.linux.machine import THIS_MACHINE, Machine
 from wipers.linux.occupancy import Amounts, Occupancy, occupy, target_of, users_of
 from wipers.linux.reserves import give_back
 from wipers.linux.runstate import Begun, StateFile
+from wipers.linux.seen import SEEN
 from wipers.linux.selection import Named, selected
 from wipers.linux.streams import Streams
 from wipers.model import Obstacle, Target
@@ -48,6 +49,7 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
         occupancy = occupy(root, where, selected(root, selector.selects), machine)
     finally:
         os.close(root)
+    SEEN.keep(machine, selector.selects, occupancy.streams)
     more = tuple(_outside(identity, occupancy.streams))
     return (found_target(carrier, where, wanted, replace(occupancy, obstacles=more + occupancy.obstacles), machine),)
 
@@ -148,7 +150,8 @@ def open(  # noqa: A001 - the name of the port
         begun = state.load() if resuming else None
         is_saved = begun is not None
         if begun is None:
-            begun = begin(root, selected(root, selector.selects), target, machine)
+            known = SEEN.take(machine, selector.selects, root)
+            begun = begin(root, selected(root, selector.selects), target, machine, known=known)
             state.forget_released()
         yield writer_of(
             root,
@@ -230,9 +233,17 @@ def writer_of(
     return writer
 
 
-def begin(root: int, names: Iterable[str | Named], target: Target, machine: Machine, *, is_held: bool = False) -> Begun:
+def begin(
+    root: int,
+    names: Iterable[str | Named],
+    target: Target,
+    machine: Machine,
+    *,
+    is_held: bool = False,
+    known: Streams | None = None,
+) -> Begun:
     """Return a run that begins with the files as they are; raises Refused if they are not those that were found."""
-    occupancy = occupy(root, target.location, names, machine, is_held=is_held)
+    occupancy = occupy(root, target.location, names, machine, is_held=is_held, known=known)
     check_free(occupancy.obstacles)
     streams = occupancy.streams
     check_same(target, (("size", streams.size, target.size), ("objects", len(streams), target.objects)))

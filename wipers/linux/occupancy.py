@@ -51,14 +51,20 @@ class Amounts:
 
 
 def occupy(
-    root: int, where: str, names: Iterable[str | Named], machine: Machine, *, is_held: bool = False
+    root: int,
+    where: str,
+    names: Iterable[str | Named],
+    machine: Machine,
+    *,
+    is_held: bool = False,
+    known: Streams | None = None,
 ) -> Occupancy:
     """Return what the names below the root directory's descriptor occupy now; reads only; raises OSError.
 
-    `is_held`: this process has the files open for writing already.
+    `is_held`: this process has the files open for writing already. `known`: what they lead to, where that is known.
     """
     found = file_system_of(root, machine)
-    streams = map_streams(root, found, names, is_held=is_held)
+    streams = map_streams(root, found, names, is_held=is_held) if known is None else known
     refused = refusals(found, where, machine)
     obstacles = (
         *system_refusals(where, machine),

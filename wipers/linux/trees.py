@@ -42,6 +42,8 @@ class About(NamedTuple):
     """Bytes by st_size."""
     blocks: int
     """Bytes that the file system says it holds."""
+    stamp: int
+    """When the file was changed last, as `stamp_of` says it."""
 
 
 Look = Callable[[int, str, About], None]
@@ -84,6 +86,8 @@ class Tree:
     """Inode of each."""
     sizes: Numbers = field(default_factory=Numbers)
     """Bytes of each by st_size."""
+    stamps: Numbers = field(default_factory=Numbers)
+    """When each was changed last; of those that a state file tells, 0."""
     further: Further = field(default_factory=Further)
     """Other ordered names of files."""
     others: Names = field(default_factory=Names)
@@ -92,6 +96,10 @@ class Tree:
     """Ordered directories, a parent before what it holds."""
     above: Names = field(default_factory=Names)
     """Directories that are not ordered and that ordered names are taken out of; one may come again."""
+    folder_stamps: Numbers = field(default_factory=Numbers)
+    """When each ordered directory was changed last before it was listed."""
+    above_stamps: Numbers = field(default_factory=Numbers)
+    """When each of those above was."""
     problems: dict[str, int] = field(default_factory=dict)
     """Reason codes of what must not be touched, and how often each was met."""
     findings: dict[str, int] = field(default_factory=dict)
@@ -111,11 +119,12 @@ class Tree:
             for number, name in enumerate(self.further.of(stream), start=1):
                 yield stream, number, name
 
-    def add(self, path: str, inode: int, size: int) -> None:
+    def add(self, path: str, inode: int, size: int, stamp: int = 0) -> None:
         """Give a file its number."""
         self.paths.append(path)
         self.inodes.append(inode)
         self.sizes.append(size)
+        self.stamps.append(stamp)
         self.size += size
 
     def note(self, reason: str, count: int = 1) -> None:
@@ -199,8 +208,13 @@ class Folders:
         self._path, self._descriptor = None, -1
 
 
-_LINKED = struct.Struct(">QQQQQ")
-"""Inode, the order in which names were met, st_size, bytes held, st_nlink; the name follows."""
+def stamp_of(found: os.stat_result) -> int:
+    """Return when what was looked at was changed last: its contents, size, flags, attributes or links."""
+    return found.st_ctime_ns & 0xFFFFFFFFFFFFFFFF
+
+
+_LINKED = struct.Struct(">QQQQQQ")
+"""Inode, the order in which names were met, st_size, bytes held, stamp, st_nlink; the name follows."""
 
 
 class _Walk:
@@ -224,14 +238,14 @@ class _Walk:
         try:
             is_new = self._folders.open(above)
             folder, last = self._folders.of(named.name)
-            if is_new:
-                _check_folder(folder, self._tree)
+            stamp = _check_folder(folder, self._tree) if is_new else 0
             found = os.stat(last, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             self._tree.note(_problem_of(error))
             return
         if is_new:
             self._tree.above.append(above)
+            self._tree.above_stamps.append(stamp)
         if named.is_literal and not stat.S_ISREG(found.st_mode) and (named.digest or not stat.S_ISDIR(found.st_mode)):
             self._tree.note("not-regular-file")
             return
@@ -257,7 +271,7 @@ class _Walk:
         try:
             self._folders.open(path)
             folder, _ = self._folders.of(f"{path}/.")
-            _check_folder(folder, self._tree)
+            self._tree.folder_stamps.append(_check_folder(folder, self._tree))
             with os.scandir(folder) as entries:
                 names = in_order(os.fsencode(entry.name) for entry in entries)
                 for name in map(os.fsdecode, names):
@@ -283,13 +297,14 @@ class _Walk:
             self._tree.others.append(path)
             self._tree.see(next(what for is_kind, what in OTHERS if is_kind(found.st_mode)))
         elif found.st_nlink > 1:
-            numbers = (found.st_ino, len(self._linked), found.st_size, found.st_blocks * 512, found.st_nlink)
+            held = found.st_blocks * 512
+            numbers = (found.st_ino, len(self._linked), found.st_size, held, stamp_of(found), found.st_nlink)
             self._linked.append(_LINKED.pack(*numbers) + os.fsencode(path))
         else:
-            self._number(folder, path, name, About(found.st_ino, found.st_size, found.st_blocks * 512))
+            self._number(folder, path, name, About(found.st_ino, found.st_size, found.st_blocks * 512, stamp_of(found)))
 
     def _number(self, folder: int, path: str, name: str, about: About) -> None:
-        self._tree.add(path, about.inode, about.size)
+        self._tree.add(path, about.inode, about.size, about.stamp)
         if self._look is not None:
             self._look(folder, name, about)
 
@@ -298,8 +313,8 @@ class _Walk:
         rows = ((_LINKED.unpack_from(record), os.fsdecode(record[_LINKED.size :])) for record in in_order(self._linked))
         outside = 0
         for inode, names in groupby(rows, key=lambda row: row[0][0]):
-            ((_, _, size, blocks, links), path), *others = names
-            self._number(self._root, path, path, About(inode, size, blocks))
+            ((_, _, size, blocks, stamp, links), path), *others = names
+            self._number(self._root, path, path, About(inode, size, blocks, stamp))
             self._tree.see("hard-linked")
             for _, name in others:
                 self._tree.further.append(len(self._tree.paths) - 1, name)
@@ -308,17 +323,42 @@ class _Walk:
             self._tree.note("hard-links-outside", outside)
 
 
-def _check_folder(descriptor: int, tree: Tree) -> None:
-    """Note what keeps names from being removed out of a directory."""
+def is_unchanged(root: int, tree: Tree) -> bool:
+    """Tell whether nothing of what was found was changed since it was looked at, nor any directory that it lies in:
+    one look at each name, where the first time asked a file a dozen questions; raises OSError where one cannot be
+    looked at."""
+    if tree.problems or (len(tree.folder_stamps), len(tree.above_stamps)) != (len(tree.folders), len(tree.above)):
+        return False
+    folders = Folders(root)
+    try:
+        for paths, stamps in ((tree.above, tree.above_stamps), (tree.folders, tree.folder_stamps)):
+            for path, stamp in zip(paths, stamps, strict=True):
+                folder, _ = folders.of(f"{path}/." if path else ".")
+                if stamp_of(os.fstat(folder)) != stamp:
+                    return False
+        for path, inode, stamp in zip(tree.paths, tree.inodes, tree.stamps, strict=True):
+            folder, name = folders.of(path)
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if found.st_ino != inode or stamp_of(found) != stamp:
+                return False
+    finally:
+        folders.close()
+    return True
+
+
+def _check_folder(descriptor: int, tree: Tree) -> int:
+    """Note what keeps names from being removed out of a directory; return when it was changed last before that."""
+    stamp = stamp_of(os.fstat(descriptor))
     if not may_write(descriptor):
         tree.note("files-not-accessible")
     try:
         flags = forbidding_flags(descriptor)
     except OSError:
         # A file system without inode flags; it is refused for what it is.
-        return
+        return stamp
     for reason in KEEPS_NAMES.intersection(flags):
         tree.note(reason)
+    return stamp
 
 
 def may_write(descriptor: int) -> bool:
