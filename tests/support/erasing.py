@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from certificates.selectors import commitment
 from certificates.statements import (
@@ -21,10 +21,12 @@ from certificates.statements import (
     FilesIdentity,
     FilesSelector,
     FullVerification,
+    Identity,
     KeystreamPattern,
     Level,
     PathSelector,
     Pattern,
+    RecordsSelector,
     Selector,
     SelectorCommitment,
 )
@@ -40,6 +42,7 @@ ZEROS = ConstantPattern("00")
 HOST: Digest = "sha256:" + "0" * 64
 SALT = "11" * 32
 LABEL_KEY = "22" * 32
+Selects = FilesSelector | PathSelector | RecordsSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,12 @@ def order_database(path: Path, state: Path, *, least: int = 0, most: int = 1_000
     return _ordered(identity, PathSelector(str(path), LABEL_KEY), state)
 
 
-def _ordered(identity: FilesIdentity | DatabaseIdentity, selects: FilesSelector | PathSelector, state: Path) -> Ordered:
+def _ordered(identity: Identity, selects: Selects, state: Path) -> Ordered:
+    return Ordered(LinuxHost(state), *carrier_for(identity, selects))
+
+
+def carrier_for(identity: Identity, selects: Selects, **changes: Any) -> tuple[Carrier, Selector]:
+    """An order's words for one carrier, to clear it and read everything back, and the selector that they bind."""
     selector = Selector("c1", SALT, selects)
     carrier = Carrier(
         id="c1",
@@ -107,7 +115,7 @@ def _ordered(identity: FilesIdentity | DatabaseIdentity, selects: FilesSelector 
         destination="internal-reuse",
         selector=SelectorCommitment(commitment(selector), 1, 1),
     )
-    return Ordered(LinuxHost(state), carrier, selector)
+    return replace(carrier, **changes), selector
 
 
 def file_system_uuid(path: Path) -> str:
@@ -129,7 +137,7 @@ def erase_with(writer: Writer, pattern: Pattern = KEYSTREAM) -> Erased:
     unwritten = write_all(writer, pattern)
     writer.settle()
     findings = read_back_all(writer, writer.layout("whole"), pattern, loop())
-    extents = writer.physical_extents() or b""
+    extents = b"".join(writer.physical_extents() or ())
     return Erased(unwritten, findings, writer.release(), extents)
 
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certificates.selectors import commitment
 from certificates.statements import (
-    Carrier,
     Engine,
     Fact,
-    FullVerification,
     KnownCopy,
-    Level,
     Parameter,
     RecordsIdentity,
     RecordsSelector,
     Scope,
-    Selector,
-    SelectorCommitment,
 )
-from tests.support.erasing import HOST, LABEL_KEY, SALT, Ordered, file_system_uuid
+from tests.support.erasing import LABEL_KEY, Ordered, carrier_for, file_system_uuid
 from wipers.linux.host import LinuxHost
 
 
@@ -53,18 +47,6 @@ def order_records(
     identity = RecordsIdentity(engine, system, uuid, inode, database, scope, least, most)
     facts = tuple(Fact(name, value) for name, value in (connect or {}).items())
     selects = RecordsSelector(str(where), facts, credentials, schema, table, condition, parameters, LABEL_KEY)
-    selector = Selector("c1", SALT, selects)
-    carrier = Carrier(
-        id="c1",
-        label="label-1",
-        assets=("a1",),
-        identity=identity,
-        hosts=(HOST,),
-        level=Level.CLEAR,
-        verification=FullVerification(),
-        destination="internal-reuse",
-        selector=SelectorCommitment(commitment(selector), 1, 1),
-        copies=copies,
-        destroy=("history",) if history else (),
-    )
+    destroy = ("history",) if history else ()
+    carrier, selector = carrier_for(identity, selects, copies=copies, destroy=destroy)
     return Ordered(LinuxHost(state), carrier, selector)

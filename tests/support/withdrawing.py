@@ -9,24 +9,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from certificates.selectors import commitment
 from certificates.statements import (
     Carrier,
     Fact,
-    FullVerification,
-    Level,
     Method,
     Parameter,
     RecordsIdentity,
     RecordsSelector,
     Scope,
     Selector,
-    SelectorCommitment,
 )
 from certificates.statements import (
     Engine as EngineName,
 )
-from tests.support.erasing import HOST, LABEL_KEY, SALT, file_system_uuid
+from tests.support.erasing import LABEL_KEY, carrier_for, file_system_uuid
 from wipers.acts import Given
 from wipers.linux.engines import Engine, Request, Withdrawn, engine_of
 from wipers.linux.held import Held
@@ -81,18 +77,7 @@ def ask(
     )
     facts = tuple(Fact(name, value) for name, value in sorted((connect or {}).items()))
     selects = RecordsSelector(str(where), facts, credentials, schema, table, condition, parameters, LABEL_KEY)
-    selector = Selector("c1", SALT, selects)
-    carrier = Carrier(
-        id="c1",
-        label="label-1",
-        assets=("a1",),
-        identity=identity,
-        hosts=(HOST,),
-        level=Level.CLEAR,
-        verification=FullVerification(),
-        destination="internal-reuse",
-        selector=SelectorCommitment(commitment(selector), 1, 1),
-    )
+    carrier, selector = carrier_for(identity, selects)
     machine = replace(Machine(), runs=state)
     return Asked(carrier, selector, Request(carrier.id, identity, selects, machine), machine)
 

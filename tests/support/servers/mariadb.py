@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pymysql
+
+from tests.support.servers.foreground import Foreground
 
 USER = "nobody"
 SETTINGS = {
@@ -36,13 +35,14 @@ SETTINGS = {
 
 
 @dataclass(slots=True)
-class MariaDB:
-    """A server: where its files are, and how to reach it."""
+class MariaDB(Foreground):
+    """A server, and its settings."""
 
-    data: Path
-    socket: Path
     settings: dict[str, str]
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.data / "error.log"
 
     def connect(self, database: str | None = None, **options: Any) -> pymysql.connections.Connection[Any]:
         """A session that commits every statement by itself, as the superuser whom the socket vouches for."""
@@ -61,45 +61,11 @@ class MariaDB:
         """The server takes connections."""
         options = [f"--{name}={value}" for name, value in self.settings.items()]
         where = [f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.data / 'server.pid'}"]
-        with (self.data.parent / "start.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                ["/usr/sbin/mariadbd", "--no-defaults", *self._reached(), *where, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                **as_user(),
-            )
-        self._wait()
+        self._started("/usr/sbin/mariadbd", "--no-defaults", *self._reached(), *where, *options, **as_user())
 
     def _reached(self) -> tuple[str, ...]:
         """Beside the socket by nobody, or where a port is set by this machine alone."""
         return ("--bind-address=127.0.0.1",) if "port" in self.settings else ("--skip-networking",)
-
-    def stop(self) -> None:
-        """No process of the server is left; it came down in order."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """The server died at once, as in a power cut that spared the kernel."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, by: signal.Signals) -> None:
-        if self.process is not None:
-            self.process.send_signal(by)
-            self.process.wait(60)
-            self.process = None
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            with socket.socket(socket.AF_UNIX) as trial:
-                if not trial.connect_ex(str(self.socket)):
-                    return
-            time.sleep(0.05)
-            assert self.process is not None
-            assert self.process.poll() is None, (self.data / "error.log").read_text()
-            assert time.monotonic() < deadline, "the server takes no connections"
 
 
 def as_user() -> dict[str, Any]:

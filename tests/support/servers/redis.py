@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pwd
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.servers.foreground import Foreground
 from wipers.linux.engines.redis_server import Reply, Server
 
 PROGRAM = "/usr/bin/redis-check-rdb"
@@ -20,13 +19,14 @@ USER = "nobody"
 
 
 @dataclass(slots=True)
-class Redis:
-    """A server: where its files are, and how to reach it."""
+class Redis(Foreground):
+    """A server, and its settings; it never saves when it is stopped."""
 
-    data: Path
-    socket: Path
     settings: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.data.parent / "start.log"
 
     def do(self, *words: bytes | str | int, database: int = 0) -> Reply:
         """What a command answers, in a connection of its own."""
@@ -47,55 +47,14 @@ class Redis:
     def start(self) -> None:
         """The server takes commands."""
         account = pwd.getpwnam(USER)
-        with (self.data.parent / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    "redis-server",
-                    "--port",
-                    "0",
-                    "--unixsocket",
-                    str(self.socket),
-                    "--dir",
-                    str(self.data),
-                    *self.settings,
-                ],
-                executable=PROGRAM,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=account.pw_uid,
-                group=account.pw_gid,
-                extra_groups=[],
-                cwd="/",
-            )
-        self._wait()
+        where = ("--port", "0", "--unixsocket", self.socket, "--dir", self.data)
+        by = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        self._started("redis-server", *where, *self.settings, executable=PROGRAM, **by)
 
-    def stop(self) -> None:
-        """No process of the server is left; it saved nothing more."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """The server died at once."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, by: signal.Signals) -> None:
-        if self.process is not None:
-            self.process.send_signal(by)
-            self.process.wait(30)
-            self.process = None
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            assert self.process is not None
-            assert self.process.poll() is None, (self.data.parent / "redis.log").read_text()
-            assert time.monotonic() < deadline, "the server takes no commands"
-            with socket.socket(socket.AF_UNIX) as trial:
-                if not trial.connect_ex(str(self.socket)):
-                    trial.sendall(b"PING\r\n")
-                    if trial.recv(64).startswith(b"+PONG"):
-                        return
-            time.sleep(0.02)
+    def is_ready(self, trial: socket.socket) -> bool:
+        """It answers while it still loads what it kept, and then not with this."""
+        trial.sendall(b"PING\r\n")
+        return trial.recv(64).startswith(b"+PONG")
 
 
 @contextmanager
