@@ -7,6 +7,7 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:/usr/sbin:/sbin"  # losetup, cryptsetup and mkfs are there, and an ordinary user's PATH is not
+unset PYTHONDONTWRITEBYTECODE  # the tests start hundreds of interpreters, and compiling is half of their start
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 
 say() { echo "${0##*/}: $*" >&2; }

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,8 @@ NEEDS_ROOT = pytest.mark.skip(reason="needs root: attaches loop devices or mount
 def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that is not marked `integration` fails when it opens a device, starts a program or uses a socket."""
     if request.node.get_closest_marker("integration"):
-        with _turn():
+        # What happens in the virtual machine is over by now, and it has devices and a clock of its own.
+        with nullcontext() if request.node.get_closest_marker("lab") else _turn():
             yield
         return
     with watched() as caught:

@@ -10,6 +10,8 @@ from tests.lab.image import check_available
 
 pytestmark = [pytest.mark.integration, pytest.mark.lab]
 KILLS = 3
+SEED = 24
+"""Its first run is killed three times, which takes two boots less than runs that are killed once each."""
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +21,7 @@ def three_cuts() -> str:
         check_available()
     except Unavailable as reason:
         pytest.skip(str(reason))
-    return power_cuts.run(seed=1, trials=KILLS)
+    return power_cuts.run(seed=SEED, trials=KILLS)
 
 
 def test_a_run_survives_power_cuts_and_its_certificate_is_true(three_cuts: str) -> None:

@@ -10,11 +10,18 @@ from types import FrameType
 
 import pytest
 
+from tests.lab.guest.devices import unplug_drives
 from tests.support.bench import Bench, bench_in
 
 REPORTS = Path("/share/reports")
 LONGEST = 240
 """Seconds for one test: a run that hangs is a failure like any other."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the drives that QEMU plugged in come first: they are pulled out then."""
+    items.sort(key=lambda item: "drives" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -30,6 +37,25 @@ def undisturbed_lvm() -> None:
     Path("/etc/lvm/lvmlocal.conf").write_text(
         'activation { monitoring = 0 }\nglobal { thin_check_executable = "" }\n', encoding="ascii"
     )
+
+
+@pytest.fixture(scope="session")
+def drives() -> None:
+    """What QEMU plugged in is there; for tests that ask for it, by `drive` or otherwise."""
+    assert len(list(Path("/sys/bus/pci/drivers/nvme").glob("0000:*"))) >= 2, "the drives were pulled out before"
+
+
+@pytest.fixture(scope="session")
+def no_drives() -> None:
+    """The drives of QEMU are pulled out: each of the twenty takes the guest a fortieth of a second at every look."""
+    unplug_drives()
+
+
+@pytest.fixture(autouse=True)
+def plugged(request: pytest.FixtureRequest) -> None:
+    """Drives that no later test asks for are out."""
+    if "drives" not in request.fixturenames:
+        request.getfixturevalue("no_drives")
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
+from certificates.errors import Refused
 from certificates.statements import Extent, Fact, FullReadBack, OverwriteRecord, volume_of
 from tests.support.bench import MIB, Bench, RealRun, carrier_of, full_of_needles, identity_of
 from tests.support.ext4_image import run
@@ -183,6 +186,25 @@ def drive(serial: str) -> Target:
     return listed("serial", serial)
 
 
+def unplug_drives() -> None:
+    """The drives of QEMU are gone for good: every look at the machine is shorter by them, and the rest are its own."""
+    kept = {_controller(disk) for disk in Path("/sys/block").glob("vd*") if _serial(disk).startswith("lab-")}
+    for device in sorted(Path("/sys/bus/pci/devices").iterdir()):
+        is_storage = (device / "class").read_text().startswith(("0x01", "0x0c03"))
+        if is_storage and device.name not in kept:
+            (device / "remove").write_text("1")
+    settle()
+
+
+def _controller(disk: Path) -> str:
+    """Name of the PCI device that a virtio disk hangs on."""
+    return (disk / "device").resolve().parent.name
+
+
+def _serial(disk: Path) -> str:
+    return (disk / "serial").read_text().strip()
+
+
 def listed(fact: str, value: str) -> Target:
     """The one target with that location or fact. Only what names it is looked at: to ask twenty drives for all that
     `targets` tells of them takes the guest longer than to overwrite one."""
@@ -190,6 +212,15 @@ def listed(fact: str, value: str) -> Target:
     bare = (bare_target(THIS_MACHINE, one) for one in every)
     (found,) = (one for one in bare if Fact(fact, value) in (*one.facts, Fact("location", one.location)))
     return found
+
+
+def refusal(bench: Bench, device: Path, reason: str) -> Mapping[str, object]:
+    """Facts of the refusal, for that reason, when a run of the device is planned; all else fails the test."""
+    settle()
+    with pytest.raises(Refused) as caught:
+        ordered(bench, device)
+    assert caught.value.reason == reason
+    return caught.value.facts
 
 
 def unwritten(done: RealRun) -> list[int]:

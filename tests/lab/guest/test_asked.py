@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from certificates.statements import Residual
 from tests.lab.drives import SIZE
 from tests.lab.guest.devices import drive, mapped, memory_disk, settle
@@ -18,6 +20,7 @@ from wipers.linux.drive import controllers_of, describe_drive, raw_status, tempe
 from wipers.linux.machine import THIS_MACHINE
 from wipers.linux.passthrough import Outcome, channel_to
 
+pytestmark = pytest.mark.usefixtures("drives")
 QEMUS_TEMPERATURE = 50
 """What QEMU's NVMe drive always has: 323 kelvin."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from certificates.statements import Outcome
 from tests.lab.drives import BAD_SECTOR
 from tests.lab.guest.devices import (
@@ -83,11 +85,13 @@ def test_sectors_that_take_a_write_and_cannot_be_read_leave_the_outcome_unknown(
         assert read_back(done).matched == SIZE - 10 * SECTOR
 
 
+@pytest.mark.usefixtures("drives")
 def test_an_nvme_drive_names_its_bad_sector(bench: Bench) -> None:
     """QEMU's blkdebug fails one sector's write; Linux gives ENODATA for what NVMe calls a write fault."""
     check_sick(bench, "LAB-SICK-NVME")
 
 
+@pytest.mark.usefixtures("drives")
 def test_a_sata_disk_names_its_bad_sector(bench: Bench) -> None:
     """The same behind AHCI, where libata tries again and resets the link before it gives up."""
     check_sick(bench, "LAB-SICK-SATA")

@@ -21,6 +21,7 @@ def listed(bench: Bench) -> dict[str, tuple[Target, dict[str, str]]]:
     return {facts["serial"]: (target, facts) for target, facts in found if "serial" in facts}
 
 
+@pytest.mark.usefixtures("drives")
 def test_each_bus_gives_serial_number_and_size(bench: Bench) -> None:
     """NVMe, SATA, SCSI behind virtio, USB in both its ways, virtio: none is found by its letter."""
     found = listed(bench)
@@ -29,6 +30,7 @@ def test_each_bus_gives_serial_number_and_size(bench: Bench) -> None:
         assert (facts["size"], target.obstacles) == (str(SIZE), ())
 
 
+@pytest.mark.usefixtures("drives")
 def test_model_maker_and_world_wide_name_are_what_the_drive_says(bench: Bench) -> None:
     """The words of an order come from here, so they have to be the drive's own."""
     found = listed(bench)
@@ -44,6 +46,7 @@ def test_model_maker_and_world_wide_name_are_what_the_drive_says(bench: Bench) -
     assert target.media is Media.OPAQUE
 
 
+@pytest.mark.usefixtures("drives")
 def test_a_namespace_is_erased_under_whatever_number_its_controller_has(bench: Bench) -> None:
     """The number in /dev/nvmeN is not the parent of nvmeNn1. Here the namespace has two controllers, of which the one
     with its number comes back under another: the order still finds its drive, and no other loses a byte."""

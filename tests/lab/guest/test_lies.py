@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from certificates.statements import Outcome
 from tests.lab.guest.devices import (
     SECTOR,
@@ -73,6 +75,7 @@ def test_a_disk_that_keeps_nothing_is_caught_by_a_keystream_and_not_by_zeros(ben
         assert zeros.claim.outcome is Outcome.PROVEN
 
 
+@pytest.mark.usefixtures("drives")
 def test_a_discard_that_succeeds_and_erases_nothing_is_seen_by_the_read_back(bench: Bench) -> None:
     """An NVMe drive of QEMU with discard=ignore: blkdiscard says done, each needle stays. Read-back is asked what it
     thinks of such a drive, and says that nothing of it is what a pass of zeros would have left."""

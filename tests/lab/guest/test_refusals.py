@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from certificates.errors import Refused
 from certificates.statements import Outcome
-from tests.lab.guest.devices import SECTOR, SIZE, fill, needles, ordered, scsi_disk, settle
+from tests.lab.guest.devices import SECTOR, SIZE, fill, needles, ordered, refusal, scsi_disk, settle
 from tests.support.bench import Bench, RealRun
 from tests.support.ext4_image import run
 
@@ -32,13 +31,9 @@ def held() -> Iterator[ExitStack]:
         yield stack
 
 
-def refusal(bench: Bench, device: Path) -> str:
-    """By whom the device is said to be in use, when a run of it is planned."""
-    settle()
-    with pytest.raises(Refused) as caught:
-        ordered(bench, device)
-    assert caught.value.reason == "in-use"
-    return str(caught.value.facts["by"])
+def holder(bench: Bench, device: Path) -> str:
+    """By whom the device is said to be in use."""
+    return str(refusal(bench, device, "in-use")["by"])
 
 
 def test_a_member_of_an_array_is_refused(bench: Bench, disk: Path, held: ExitStack) -> None:
@@ -47,7 +42,7 @@ def test_a_member_of_an_array_is_refused(bench: Bench, disk: Path, held: ExitSta
     run("mdadm", *created, disk)
     held.callback(run, "mdadm", "--zero-superblock", disk)
     held.callback(run, "mdadm", "--stop", "/dev/md/lab")
-    by = refusal(bench, disk)
+    by = holder(bench, disk)
     assert by.startswith("md")
     assert "raid1" in by
 
@@ -58,7 +53,7 @@ def test_a_physical_volume_is_refused(bench: Bench, disk: Path, held: ExitStack)
     held.callback(run, "pvremove", "--yes", disk)
     held.callback(run, "vgremove", "--yes", "--force", "labgroup")
     run("lvcreate", "--yes", "--wipesignatures", "n", "--name", "labvolume", "--size", "4M", "labgroup")
-    by = refusal(bench, disk)
+    by = holder(bench, disk)
     assert "LVM" in by
     assert "labgroup-labvolume" in by
 
@@ -68,7 +63,7 @@ def test_what_lies_below_a_crypt_mapping_is_refused(bench: Bench, disk: Path, he
     opening = ["cryptsetup", "open", "--type", "plain", "--cipher", "aes-xts-plain64", "--key-size", "256"]
     subprocess.run([*opening, "--key-file", "/dev/urandom", str(disk), "labcrypt"], check=True, timeout=30)
     held.callback(run, "cryptsetup", "close", "labcrypt")
-    by = refusal(bench, disk)
+    by = holder(bench, disk)
     assert "CRYPT" in by
     assert "labcrypt" in by
 
@@ -94,7 +89,7 @@ def test_a_refusal_leaves_the_disk_as_it_was(bench: Bench, disk: Path) -> None:
     fill(disk)
     run("dmsetup", "create", "lablinear", "--table", f"0 {ALL} linear {disk} 0")
     try:
-        assert "lablinear" in refusal(bench, disk)
+        assert "lablinear" in holder(bench, disk)
     finally:
         run("dmsetup", "remove", "--retry", "lablinear")
     assert len(needles(disk)) == 2 * ALL

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from agent.drafting import Measured
 from certificates.audit import Sign
 from certificates.encoding import encode
@@ -31,6 +33,7 @@ def certified(bench: Bench, device: Path, expected: int) -> tuple[RealSite, Cert
     return site, certificate
 
 
+@pytest.mark.usefixtures("drives")
 def test_an_honest_drive_gets_a_certificate_that_holds_against_the_medium(bench: Bench) -> None:
     """A SCSI disk: proven, and `audit --against` reads the disk again and finds the same."""
     device = Path(drive("LAB-SCSI").location)
@@ -54,6 +57,7 @@ def test_a_lying_drive_gets_a_record_and_no_certificate_of_destruction(bench: Be
             assert certificate.claim.outcome is Outcome.NOT_REACHED
 
 
+@pytest.mark.usefixtures("drives")
 def test_a_drive_with_a_bad_sector_gets_a_record_that_lists_it(bench: Bench) -> None:
     """NVMe: exit 5, and the sector stands in what was sealed."""
     device = Path(drive("LAB-SICK-NVME").location)

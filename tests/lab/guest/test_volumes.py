@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from certificates.errors import Refused
 from certificates.statements import Outcome, Residual
-from tests.lab.guest.devices import SECTOR, fill, memory_disk, needles, ordered, scsi_disk, settle, size_of
+from tests.lab.guest.devices import SECTOR, fill, memory_disk, needles, ordered, refusal, scsi_disk, settle, size_of
 from tests.support.bench import MIB, Bench, luks_format, luks_opens
 from tests.support.ext4_image import run
 
@@ -35,13 +34,6 @@ def erase(bench: Bench, device: Path) -> tuple[Residual, ...]:
     assert done.claim.outcome is Outcome.PROVEN
     assert needles(device) == []
     return done.evidence.residual
-
-
-def reason_against(bench: Bench, device: Path) -> str:
-    settle()
-    with pytest.raises(Refused) as caught:
-        ordered(bench, device)
-    return caught.value.reason
 
 
 def node(name: str) -> Path:
@@ -89,7 +81,7 @@ def test_volumes_whose_blocks_are_shared_are_refused(bench: Bench, held: ExitSta
         "lvcreate", "--yes", "--wipesignatures", "n", "--thin", "--name", "thin", "--virtualsize", "8M", f"{GROUP}/pool"
     )
     for name in ("plain", "shot", "thin"):
-        assert reason_against(bench, node(f"/dev/{GROUP}/{name}")) == "blocks-elsewhere"
+        refusal(bench, node(f"/dev/{GROUP}/{name}"), "blocks-elsewhere")
 
 
 def group(disk: Path, held: ExitStack) -> None:

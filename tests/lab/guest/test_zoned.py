@@ -82,6 +82,7 @@ def test_a_run_that_stopped_amid_a_zone_begins_that_zone_again(bench: Bench) -> 
         assert needles(device) == []
 
 
+@pytest.mark.usefixtures("drives")
 def test_a_zns_namespace_has_fewer_blocks_than_addresses(bench: Bench) -> None:
     """What lies between a zone's capacity and the next zone is told as not reached, and the rest is proven."""
     target = drive("LAB-ZNS")
