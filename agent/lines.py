@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -48,14 +48,15 @@ def append_line(path: Path, line: bytes) -> None:
         sync_directory(path.parent)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Make `path` hold `data` whole or not at all: written beside, fsynced, renamed; one writer after the other."""
+def write_durably(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Make `path` hold all parts of `data` or none: written beside, fsynced, renamed; one writer after the other."""
     beside = path.with_name(path.name + ".new")
     with _turn(beside):
         descriptor = _open_alone(beside)
         try:
             os.ftruncate(descriptor, 0)
-            _write_all(descriptor, data)
+            for part in (data,) if isinstance(data, bytes) else data:
+                _write_all(descriptor, part)
             os.fsync(descriptor)
             os.replace(beside, path)
         finally:

@@ -219,6 +219,7 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
             chronicle=journal,
             entropy=site.entropy,
             keep=lambda name, data: _keep(folder, name, data),
+            keep_parts=folder.save_evidence_parts,
             observer=hands.observe(sequence, carrier.id, plan),
             stop=hands.stop,
             now=site.clock,

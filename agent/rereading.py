@@ -52,7 +52,7 @@ class Medium:
     def moved(self) -> tuple[Extent, ...]:
         return ()
 
-    def physical_extents(self) -> bytes | None:
+    def physical_extents(self) -> Iterable[bytes] | None:
         return None
 
     def key_state(self) -> KeyState:

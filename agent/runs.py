@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -63,10 +64,16 @@ class RunFolder:
         self.write(f"evidence/{name}", data)
         return digest(data)
 
+    def save_evidence_parts(self, name: str, parts: Iterable[bytes]) -> str:
+        """File an evidence file that is never in memory as a whole; return its digest."""
+        hashed = hashlib.sha256()
+        write_durably(self.path / f"evidence/{name}", _through(hashed, parts))
+        return f"sha256:{hashed.hexdigest()}"
+
     def evidence_files(self) -> tuple[EvidenceFile, ...]:
         """Return what the certificate binds of the evidence folder."""
         files = sorted((self.path / "evidence").iterdir())
-        return tuple(EvidenceFile(f.name, digest(f.read_bytes()), f.stat().st_size) for f in files)
+        return tuple(EvidenceFile(f.name, _digest_of(f), f.stat().st_size) for f in files)
 
     def plan(self) -> Plan:
         """Return the plan that was confirmed."""
@@ -119,6 +126,17 @@ class RunFolder:
         entries |= {bundle.EVIDENCE + file.name: file.read_bytes() for file in files}
         disclosed = self.read(DISCLOSED)
         return bundle.pack(entries | _present({bundle.SELECTOR: disclosed}))
+
+
+def _through(hashed: hashlib._Hash, parts: Iterable[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        hashed.update(part)
+        yield part
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _present(entries: Mapping[str, bytes | None]) -> dict[str, bytes]:

@@ -185,6 +185,7 @@ def ports_of(site: Site, begun: Begun, wishes: Wishes, observer: Observer | None
         chronicle=begun.journal,
         entropy=site.entropy,
         keep=lambda name, data: _keep(folder, name, data),
+        keep_parts=folder.save_evidence_parts,
         nonces=nonces,
         observer=observer,
         stop=wishes,

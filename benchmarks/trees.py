@@ -84,8 +84,8 @@ def _erase(writer: Writer, grove: Grove, phases: Phases, size: int) -> None:
         writer.settle()
     with phases.phase("read back below"):
         found = read_back_all(writer, writer.layout("whole"), KEYSTREAM, _loop())
-    with phases.phase("list of extents"):
-        (grove.state.parent / "extents.jsonl").write_bytes(writer.physical_extents() or b"")
+    with phases.phase("list of extents"), (grove.state.parent / "extents.jsonl").open("wb") as file:
+        file.writelines(writer.physical_extents() or ())
     if found.matched != size:
         raise SystemExit(f"the blocks do not hold what was written: {found}")
     with phases.phase("release"):

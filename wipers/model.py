@@ -305,8 +305,8 @@ class Reader(Protocol):
         their place says nothing about them."""
         ...
 
-    def physical_extents(self) -> bytes | None:
-        """JSON lines of the extents below the file system, numbers only; none for a device."""
+    def physical_extents(self) -> Iterable[bytes] | None:
+        """JSON lines of the extents below the file system, numbers only, some at a time; none for a device."""
         ...
 
     def key_state(self) -> KeyState:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
+from certificates.encoding import digest
 from certificates.statements import Noted, Time
 from wipers.acts import Given
 from wipers.care import Care, Gate, Guard, OpenGate
@@ -62,7 +63,7 @@ class Ports:
     entropy: Callable[[int], bytes]
     """Random bytes; drawn once before the first write, and once more for the sampling seed."""
     keep: Callable[[str, bytes], None]
-    """Makes an evidence file durable under its name, e.g. `extents-1.jsonl`, before it returns."""
+    """Makes an evidence file durable under its name, e.g. `drive-before.jsonl`, before it returns."""
     nonces: NonceSource | None = None
     """The registry; none when offline."""
     observer: Observer | None = None
@@ -77,6 +78,16 @@ class Ports:
     """When the run rests and when it gives up."""
     gate: Gate = field(default_factory=OpenGate)
     """Pauses the run from outside, between chunks."""
+    keep_parts: Callable[[str, Iterable[bytes]], str] | None = None
+    """As `keep`, for what comes in parts and need not be in memory at once; returns its digest. None: it is joined."""
+
+    def keep_long(self, name: str, parts: Iterable[bytes]) -> str:
+        """Keep an evidence file that may be as long as a tree has files, e.g. `extents-1.jsonl`; return its digest."""
+        if self.keep_parts is not None:
+            return self.keep_parts(name, parts)
+        data = b"".join(parts)
+        self.keep(name, data)
+        return digest(data)
 
 
 class Watch:

@@ -302,8 +302,7 @@ class _Run:
         extents = self.writer.physical_extents()
         if extents is None:
             return check
-        self.ports.keep(f"extents-{number}.jsonl", extents)
-        return replace(check, extents=digest(extents))
+        return replace(check, extents=self.ports.keep_long(f"extents-{number}.jsonl", extents))
 
     def _read_back(self, number: int, step: ReadBack) -> FullReadBack | SampledReadBack:
         pattern = self._pattern(step.compared_with)

@@ -129,7 +129,7 @@ def extents_of(disk: Mounted, *names: str) -> bytes:
     """The extents that a writer would address, without writing."""
     ordered = order(disk, *names)
     with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
-        return writer.physical_extents() or b""
+        return b"".join(writer.physical_extents() or ())
 
 
 def test_blocks_reserved_beyond_the_end_are_overwritten(disk: Mounted) -> None:

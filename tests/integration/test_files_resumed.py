@@ -220,7 +220,7 @@ def test_a_file_without_an_address_is_unread(case: Case) -> None:
         with pytest.raises(MediumError) as caught:
             writer.read(0, 1 << 30, memoryview(bytearray(512)))
         assert caught.value.extent == Extent(0, 1 << 30, 512)
-        lines = [json.loads(line) for line in (writer.physical_extents() or b"").splitlines()]
+        lines = [json.loads(line) for line in b"".join(writer.physical_extents() or ()).splitlines()]
         assert {line["stream"] for line in lines} == set(range(COUNT))
 
 

@@ -289,10 +289,10 @@ class SimulatedWriter:
             self._fail_at(self._machine.lies.bad_resets, extent.stream, extent.offset, SECTOR)
             self._machine.written_to[extent.offset] = extent.offset
 
-    def physical_extents(self) -> bytes | None:
+    def physical_extents(self) -> Iterable[bytes] | None:
         if self.place == "device":
             return None
-        return b"".join(b'{"length":%d,"stream":%d}\n' % (e.length, e.stream) for e in self.layout("whole"))
+        return (b'{"length":%d,"stream":%d}\n' % (e.length, e.stream) for e in self.layout("whole"))
 
     @contextmanager
     def _effect(self, partly: object = None) -> Iterator[None]:

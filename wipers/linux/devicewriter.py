@@ -91,7 +91,7 @@ class DeviceWriter:
     def moved(self) -> tuple[Extent, ...]:
         return ()
 
-    def physical_extents(self) -> bytes | None:
+    def physical_extents(self) -> Iterable[bytes] | None:
         return None
 
     def release(self) -> int:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from io import BytesIO
+from itertools import islice
 from typing import Literal, cast
 
 from certificates.statements import Area, Check, Extent, Fact, StepRecord
@@ -52,6 +52,9 @@ OF_THE_FILE = frozenset(
         errno.EXDEV,
     }
 )
+
+LINES_AT_ONCE = 1 << 12
+"""Lines of the list of extents that are in memory together."""
 
 
 class FilesWriter:
@@ -181,10 +184,10 @@ class FilesWriter:
     def moved(self) -> tuple[Extent, ...]:
         return tuple(Extent(stream, *one) for stream, ranges in self._moved.items() for one in ranges)
 
-    def physical_extents(self) -> bytes | None:
-        lines = BytesIO()
-        lines.writelines(self._extent_lines())
-        return lines.getvalue()
+    def physical_extents(self) -> Iterable[bytes]:
+        lines = self._extent_lines()
+        while part := b"".join(islice(lines, LINES_AT_ONCE)):
+            yield part
 
     def release(self) -> int:
         if self._begun.streams is None:

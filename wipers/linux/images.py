@@ -131,8 +131,8 @@ class ImageWriter:
     def moved(self) -> tuple[Extent, ...]:
         return self._file.moved()
 
-    def physical_extents(self) -> bytes | None:
-        return "".join(f"{line}\n" for line in self._file.extent_lines()).encode("ascii")
+    def physical_extents(self) -> Iterable[bytes]:
+        return (f"{line}\n".encode("ascii") for line in self._file.extent_lines())
 
     def release(self) -> int:
         """Nothing: the image file stays, as a device does."""

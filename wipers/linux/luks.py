@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from certificates.errors import Refused
@@ -143,10 +144,10 @@ class LuksWriter:
     def moved(self) -> tuple[Extent, ...]:
         return (*self._container.moved(), *(extent for file in self._backups for extent in file.moved()))
 
-    def physical_extents(self) -> bytes | None:
+    def physical_extents(self) -> Iterable[bytes] | None:
         own = self._container.physical_extents()
-        lines = "".join(f"{line}\n" for file in self._backups for line in file.extent_lines())
-        return None if own is None and not lines else (own or b"") + lines.encode("ascii")
+        lines = [f"{line}\n".encode("ascii") for file in self._backups for line in file.extent_lines()]
+        return None if own is None and not lines else chain(own or (), lines)
 
     def release(self) -> int:
         """Nothing: container and backups keep their names, with nothing of the key in them."""

@@ -92,7 +92,7 @@ class RecordsWriter:
     def moved(self) -> tuple[Extent, ...]:
         return self._files.moved() if self._files is not None else ()
 
-    def physical_extents(self) -> bytes | None:
+    def physical_extents(self) -> Iterable[bytes]:
         return self._held_files.physical_extents()
 
     def release(self) -> int:
