@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates.errors import Refused
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
@@ -34,13 +35,15 @@ def disk() -> Iterator[Mounted]:
 def server(disk: Mounted, tmp_path: Path) -> Iterator[Redis]:
     work = disk.root / tmp_path.name
     work.mkdir()
-    with redis(work, "--appendonly", "yes", "--appendfsync", "always") as found:
+    # A server that is killed has told the kernel what it wrote, whether or not that is on the disk.
+    with redis(work, "--appendonly", "yes") as found:
         yield found
 
 
 def fill(server: Redis, kind: str) -> None:
-    server.pipeline([("SET", f"anna:{row}", f"VCTM{kind}-{row:05d}-of-anna") for row in range(300)])
-    server.pipeline([("SET", f"ben:{row}", f"KEEP{kind}-{row:05d}-of-ben") for row in range(300)])
+    going = [word for row in range(300) for word in (f"anna:{row}", f"VCTM{kind}-{row:05d}-of-anna")]
+    staying = [word for row in range(300) for word in (f"ben:{row}", f"KEEP{kind}-{row:05d}-of-ben")]
+    server.do("MSET", *going, *staying)
     server.do("SAVE")
 
 
@@ -87,28 +90,30 @@ def test_a_cut_withdrawal_goes_on(
     """Before and after every line that is noted: what stays is there, what goes is nowhere, whoever died. What others
     made since is theirs: under any name where the stroke was done by then, under new names where it was not."""
     cut = Cut(monkeypatch, server, victim)
-    at = 0
-    while not at or cut.written * 2 >= at:
-        at += 1
+    at, last = 0, 0
+    while at <= last:
         kind = f"{victim}{at:02d}"
         fill(server, kind)
         state = tmp_path / f"state-{at}"
         cut.arm(at)
         try:
             withdraw(order(server, state))
-        except (Died, Lost):
+        except (Died, Lost, Refused):
             if victim != "agent":
                 server.start()
             resumed(server, state, cut)
+        # The first is cut nowhere, and says how many lines there are.
+        last = last or cut.written * 2
+        at += 1
         server.do("DEL", "anna:new", "anna:7")
         disk.sync()
         assert destroy_held(order(server, state)) > 10_000
         disk.sync()
-        assert scan(disk.image, b"VCTM" + kind.encode(), packed=False).total == 0, (at, cut.phases)
+        assert scan(disk.image, b"VCTM" + kind.encode(), packed=False).total == 0, cut.phases
         assert server.do("DBSIZE") == 300
         assert server.do("GET", "ben:299") == f"KEEP{kind}-00299-of-ben".encode()
         assert server.do("KEYS", "expunge:*") == []
-    assert at >= 10
+    assert last >= 12
 
 
 def resumed(server: Redis, state: Path, cut: Cut) -> None:
