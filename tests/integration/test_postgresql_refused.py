@@ -17,7 +17,7 @@ from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import USER, PostgreSQL, beginning, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked
-from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite
+from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite, postgresql_server
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -147,6 +147,36 @@ def test_the_files_of_another_server_are_refused(story: Story, tmp_path: Path) -
             asked.engine.look(replace(asked.request, selects=selects))
     finally:
         shutil.rmtree(copy)
+
+
+def test_a_cluster_is_refused_with_the_order_that_destroys_it(story: Story) -> None:
+    """What it names is what `test_a_stopped_standby_goes_with_its_files_and_is_seeded_anew` carries out."""
+    asked = asked_of(story)
+    whole = replace(asked.request.identity, scope="cluster")
+    with refusing("records-not-offered") as caught:
+        asked.engine.look(replace(asked.request, identity=whole))
+    assert f'root = "{story.server.data.parent}", names = ["data"], destroy = ["history"]' in str(caught.value.facts)
+
+
+def test_a_version_that_is_not_known_is_refused(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How it goes about its files was never looked at."""
+    monkeypatch.setattr(postgresql_server, "VERSIONS", range(160000, 180000))
+    asked = asked_of(story)
+    with refusing("records-not-offered") as caught:
+        asked.engine.look(asked.request)
+    assert "it is PostgreSQL 15, and 16 to 17 are known" in str(caught.value.facts)
+
+
+def test_a_standby_that_is_behind_is_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs the segments that are to go."""
+    monkeypatch.setattr(postgresql_obstacles, "BEHIND", 1 << 16)
+    with standby(story.server) as copy:
+        copy.query("SELECT pg_wal_replay_pause()")
+        story.server.query("SELECT pg_logical_emit_message(false, 'load', repeat('x', 200000))")
+        story.server.query("SELECT pg_switch_wal()")
+        look = asked_of(story).engine.look(asked_of(story).request)
+        assert look is not None
+        assert [dict(one.facts)["where"] for one in look.obstacles] == ["a standby"]
 
 
 def test_a_server_that_does_not_answer_is_refused(story: Story) -> None:

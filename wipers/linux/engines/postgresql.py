@@ -53,13 +53,23 @@ def look(request: Request) -> Look | None:
     if not has_cluster(request.where):
         return None
     if request.identity.scope == "cluster":
-        raise Refused("records-not-offered", where=request.where, detail="order its files once the server is stopped")
+        raise Refused("records-not-offered", where=request.where, detail=order_of_cluster(request.where))
     with _reading(request) as session:
         scope = find_scope(session, request)
         if is_standby(session):
             return look_at_standby(session, request, facts(request, scope.object), scope)
         obstacles = (*scope.obstacles, *find_obstacles(session, request, scope))
         return _look(session, request, scope, obstacles)
+
+
+def order_of_cluster(where: Path) -> str:
+    """Return the order that destroys a whole cluster."""
+    beyond = sorted((where / "pg_tblspc").glob("*")) if (where / "pg_tblspc").is_dir() else []
+    more = f", and for each of its {len(beyond)} tablespaces besides" if beyond else ""
+    return (
+        f'stop the server, then order kind = "files" with root = "{where.parent}", names = ["{where.name}"],'
+        f' destroy = ["history"]{more}'
+    )
 
 
 @contextmanager
