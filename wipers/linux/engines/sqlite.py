@@ -26,13 +26,14 @@ from wipers.linux.engines.sqlite_catalog import (
     thing_since,
     word,
 )
-from wipers.linux.engines.sqlite_reach import reach_of, unshared
+from wipers.linux.engines.sqlite_reach import Reach, reach_of, unshared
 from wipers.linux.engines.sqlite_rewrite import NEW
 from wipers.linux.engines.sqlite_whole import WholeWithdrawal, rows_of, values_of
 from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of, take_out
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.linux.identity import check_unchanged
+from wipers.linux.machine import attribute
 from wipers.linux.sqlite_locks import is_unfinished, lasting_change, told
 from wipers.linux.sqlite_pages import has_magic, looks_encrypted
 from wipers.linux.streams import READING
@@ -45,8 +46,9 @@ from wipers.searching import literal, search_for
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
 SCOPES = ("rows", "table", "database")
-MOST_COPIED = 512 << 20
-"""Largest database of which a copy is made in memory."""
+ALWAYS_COPIED, COPIES = 64 << 20, 6
+"""Largest database of which a copy is made in memory without asking how much is free, and how many times a larger one
+must find room."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -136,6 +138,8 @@ def _glance(request: Request, connection: sqlite3.Connection) -> Look:
         preferred=Method.HOLE_FILLING if others and not is_whole else Method.COPY_FORWARD,
         obstacles=(in_use(str(path), others[0]),) if others and (is_whole or journal == "wal") else (),
         residual=(Residual("values-not-sampled"),),
+        # The new file, and in place the journal beside it.
+        room=0 if is_whole else 2 * size,
         description=(
             Fact("pages", str(number(connection, "PRAGMA page_count"))),
             Fact("journal", journal),
@@ -207,8 +211,28 @@ class Session:
                 for name, place in reach.doomed.items()
                 for part in _telling(_values(connection, reach.catalog.table(name), place, each))
             )
-            parts = unshared(connection, reach, dict.fromkeys(found))
-            yield from _but(parts, _by_chance(connection, self._request, parts))
+            yield from self._telling_apart(connection, reach, tuple(dict.fromkeys(found)))
+
+    def _telling_apart(self, connection: sqlite3.Connection, reach: Reach, parts: tuple[bytes, ...]) -> Iterator[bytes]:
+        """Yield the parts that tell what goes from what stays."""
+        size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
+        if not self._may_copy(size) or word(connection, "PRAGMA encoding") != "UTF-8":
+            yield from unshared(connection, reach, parts)
+            return
+        with _left_over(connection, self._request) as (copy, held):
+            found = {parts[at] for at, _ in search_for([literal(one) for one in parts])().scan(held)}
+            yield from (one for one in parts if one not in found)
+            # Rows are looked through only where something of them reads like what goes.
+            apart = unshared(connection, reach, found) if found else ()
+            yield from (one for one in apart if _is_value(copy, one))
+
+    def _may_copy(self, size: int) -> bool:
+        """Tell whether memory has room for the database several times over."""
+        if size <= ALWAYS_COPIED:
+            return True
+        told = attribute(self._request.machine.proc / "meminfo")
+        free = next((int(line.split()[1]) << 10 for line in told.splitlines() if line.startswith("MemAvailable:")), 0)
+        return size * COPIES <= free
 
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
         held.begin(self._request.where.parent, given.entropy(8).hex())
@@ -329,16 +353,10 @@ def _telling(values: Iterator[bytes]) -> Iterator[bytes]:
     return (part[1] for part in found if part is not None)
 
 
-def _but(parts: tuple[bytes, ...], dropped: set[bytes]) -> Iterator[bytes]:
-    return (one for one in parts if one not in dropped)
-
-
-def _by_chance(connection: sqlite3.Connection, request: Request, parts: tuple[bytes, ...]) -> set[bytes]:
-    """Return the parts that what stays will hold where one value ends and something else begins, such as the number of
-    a row behind its name in an index: found out in memory, on a copy without the rows that go."""
-    size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
-    if size > MOST_COPIED:
-        return set()
+@contextmanager
+def _left_over(connection: sqlite3.Connection, request: Request) -> Iterator[tuple[sqlite3.Connection, memoryview]]:
+    """A copy in memory without the rows that go, written anew as the file will be, and its bytes: there what stays may
+    read like what goes where one value ends and something else begins, as the number of a row behind its name."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         connection.backup(copy)
         copy.text_factory = bytes
@@ -348,11 +366,7 @@ def _by_chance(connection: sqlite3.Connection, request: Request, parts: tuple[by
         catalog = read_catalog(copy)
         take_out(copy, reach_of(copy, catalog, request, with_keys=with_keys), request.identity.scope)
         copy.execute("VACUUM")
-        left = copy.serialize()
-        found = search_for([literal(one) for one in parts])().scan(memoryview(left))
-        held = {parts[at] for at, _ in found}
-        # What an index of words or the like still holds as a value is no chance: the hunt is to find it.
-        return held - {one for one in held if _is_value(copy, one)}
+        yield copy, memoryview(copy.serialize())
 
 
 def _is_value(copy: sqlite3.Connection, part: bytes) -> bool:
