@@ -3,7 +3,7 @@
 python -m tests.support.servers.mariadb_cut FOLDER DATABASE TABLE STATE STATEMENT SECONDS agent|server|both
 
 STATEMENT may be `line:N` or `line:PHASE` instead: the moment when the Nth line of the manifest, or the first of that
-phase, has become durable.
+phase, has become durable. TABLE may be `NAME:table`, of which all goes, or `:database`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.support.servers.mariadb import MariaDB
 from tests.support.servers.mariadb_story import Story
-from tests.support.withdrawing import withdraw
+from tests.support.withdrawing import Asked, withdraw
 from wipers.conditions import Bound
 from wipers.linux.engines.mariadb_server import Server
 from wipers.linux.manifest import Manifest
@@ -54,7 +54,7 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
 
     if statement.startswith(LINE):
         _die_at_line(statement.removeprefix(LINE), die)
-        withdraw(story.ask(table))
+        withdraw(_asked(story, table))
         return NOT_REACHED
     run = Server.run
 
@@ -68,8 +68,15 @@ def main(folder: str, database: str, table: str, state: str, statement: str, sec
         return run(self, words, *values)
 
     Server.run = watched  # type: ignore[method-assign, assignment]
-    withdraw(story.ask(table))
+    withdraw(_asked(story, table))
     return NOT_REACHED
+
+
+def _asked(story: Story, table: str) -> Asked:
+    name, is_whole, scope = table.partition(":")
+    if not is_whole:
+        return story.ask(name)
+    return story.ask(name or None, "table" if scope == "table" else "database", most=900)
 
 
 def _die_at_line(line: str, die: Callable[[], None]) -> None:
