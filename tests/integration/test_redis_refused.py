@@ -111,8 +111,8 @@ def test_keys_that_end_or_are_evicted_meanwhile_are_no_longer_what_was_ordered(s
     with pytest.raises(Refused, match="9 rows"):
         withdraw(asked)
     server.do("SET", "anna:3", "VCTM-of-anna-again")
-    server.pipeline([("CONFIG", "SET", "maxmemory-policy", "allkeys-random"), ("CONFIG", "SET", "maxmemory", "1mb")])
-    with pytest.raises(Refused, match=r"\d rows"):
+    server.pipeline([("CONFIG", "SET", "maxmemory-policy", "allkeys-random"), ("CONFIG", "SET", "maxmemory", "1")])
+    with pytest.raises(Refused, match="0 rows"):
         withdraw(order(server, tmp_path / "b", least=10, most=10))
     server.pipeline([("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "maxmemory-policy", "noeviction")])
 
