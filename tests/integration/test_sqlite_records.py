@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema
@@ -35,11 +33,8 @@ from tests.support.ext4_image import Mounted, ext4_image
 from tests.support.raw_scanner import scan
 from tests.support.real_site import RealSite, ended, records_carrier
 from tests.support.records_ordered import order_records, text
-from tests.support.runs import JournalInMemory
 from tests.support.screens import SCHEMAS
-from tests.support.simulated_host import Plug
-from wipers.linux import manifest
-from wipers.linux.engines import Request, sqlite_rewrite, sqlite_withdrawal
+from wipers.linux.engines import Request, sqlite_withdrawal
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -373,86 +368,6 @@ def test_a_reader_in_the_middle_of_something_is_waited_for_so_long_and_no_longer
     assert run.stopped is None
     assert run.claim.outcome is Outcome.PROVEN
     assert people.survivors(database(disk)) == people.LEFT
-
-
-class JournalOnDisk(JournalInMemory):
-    """A journal that another process can read after this one was killed."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(Plug())
-        self.path = path
-        if path.exists():
-            self.entries, self.head = pickle.loads(path.read_bytes())
-
-    def write(self, event: object) -> None:
-        super().write(event)
-        new = self.path.with_suffix(".new")
-        new.write_bytes(pickle.dumps((self.entries, self.head)))
-        new.replace(self.path)
-
-
-def killed_at(ordered: Ordered, path: Path, moment: int) -> bool:
-    """The run in a process of its own, which dies at its so-manyth durable note or change of names; tell whether it
-    came so far."""
-    child = os.fork()
-    if child == 0:
-        counted = 0
-
-        def count() -> None:
-            nonlocal counted
-            counted += 1
-            if counted == moment:
-                os._exit(9)
-
-        write, sync = manifest.Manifest.write, sqlite_rewrite._sync
-
-        def written(self: manifest.Manifest, phase: str, **facts: object) -> None:
-            count()
-            write(self, phase, **facts)
-            count()
-
-        manifest.Manifest.write = written  # type: ignore[method-assign]
-        sqlite_rewrite._sync = lambda path: (sync(path), count())[0]  # type: ignore[func-returns-value]
-        run = CarriedOut(ordered, JournalOnDisk(path))
-        run.go()
-        os._exit(0 if run.stopped is None else 7)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) in (0, 9)
-    return os.waitstatus_to_exitcode(status) == 9
-
-
-def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> bool:
-    """A run is killed at that moment and resumed, and all is as it should be; tell whether it came so far."""
-    people.make(database(disk), "PERSIST" if moment % 2 else "WAL", rows=300)
-    ordered = order(disk, least=100, most=100)
-    journal = tmp_path / f"journal-{moment}"
-    with ExitStack() as left:
-        if method == "hole-filling" and moment % 2:
-            left.enter_context(closing(sqlite3.connect(database(disk)))).execute("SELECT 1 FROM people").fetchone()
-        was_killed = killed_at(ordered, journal, moment)
-        run = CarriedOut(ordered, JournalOnDisk(journal))
-        run.go()
-    assert run.stopped is None, (moment, run.stopped)
-    assert run.claim.outcome is Outcome.PROVEN, (moment, run.claim)
-    with closing(sqlite3.connect(database(disk))) as found:
-        assert found.execute("SELECT count(*) FROM people").fetchone() == (200,)
-        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert scan(database(disk), people.TRACES).total == 0
-    ordered.host.forget(ordered.carrier)
-    for path in database(disk).parent.iterdir():
-        path.unlink()
-    return was_killed
-
-
-@pytest.mark.parametrize("method", ["copy-forward", "hole-filling"])
-def test_a_run_that_was_killed_anywhere_is_completed(disk: Mounted, method: str, tmp_path: Path) -> None:
-    """Rolled back by SQLite or carried on by the manifest: no survivor is lost, and no victim is left."""
-    # Every moment of the one way; of the other those that find the file open elsewhere.
-    stride = 1 if method == "copy-forward" else 2
-    moment = 1
-    while kill_and_resume(disk, method, tmp_path, moment):
-        moment += stride
-    assert moment > 12
 
 
 def test_two_carriers_of_one_database_follow_each_other(disk: Mounted) -> None:

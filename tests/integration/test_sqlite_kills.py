@@ -1,0 +1,144 @@
+"""A run on a SQLite database that is killed at any of its steps is completed: no survivor lost, no victim left."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from certificates.statements import Outcome
+from tests.support import people
+from tests.support.carrying_out import CarriedOut
+from tests.support.erasing import Ordered
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.raw_scanner import scan
+from tests.support.records_ordered import order_records, text
+from tests.support.runs import JournalInMemory
+from tests.support.simulated_host import Plug
+from wipers.linux import manifest
+from wipers.linux.engines import sqlite_rewrite
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+ROWS, GONE = 60, 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Mounted]:
+    with ext4_image(tmp_path, size=8 << 20) as found:
+        (found.root / "data").mkdir()
+        yield found
+
+
+class JournalOnDisk(JournalInMemory):
+    """A journal that another process can read after this one was killed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Plug())
+        self.path = path
+        if path.exists():
+            self.entries, self.head = pickle.loads(path.read_bytes())
+
+    def write(self, event: object) -> None:
+        super().write(event)
+        new = self.path.with_suffix(".new")
+        new.write_bytes(pickle.dumps((self.entries, self.head)))
+        new.replace(self.path)
+
+
+class Moments:
+    """Counts a run's durable steps, in a process of its own that dies at one of them."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+
+    def pass_by(self) -> None:
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self) -> None:
+        """Before and after each line of the manifest, after each entry of the journal and each file made durable."""
+        write, sync, entered = manifest.Manifest.write, sqlite_rewrite._sync, JournalOnDisk.write
+
+        def written(self: manifest.Manifest, phase: str, **facts: object) -> None:
+            moments.pass_by()
+            write(self, phase, **facts)
+            moments.pass_by()
+
+        def enter(self: JournalOnDisk, event: object) -> None:
+            entered(self, event)
+            moments.pass_by()
+
+        def synced(path: Path) -> None:
+            sync(path)
+            moments.pass_by()
+
+        moments = self
+        manifest.Manifest.write = written  # type: ignore[method-assign]
+        JournalOnDisk.write = enter  # type: ignore[method-assign]
+        sqlite_rewrite._sync = synced
+
+
+def killed_at(ordered: Ordered, path: Path, moment: int) -> bool:
+    """A run that is killed at its so-manyth step; tell whether it came so far."""
+    child = os.fork()
+    if child == 0:
+        Moments(moment).watch()
+        run = CarriedOut(ordered, JournalOnDisk(path))
+        run.go()
+        os._exit(0 if run.stopped is None else 7)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+    return os.waitstatus_to_exitcode(status) != 0
+
+
+def rows_of(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as found:
+        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        found.execute("INSERT INTO notes (notes) VALUES ('integrity-check')")
+        kept = "SELECT * FROM {} WHERE {} NOT LIKE 'VCTM%' ORDER BY 1"
+        named = (("people", "name"), ("visits", "what"), ("letters", "body"))
+        return [row for table, column in named for row in found.execute(kept.format(table, column))]
+
+
+def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> bool:
+    """A run is killed at that moment and resumed, and all is as it should be; tell whether it came so far."""
+    path = disk.root / "data" / "people.db"
+    people.make(path, "WAL" if method == "copy-forward" and moment % 2 else "PERSIST", rows=ROWS)
+    expected = rows_of(path)
+    who = (text("who", "VCTM%"),)
+    state = disk.image.parent / "state"
+    rows = {"table": "people", "condition": "name LIKE :who", "parameters": who, "least": GONE, "most": GONE}
+    ordered = order_records("sqlite", path, state, **rows)  # type: ignore[arg-type]
+    journal = JournalOnDisk(tmp_path / f"journal-{moment}")
+    with ExitStack() as left:
+        if method == "hole-filling":
+            left.enter_context(closing(sqlite3.connect(path))).execute("SELECT 1 FROM people").fetchone()
+        was_killed = killed_at(ordered, journal.path, moment)
+        run = CarriedOut(ordered, JournalOnDisk(journal.path))
+        run.go()
+    assert run.stopped is None, (moment, run.stopped)
+    assert run.claim.outcome is Outcome.PROVEN, (moment, run.claim)
+    assert rows_of(path) == expected, moment
+    assert scan(path, people.TRACES).total == 0, moment
+    ordered.host.forget(ordered.carrier)
+    assert [one.name for one in path.parent.iterdir()] == ["people.db"], moment
+    path.unlink()
+    return was_killed
+
+
+@pytest.mark.parametrize("method", ["copy-forward", "hole-filling"])
+def test_a_run_that_was_killed_anywhere_is_completed(disk: Mounted, method: str, tmp_path: Path) -> None:
+    """Rolled back by SQLite or carried on by the manifest: every row that stays is as it was, and a certificate can
+    be made of what the resumed run saw alone."""
+    moment = 1
+    while kill_and_resume(disk, method, tmp_path, moment):
+        moment += 1
+    assert moment > 30
