@@ -11,11 +11,12 @@ import pytest
 
 from certificates.statements import FillRecord, NamesRecord, Outcome
 from tests.support.carrying_out import CarriedOut
-from tests.support.erasing import order_files
+from tests.support.erasing import Acting, erase_with, order_files
 from tests.support.ext4_image import run
 from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow, xfs
 from tests.support.real_site import files_carrier
 from tests.support.trials import command, trial
+from wipers.acts import FillFree
 from wipers.linux.machine import THIS_MACHINE
 from wipers.linux.unwritten import has_unwritten
 
@@ -145,6 +146,38 @@ def test_a_run_fills_the_disk_that_its_own_site_lies_on(tmp_path: Path, kind: st
         assert record.is_complete == (kind == "ext4")
         # In btrfs's leaves targets stand among names, and are left with them.
         assert ground.hits(CONTENT, *(() if kind == "btrfs" else (TARGET,))) == 0
+
+
+def test_a_mount_that_is_replaced_amid_the_filling_is_not_what_is_filled(tmp_path: Path) -> None:
+    """Another file system stands in its place by then: not a byte goes there, and of the first one nobody can walk the
+    files any more, which the record says."""
+    with ext4(size=64 << 20)(tmp_path) as ground:
+        carried = laid(ground, tmp_path, "history")
+        (device,) = (line.split()[0] for line in run("df", ground.root).splitlines()[1:])
+        acting, replaced = Acting(), []
+
+        def told(done: int, total: int) -> None:
+            if not replaced and done > total // 2:
+                run("umount", "--lazy", device)
+                run("mount", "-t", "tmpfs", "tmpfs", ground.root)
+                replaced.append(device)
+
+        acting.told = told
+        ordered = carried.ordered
+        try:
+            with ordered.host.open(ordered.target(), ordered.carrier, ordered.selector, resuming=False) as writer:
+                erase_with(writer)
+                record = writer.act(FillFree(), acting.given())
+            assert replaced
+            assert list(ground.root.iterdir()) == []
+            assert os.statvfs(ground.root).f_blocks - os.statvfs(ground.root).f_bfree == 0
+        finally:
+            if replaced:
+                run("umount", ground.root)
+                run("mount", device, ground.root)
+        assert isinstance(record, FillRecord)
+        assert record.left == ("unwritten-extents",)
+        assert ground.hits(CONTENT) == 0
 
 
 def test_a_quota_ends_the_filling_and_the_record_says_so(tmp_path: Path) -> None:
