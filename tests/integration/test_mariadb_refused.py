@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.support.servers.mariadb import MariaDB, mariadb
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import Asked, Told, destroy_held, withdraw
 from wipers.linux.engines import mariadb_obstacles
+from wipers.linux.engines.mariadb_server import connect
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -115,6 +117,31 @@ def test_what_would_keep_or_spread_the_rows_is_named(
     story.do("CREATE TABLE kept (owner INT, idx INT) WITH SYSTEM VERSIONING")
     found = story.ask("kept", "table")
     assert found.engine.look(found.request) is None or found.reasons() == {"records-not-offered"}
+
+
+def test_samples_stand_in_no_row_that_stays(story: Story) -> None:
+    """Also inside a longer value, in another column, of the last row of thousands: it would be found for ever. A server
+    that sends an error in the place of rows is heard."""
+    story.do(
+        "CREATE TABLE sampled (id INT PRIMARY KEY, owner VARCHAR(20), idx VARCHAR(90), note VARCHAR(200))",
+        "INSERT INTO sampled SELECT seq, 'ben', MD5(seq), MD5(-seq) FROM seq_100_to_5000",
+        "INSERT INTO sampled SELECT seq, 'anna', CONCAT('VCTM', MD5(MD5(seq))), MD5(-seq) FROM seq_1_to_3",
+        "INSERT INTO sampled SELECT 6000, 'ben', 'none', CONCAT('see ', idx, ' there') FROM sampled WHERE id = 2",
+    )
+    asked = story.ask("sampled", most=3)
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    with asked.engine.open(asked.request, look.facts, False) as session:
+        values = b" ".join(session.values(100)).decode()
+    (told,) = story.do("SELECT GROUP_CONCAT(SUBSTR(idx, 5, 20) ORDER BY id) FROM sampled WHERE id < 4")
+    first, second, third = str(told[0]).split(",")
+    assert first in values
+    assert third in values
+    assert second not in values
+    with closing(connect(asked.request)) as server, pytest.raises(Refused) as refused:
+        list(server.stream("SELECT id FROM refused.nowhere", 1))
+    assert "1146" in str(refused.value.facts["detail"])
+    story.do("DROP TABLE sampled")
 
 
 def test_a_run_that_is_not_finished_is_in_the_way_of_the_next(story: Story, server: MariaDB) -> None:
