@@ -17,7 +17,7 @@ from wipers.linux.engines import Request, Survivors
 from wipers.linux.engines.sqlite_catalog import HIDDEN_KEYS, Catalog, Reference, Table, name_of, number
 from wipers.searching import literal, search_for
 
-BATCH = 4096
+BATCH = 512
 """Rows read at a time."""
 DENIED = frozenset({"load_extension", "random", "randomblob", "changes", "total_changes", "last_insert_rowid"})
 """Functions that no condition may ask: one loads what it is told to, the others answer differently each time."""

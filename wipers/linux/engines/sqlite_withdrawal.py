@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -219,14 +220,16 @@ class Withdrawal:
             raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows under lock")
 
     def _check_new(self, reach: Reach) -> Survivors:
-        """Everything that stays is in the new file, which SQLite finds whole; raises Lost."""
-        with connected(self._new, "rw") as fresh:
-            faults = faults_of(fresh)
-            if faults:
-                raise Lost("engine-failed", where="the new file", detail=f"{faults} faults by integrity_check")
+        """Everything that stays is in the new file, which SQLite finds whole meanwhile; raises Lost."""
+        with ThreadPoolExecutor(1) as beside, connected(self._new, "ro") as fresh:
+            # SQLite's own check runs in one step outside this interpreter.
+            checked = beside.submit(_faults_in, self._new)
             left = replace(reach, catalog=read_catalog(fresh), doomed={})
             self._version_now = left.catalog.version
-            return survivors(fresh, left, self._request.key)
+            after = survivors(fresh, left, self._request.key)
+            if faults := checked.result():
+                raise Lost("engine-failed", where="the new file", detail=f"{faults} faults by integrity_check")
+        return after
 
     def _was(self, what: str) -> object:
         """What the database was before the run, by the manifest."""
@@ -287,6 +290,11 @@ class Withdrawal:
         self._version_now = number(connection, "PRAGMA main.schema_version")
         self._new.unlink()
         sync_folder(self._new.parent)
+
+
+def _faults_in(path: Path) -> int:
+    with connected(path, "ro") as connection:
+        return faults_of(connection)
 
 
 def number_of_mode(connection: sqlite3.Connection) -> str:
