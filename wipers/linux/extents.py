@@ -37,7 +37,9 @@ UNWRITTEN = 0x0800
 """FIEMAP_EXTENT_UNWRITTEN: allocated, and reads as zeros whatever lies there."""
 
 _HEAD = struct.Struct("=QQIIII")
-_BODY = struct.Struct("=QQQQQIIII")
+_BODY = struct.Struct("=QQQ16xI12x")
+_Raw = tuple[int, int, int, int]
+"""Logical, physical, length, flags: what counts of `struct fiemap_extent`."""
 _BATCH = 16
 """Extents a call; small, because nearly every file has one."""
 
@@ -66,25 +68,33 @@ class Mapping(NamedTuple):
 
 def map_extents(descriptor: int) -> Mapping:
     """Return where the file's allocated bytes lie now, after its dirty pages were written; raises OSError."""
+    first = _mapped(descriptor, 0)
+    if len(first) == 1 and first[0][3] & (LAST | DOUBTFUL) == LAST:
+        # Nearly every file of a tree.
+        logical, physical, length, marks = first[0]
+        return Mapping((Span(logical, physical, length),), (), bool(marks & UNWRITTEN))
     spans: list[Span] = []
     every = 0
-    for logical, physical, length, marks in raw_extents(descriptor):
+    for logical, physical, length, marks in _further(descriptor, first):
         every |= marks
         spans.append(Span(logical, physical, length))
     doubts = tuple(name for flag, name in NOT_PROVABLE.items() if every & flag) if every & DOUBTFUL else ()
     return Mapping(coalesced(spans) if len(spans) > 1 else tuple(spans), doubts, bool(every & UNWRITTEN))
 
 
-def raw_extents(descriptor: int) -> Iterator[tuple[int, int, int, int]]:
+def raw_extents(descriptor: int) -> Iterator[_Raw]:
     """Yield the file's extents as logical, physical, length, flags, after its dirty pages were written; raises
     OSError."""
-    position = 0
+    return _further(descriptor, _mapped(descriptor, 0))
+
+
+def _further(descriptor: int, found: list[_Raw]) -> Iterator[_Raw]:
+    """Yield what was found, and all extents behind it."""
     while True:
-        found = _mapped(descriptor, position)
         yield from found
         if not found or found[-1][3] & LAST:
             return
-        position = found[-1][0] + found[-1][2]
+        found = _mapped(descriptor, found[-1][0] + found[-1][2])
 
 
 class _Answer(threading.local):
@@ -97,14 +107,13 @@ class _Answer(threading.local):
 _ANSWER = _Answer()
 
 
-def _mapped(descriptor: int, start: int) -> list[tuple[int, int, int, int]]:
+def _mapped(descriptor: int, start: int) -> list[_Raw]:
     """Return the next extents as logical, physical, length, flags."""
     buffer = _ANSWER.room
     _HEAD.pack_into(buffer, 0, start, TO_THE_END - start, SYNC, 0, _BATCH, 0)
     fcntl.ioctl(descriptor, FS_IOC_FIEMAP, buffer, True)
     mapped = _HEAD.unpack_from(buffer, 0)[3]
-    bodies = (_BODY.unpack_from(buffer, _HEAD.size + number * _BODY.size) for number in range(mapped))
-    return [(body[0], body[1], body[2], body[5]) for body in bodies]
+    return [_BODY.unpack_from(buffer, _HEAD.size + number * _BODY.size) for number in range(mapped)]
 
 
 def coalesced(spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -16,6 +16,8 @@ FS_IOC_FSGETXATTR = 0x801C581F
 REALTIME = 0x00000001
 """FS_XFLAG_REALTIME: contents lie on the realtime device."""
 
+FORBIDDING = sum(FORBIDDING_FLAGS)
+
 OF_EXTENTS = {
     "encoded": "file-compressed",
     "encrypted": "file-encrypted",
@@ -32,7 +34,7 @@ def reasons_against(found: FileSystem, descriptor: int, mapping: Mapping) -> tup
 
 def _reasons(found: FileSystem, descriptor: int, mapping: Mapping) -> Iterator[str]:
     flags = inode_flags(descriptor)
-    for flag, reason in FORBIDDING_FLAGS.items():
+    for flag, reason in FORBIDDING_FLAGS.items() if flags & FORBIDDING else ():
         # What the journal keeps is wrapped away afterwards, where it can be seen that it is.
         if flags & flag and not (flag == JOURNALED and found.wraps_journal):
             yield reason

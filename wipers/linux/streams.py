@@ -46,7 +46,7 @@ class Streams:
         rows = tuple(spans)
         self.rows.append(rows)
         self.generations.append(inode_generation)
-        self.size += sum(row[2] for row in rows)
+        self.size += rows[0][2] if len(rows) == 1 else sum(row[2] for row in rows)
 
     def spans(self, stream: int) -> tuple[Span, ...]:
         """Return where the file's bytes lay."""
