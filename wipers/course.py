@@ -71,16 +71,22 @@ class Detour:
 
     def succeeded(self) -> None:
         """A chunk was written: whatever failed is behind."""
+        if not self._in_a_row:
+            # Asked without the lock, once a file of a tree: a failure in this very moment counts as one after it.
+            return
         with self._lock:
             self._in_a_row = self._due = 0
 
     def begin_extent(self) -> None:
         """An extent begins: what failed in another one says nothing of it where each stands for itself."""
-        with self._lock:
-            self._error = None
+        if self._error is not None:
+            with self._lock:
+                self._error = None
 
     def take(self, left: int) -> tuple[int, str] | None:
         """Return how much of the `left` bytes of an extent to skip before the next try, and why; none for nothing."""
+        if not self._due and self._error is None:
+            return None
         with self._lock:
             if self._is_sequential:
                 return (left, self._error) if self._error is not None else None
@@ -101,7 +107,7 @@ def chunks(
         while begin < extent.length:
             left = extent.length - begin
             length, error = (detour.take(left) if detour is not None else None) or (min(ask(), left), None)
-            piece = Extent(extent.stream, extent.offset + begin, length)
+            piece = extent if length == extent.length else Extent(extent.stream, extent.offset + begin, length)
             yield Chunk(position + begin, piece, error, extent)
             begin += length
         position += extent.length
