@@ -154,7 +154,8 @@ def test_a_mount_that_is_replaced_amid_the_filling_is_not_what_is_filled(tmp_pat
     with ext4(size=64 << 20)(tmp_path) as ground:
         carried = laid(ground, tmp_path, "history")
         (device,) = (line.split()[0] for line in run("df", ground.root).splitlines()[1:])
-        acting, replaced = Acting(), []
+        acting = Acting()
+        replaced: list[str] = []
 
         def told(done: int, total: int) -> None:
             if not replaced and done > total // 2:
