@@ -195,7 +195,8 @@ def _is_whole(hunt: ResidueHunt, evidence: Evidence) -> bool:
     needles, names = sum(record.needles for record in taken), sum(record.names for record in taken)
     wants_names = "names" in evidence.destroy
     has_needles = hunt.needles >= max(needles, 1) and hunt.names >= max(names, int(wants_names))
-    return hunt.state == "made" and has_needles and not hunt.unread_size and hunt.size > 0 and hunt.step > last
+    storage = max((record.storage_size or 1 for record in taken), default=1)
+    return hunt.state == "made" and has_needles and not hunt.unread_size and hunt.size >= storage and hunt.step > last
 
 
 def _gaps_of_records(evidence: Evidence) -> tuple[Reason, ...]:

@@ -298,6 +298,16 @@ def test_a_hunt_for_fewer_samples_than_were_taken_is_none(lost: dict[str, Any]) 
     assert (short.outcome, [one.code for one in short.reasons]) == (Outcome.UNKNOWN, ["not-hunted"])
 
 
+def test_a_hunt_over_less_than_the_storage_that_was_noted_is_none() -> None:
+    """What was not looked through may hold all of it; the size is noted before the first write, when nobody knew what
+    the hunt would find."""
+    for noted, expected in ((HUNT.size, CLEAR), (HUNT.size + 512, (Outcome.UNKNOWN, None)), (None, CLEAR)):
+        taken = NeedlesRecord(0, HUNT.needles, HUNT.names, NOW, storage_size=noted)
+        records = (taken, replace(PASS, step=1), RELEASED, NAMED, FILLED)
+        checks = (replace(BELOW, step=2, compared_with=1), HUNT)
+        assert outcome(hunted(records=records, checks=checks)) == expected
+
+
 def test_a_find_elsewhere_is_residual_unless_the_order_wants_history_gone() -> None:
     """An earlier version in a free block is no flaw of this erasure; what the order names is."""
     assert outcome(rows(checks=(HELD_READ, found("contents", "free"), ALIVE))) == CLEAR
