@@ -82,16 +82,17 @@ class Held:
         """Whatever was noted to be taken is taken: completes what a crash cut. Idempotent; raises OSError."""
         folder = self.path
         if folder is not None:
-            self._do(self._pending(), folder)
+            self._do(self.pending(), folder)
 
-    def _pending(self) -> tuple[Taken, ...]:
+    def pending(self) -> tuple[Taken, ...]:
+        """What was noted to be taken since `keep`, whether or not it came to it."""
         kept = self.manifest.last("kept")
         return self.taken()[kept.facts["count"] if kept is not None else 0 :]
 
     def put_back(self) -> int:
         """Whatever was taken since `keep` has its place again, as it had before; return how many. Idempotent."""
         folder = self.path
-        pending = self._pending()
+        pending = self.pending()
         count = 0
         for one in reversed(pending):
             if folder is not None and _inode(folder / one.name) == one.inode:

@@ -12,9 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from certificates.statements import Method
+from tests.support.ext4_image import Mounted
+from tests.support.raw_scanner import scan
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.withdrawing import destroy_held
 from wipers.linux import held
 from wipers.linux.manifest import Manifest
 
@@ -29,6 +34,38 @@ def cut(story: Story, effect: int, victim: str, method: Method = Method.COPY_FOR
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (-signal.SIGKILL, NOT_REACHED, 1), done.stderr
     return done.returncode
+
+
+def check_cut(disk: Mounted, story: Story, effect: int, victim: str) -> int:
+    """A withdrawal cut at that effect was taken up again: no row that stays is lost, nor silently out of sight before,
+    and none that goes is left but where it is told; return what became of the process that was cut."""
+    server = story.server
+    story.fill(150)
+    staying = story.summed()
+    ended = cut(story, effect, victim)
+    if not server.is_running():
+        server.start()
+        check_not_silent(story)
+    done = withdraw(story.ask(), resuming=ended != NOT_REACHED) if ended != NOT_REACHED else None
+    destroy_held(story.ask())
+    disk.sync()
+    assert (story.summed(), story.counted()) == (staying, (100, 0)), (effect, victim)
+    if done is not None:
+        assert (done.rows, done.before) == (50, done.after), (effect, victim)
+    if done is None or "free-blocks" not in done.left:
+        assert scan(disk.image, story.pattern, packed=False).total == 0, (effect, victim)
+    assert server.query("SELECT source FROM pg_settings WHERE name = 'wal_recycle'") == [("default",)]
+    assert server.query("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    return ended
+
+
+def check_not_silent(story: Story) -> None:
+    """Before the resume, a table whose files are away is an error to its readers, and never an empty one."""
+    try:
+        every, _ = story.counted()
+    except psycopg.Error:
+        return
+    assert every >= 100
 
 
 def main(folder: str, schema: str, state: str, effect: str, victim: str, method: str) -> int:

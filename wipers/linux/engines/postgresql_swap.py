@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from certificates.errors import Refused
 from wipers.linux.engines.postgresql_files import PAGE, files_of
 from wipers.linux.engines.postgresql_server import one
-from wipers.linux.held import Held
+from wipers.linux.held import Held, Taken
 from wipers.model import Lost
 
 if TYPE_CHECKING:
@@ -126,11 +126,23 @@ def settle(held: Held) -> None:
 
 
 def _finish(held: Held) -> None:
-    """Files that a crash left with the server are lost to free blocks: it truncated them when it committed."""
+    """Files that a crash left with the server are lost to free blocks: it truncated them when it committed. Their names
+    may stand until its next checkpoint, with nothing behind them."""
+    if any(_is_with_server(held, taken) for taken in held.pending()):
+        held.manifest.write("freed")
     try:
         held.finish()
     except FileNotFoundError:
         held.manifest.write("freed")
+
+
+def _is_with_server(held: Held, taken: Taken) -> bool:
+    """Tell whether a file that was to be swapped still has its name, or never came to be held."""
+    place = held.path / taken.name if held.path is not None else None
+    if taken.how != "swap" or place is None:
+        return False
+    is_held = place.exists() and place.lstat().st_ino == taken.inode
+    return not is_held or (taken.path.exists() and taken.path.lstat().st_ino == taken.inode)
 
 
 def pending(held: Held) -> int | None:
