@@ -20,6 +20,7 @@ SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "8M",
     "innodb-log-buffer-size": "2M",
+    "innodb-autoextend-increment": "8",
     "innodb-fast-shutdown": "1",
     "log-bin": "binlog",
     "binlog-format": "ROW",

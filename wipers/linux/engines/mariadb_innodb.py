@@ -23,6 +23,8 @@ SEGMENTS = 128
 """Rollback segments of InnoDB, which transactions are given in turn."""
 FILLER_ROWS = 600
 """Rows of the filler; two a page make more pages than the doublewrite buffer has."""
+UNDO = 24 << 20
+"""Bytes of undo that displacing it once makes, where there was none to use again."""
 REDO_STEP = 4 << 20
 REDO_MOST = 256 << 20
 """Size from which redo is made smaller for a while: every one of the files is held until it is written over."""
@@ -102,8 +104,8 @@ def _displace_undo(taking: Taking, filler: str, size: int, turn: int) -> None:
 
 
 def undo_room(server: Server) -> int:
-    """Bytes by which the server makes the file longer that undo lies in."""
-    return int(server.variable("innodb_autoextend_increment")) << 20
+    """Bytes by which the file becomes longer that undo lies in."""
+    return max(int(server.variable("innodb_autoextend_increment")) << 20, UNDO)
 
 
 def wait_for_purge(taking: Taking) -> None:
