@@ -370,19 +370,21 @@ def test_a_reader_in_the_middle_of_something_is_waited_for_so_long_and_no_longer
     assert people.survivors(database(disk)) == people.LEFT
 
 
-def test_two_carriers_of_one_database_follow_each_other(disk: Mounted) -> None:
-    """An order may name rows of two tables: the second does not take the first for somebody else's change."""
+def test_two_carriers_of_one_database_follow_each_other(disk: Mounted, tmp_path: Path) -> None:
+    """An order may name rows of two tables, all found before the first is touched: the second does not take what the
+    first did for somebody else's change."""
     people.make(database(disk), "DELETE")
-    first = order(disk)
-    rows = (Parameter("ids", "integer", ("10", "20")),)
-    second = order(disk, table="desks", condition="id IN (:ids)", parameters=rows, least=2, most=2)
-    runs = [CarriedOut(first), CarriedOut(second)]
-    found = [(one, one.ordered.target()) for one in runs]
-    assert len(found) == 2
-    for run in runs:
-        run.go()
-        assert run.stopped is None
-    assert people.survivors(database(disk))[2] == people.ROWS // 10 - 2
+    where = str(database(disk))
+    bodies = (text("bodies", "keepword 13", "keepword 14"),)
+    first = RecordsSelector(where, (), None, None, "people", "name LIKE :who", WHO, LABEL_KEY)
+    second = RecordsSelector(where, (), None, None, "letters", "body IN (:bodies)", bodies, LABEL_KEY)
+    site = RealSite(tmp_path / "site")
+    one = records_carrier(first, engine="sqlite", scope="rows")
+    other = records_carrier(second, engine="sqlite", scope="rows", id="C-2", label="letters")
+    done = site.run(site.charge(one, other))
+    assert done.returncode == 6, done.stdout
+    assert len(site.certificates()) == 2
+    assert people.survivors(database(disk))[3] == 18
 
 
 def test_the_whole_story_of_an_order_for_rows(disk: Mounted, tmp_path: Path) -> None:
