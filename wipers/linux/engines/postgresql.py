@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ENGINE = "postgresql"
 REWRITTEN_PER_SECOND = 40 << 20
 """Bytes of tables that a second of lock rewrites, for what is told beforehand."""
+SPARES = 4
+"""Segments of the log that are begun anew, at most."""
 SHORT_LOCK = 100
 """Milliseconds in which an index changes files."""
 
@@ -105,6 +107,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
         residual=_residual(copies, scope),
         consequences=scope.consequences(),
         copies=copies,
+        room=_room(request, size),
         description=(
             Fact("way", way.value),
             Fact("pages", str(touched)),
@@ -113,6 +116,13 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
             Fact("offline-phase", "none"),
         ),
     )
+
+
+def _room(request: Request, size: int) -> int:
+    """Return what a rewrite takes beside the files that it replaces: the new ones, and as much of the log, which is
+    kept meanwhile. A server whose log finds no room ends."""
+    spare = sum(file.stat().st_size for file in segments(request.where)[:SPARES])
+    return spare + (2 * size if request.identity.scope == "rows" else 0)
 
 
 def _residual(copies: tuple[Any, ...], scope: Scope) -> tuple[Residual, ...]:
