@@ -42,7 +42,7 @@ def few_rules() -> None:
     for rules in Path("/usr/lib/udev/rules.d").glob("*.rules"):
         if not any(word in rules.name for word in NEEDED_RULES):
             (masked / rules.name).symlink_to("/dev/null")
-    run("udevadm", "control", "--reload")
+    run("udevadm", "control", "--reload", "--children-max=1")
 
 
 @pytest.fixture(autouse=True, scope="session")
