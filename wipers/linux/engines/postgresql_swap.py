@@ -92,11 +92,23 @@ class Commit:
             raise Lost("engine-failed", where=str(self.where), detail="the session is gone")
 
 
+def status_of(session: Connection[Any], xid: int) -> str | None:
+    """Return what became of a transaction; none where the server does not know it: it never wrote anything that
+    lasted."""
+    from psycopg.errors import InvalidParameterValue
+
+    try:
+        found = one(session, "SELECT pg_xact_status(%s::text::xid8)", (str(xid),))
+    except InvalidParameterValue:
+        return None
+    return str(found) if found is not None else None
+
+
 def conclude(session: Connection[Any], held: Held, xid: int, where: Path) -> bool:
     """What was renamed for a transaction is kept where it committed, and back at its place where it did not; return
     whether it committed; raises Lost while it still runs."""
     deadline = time.monotonic() + PATIENCE
-    while (state := one(session, "SELECT pg_xact_status(%s::text::xid8)", (str(xid),))) == "in progress":
+    while (state := status_of(session, xid)) == "in progress":
         if time.monotonic() > deadline:
             raise Lost("engine-failed", where=str(where), detail="a transaction does not end")
         time.sleep(0.01)

@@ -17,6 +17,7 @@ from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survi
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments, mark_of
 from wipers.linux.engines.postgresql_server import connect, object_of, one, rows, run, token_of
+from wipers.linux.engines.postgresql_swap import status_of
 from wipers.linux.engines.postgresql_traces import (
     MOST_READ,
     MOST_VALUES,
@@ -134,6 +135,8 @@ class Withdrawal:
         deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.condition})", scope.values).rowcount
         self._check_count(deleted)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
+        # Durable with all before it: else a server that dies now gives the same number to another transaction.
+        run(self.watching, "SELECT pg_logical_emit_message(true, 'expunge', '')")
         tables = [[table.oid, table.name, table.kind, table.why, table.rows] for table in scope.tables.values()]
         effects = [[effect.code, effect.count] for effect in scope.consequences()]
         self.held.manifest.write("deleting", xid=xid, rows=deleted, tables=tables, effects=effects, pages=pages)
@@ -158,8 +161,7 @@ class Withdrawal:
         raise Lost("records-changed", where=str(self.request.where), detail=detail)
 
     def _status(self, xid: int) -> str | None:
-        found = one(self.watching, "SELECT pg_xact_status(%s::text::xid8)", (str(xid),))
-        return str(found) if found is not None else None
+        return status_of(self.watching, xid)
 
     def _tables(self) -> list[Table]:
         noted = self._line("deleting") or {"tables": []}
