@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from certificates.errors import Refused
 from certificates.signers import KeySigner
 from wipers.linux import LinuxHost
 from wipers.linux.hotplug import Hotplug
+from wipers.linux.machine import untold
 
 CONFIG = Path("/etc/expunge/config.toml")
 STATE = Path("/var/lib/expunge")
@@ -42,22 +44,23 @@ def find_site(named: str | None, own: Path = CONFIG) -> tuple[Path, Path]:
     return config, config.parent
 
 
-def open_site(named: str | None = None) -> Site:
-    """Return the live site named by --site or EXPUNGE_CONFIG, or this host's own; raises Refused if unsafe."""
+def open_site(named: str | None = None, met: Callable[[int], None] = untold) -> Site:
+    """Return the live site named by --site or EXPUNGE_CONFIG, or this host's own; raises Refused if unsafe; `met` is
+    told every thousand files how many a search has met."""
     path, state = find_site(named)
     config = read_config(path.read_text(), str(path))
     key = path.parent / config.host_key
     check_safe(*parts_of_site(path, key, state))
     for folder in FOLDERS:
         (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _wire(config, path, state, KeySigner(load_key(key)))
+    return _wire(config, path, state, KeySigner(load_key(key)), met)
 
 
-def _wire(config: Config, path: Path, state: Path, signer: KeySigner) -> Site:
+def _wire(config: Config, path: Path, state: Path, signer: KeySigner, met: Callable[[int], None]) -> Site:
     return Site(
         config=config,
         state=state,
-        host=LinuxHost(state_directory=state / "runs"),
+        host=LinuxHost(state_directory=state / "runs", met=met),
         signer=signer,
         documents=Documents(path.parent / "keyring", state, config.keyring_root),
         journals=Journals(state / "journal", clock),

@@ -31,11 +31,12 @@ def site_of(screen: Screen) -> Site:
     """Return the site; raises Refused."""
     if screen.opener is not None:
         return screen.opener(screen.site)
+    from agent.cli.searches import tell_search
     from agent.live import open_site
     from certificates.errors import Refused
 
     try:
-        return open_site(named_site(screen))
+        return open_site(named_site(screen), tell_search(screen))
     except PermissionError as error:
         raise Refused("file-unreadable", where=error.filename, detail=error.strerror) from error
 

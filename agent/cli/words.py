@@ -209,6 +209,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "step.release": ("truncate and remove the names", "截断并移除名称"),
     "progress.step": ("step {number}", "第 {number} 步"),
     "progress.left": ("{time} left", "还需 {time}"),
+    "progress.met": ("searching: {count} files so far", "正在查找：目前 {count} 个文件"),
     "progress.total": ("All together, {ended} of {runs} ended", "合计，已结束 {ended}/{runs}"),
     "run.confirm": (
         "Type or scan what stands on the object ({names})",

@@ -20,10 +20,11 @@ from tests.support import grounds
 from tests.support.erasing import LABEL_KEY, Ordered, _ordered, erase
 from tests.support.ext4_image import run
 from tests.support.grounds import Ground
-from wipers.linux import spool
+from wipers.linux import LinuxHost, spool
 from wipers.linux.beneath import open_root
 from wipers.linux.filesystems import FileSystem, file_system_of, refusals
 from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.streams import TOLD_EVERY
 from wipers.linux.trees import survey
 from wipers.verdicts import VERDICTS
 
@@ -364,6 +365,18 @@ def test_a_directory_too_large_to_sort_in_memory_is_numbered_the_same(
     assert list(whole.paths)[:2] == ["tree/000", "tree/001"]
     assert list(whole.paths)[-1] == "tree/007", "what has several names comes last"
     assert list(whole.further.of(299)) == list(in_parts.further.of(299)) == ["tree/below/linked"]
+
+
+def test_a_search_tells_every_thousand_files_how_many_there_are(ext4: Ground) -> None:
+    """It takes half a minute for a million of them, and people must see that something happens."""
+    (ext4.root / "many").mkdir()
+    for number in range(2 * TOLD_EVERY + 1):
+        (ext4.root / "many" / str(number)).touch()
+    told: list[int] = []
+    identity = FilesIdentity(system_of(ext4.root).uuid or NO_UUID, ext4.root.stat().st_ino, 0, 10_000, 1 << 40)
+    ordered = _ordered(identity, FilesSelector(str(ext4.root), ("many",), LABEL_KEY), ext4.root.parent / "state")
+    LinuxHost(ext4.root.parent / "state", met=told.append).find(ordered.carrier, ordered.selector)
+    assert told == [TOLD_EVERY, 2 * TOLD_EVERY]
 
 
 def test_every_accepted_case_is_one_that_a_test_erased() -> None:

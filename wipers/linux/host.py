@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from certificates.statements import (
     SurveyedMachine,
     VolumeIdentity,
 )
-from wipers.linux.machine import THIS_MACHINE, Machine
+from wipers.linux.machine import THIS_MACHINE, Machine, untold
 from wipers.model import Target, Writer
 
 
@@ -40,9 +41,12 @@ class Kind(Protocol):
 class LinuxHost:
     """The machine that this program runs on."""
 
-    def __init__(self, state_directory: Path, machine: Machine = THIS_MACHINE) -> None:
-        """Keep what runs must know again after a crash in the state directory, which is private to this host."""
-        self._machine = replace(machine, runs=state_directory)
+    def __init__(
+        self, state_directory: Path, machine: Machine = THIS_MACHINE, met: Callable[[int], None] = untold
+    ) -> None:
+        """Keep what runs must know again after a crash in the state directory, which is private to this host; `met` is
+        told every thousand files how many a search has met."""
+        self._machine = replace(machine, runs=state_directory, met=met)
 
     def find(self, carrier: Carrier, selector: Selector | None) -> tuple[Target, ...]:
         """Every candidate for the carrier's identity, with what stands in its way; reads only."""

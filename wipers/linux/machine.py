@@ -14,6 +14,10 @@ PAGE_SIZE = 4096
 """Alignment of buffers and of the extra sectors around a read; every drive's sector divides it."""
 
 
+def untold(_: int) -> None:
+    """Nobody wants to know how far a search has come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """The roots under which a kernel shows devices, processes and device nodes."""
@@ -31,6 +35,8 @@ class Machine:
     """What a mapping of the device mapper is made of, by its number; none where it cannot be read."""
     properties: Callable[[Path], Mapping[str, str]] = properties_of
     """What udev's database says of the device of a folder in sysfs; nothing where udev does not run."""
+    met: Callable[[int], None] = untold
+    """Told every thousand files how many a search for ordered files has met, since it may take minutes."""
 
 
 THIS_MACHINE = Machine()

@@ -64,7 +64,7 @@ def occupy(
     `is_held`: this process has the files open for writing already. `known`: what they lead to, where that is known.
     """
     found = file_system_of(root, machine)
-    streams = map_streams(root, found, names, is_held=is_held) if known is None else known
+    streams = map_streams(root, found, names, is_held=is_held, met=machine.met) if known is None else known
     refused = refusals(found, where, machine)
     obstacles = (
         *system_refusals(where, machine),

@@ -6,18 +6,22 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from wipers.linux.beneath import open_beneath
 from wipers.linux.extents import Span, map_extents, runs
 from wipers.linux.filesystems import FileSystem, generation
 from wipers.linux.inodes import reasons_against
+from wipers.linux.machine import untold
 from wipers.linux.selection import READING, Named
 from wipers.linux.spool import Numbers, Triples
 from wipers.linux.trees import About, Tree, may_write, survey
 
 __all__ = ["READING", "Streams", "map_streams", "open_stream"]
+
+TOLD_EVERY = 1000
+"""Files between two words of how many there are."""
 
 
 @dataclass(slots=True)
@@ -65,16 +69,26 @@ class Streams:
         return sum(length for _, _, length in self.rows[stream])
 
 
-def map_streams(root: int, found: FileSystem, names: Iterable[str | Named], *, is_held: bool = False) -> Streams:
+def map_streams(
+    root: int,
+    found: FileSystem,
+    names: Iterable[str | Named],
+    *,
+    is_held: bool = False,
+    met: Callable[[int], None] = untold,
+) -> Streams:
     """Return the files that names lead to with their extents, having noted what must not be touched; reads only;
     raises OSError for the root.
 
     `is_held`: this process has them open for writing itself, so that whether others have cannot be asked this way.
+    `met`: told every thousand files how many there are so far.
     """
     streams = Streams(Tree())
 
     def look(folder: int, name: str, about: About) -> None:
         _look(streams, found, folder, name, about, is_held=is_held)
+        if not len(streams) % TOLD_EVERY:
+            met(len(streams))
 
     survey(root, names, streams.tree, look)
     return streams
