@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tests.support import people
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import LABEL_KEY, Ordered
 from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.halting import UNMARKED
 from tests.support.raw_scanner import scan
 from tests.support.real_site import RealSite, ended, records_carrier
 from tests.support.records_ordered import order_records, text
@@ -413,6 +415,13 @@ def test_the_whole_story_of_an_order_for_rows(disk: Mounted, tmp_path: Path) -> 
     assert b"VCTM" not in b"".join(site.entries().values())
 
 
+def entry_of_withdrawal(site: RealSite) -> int:
+    """The place of the entry that says the rows are out, among those that come in every run."""
+    lines = (site.folder / "journal" / "00000001.jsonl").read_text(encoding="utf-8").splitlines()
+    counted = [line for line in lines if json.loads(line)["event"]["kind"] not in UNMARKED]
+    return next(place for place, line in enumerate(counted, start=1) if '"withdrawal"' in line)
+
+
 def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path: Path) -> None:
     """Past order and certificate decide: the same rows, nobody else's, with no new approval and no new certificate; a
     second time there is nothing to do, and a bundle whose words were changed repeats nothing."""
@@ -450,14 +459,10 @@ def test_what_a_restore_brought_back_is_destroyed_again(disk: Mounted, tmp_path:
     changed.write_bytes(bundle.read_bytes().replace(b"journal", b"journaL"))
     assert ended(site.start("replay", str(changed), *given, "--confirm", carrier.label)).returncode == 3
     # Killed once the rows are out: what held them must not be forgotten because they are.
-    cut = site.start("replay", str(bundle), *given, "--confirm", carrier.label)
-    journal = site.folder / "journal" / "00000002.jsonl"
-    for _ in range(4000):
-        if cut.poll() is not None or (journal.exists() and b'"withdrawal"' in journal.read_bytes()):
-            break
-        time.sleep(0.01)
-    cut.kill()
-    cut.communicate()
+    moment = f"entry-{entry_of_withdrawal(site)}"
+    cut = site.start("replay", str(bundle), *given, "--confirm", carrier.label, moment=moment)
+    assert ended(cut).returncode == -signal.SIGKILL
+    assert '"withdrawal"' in (site.folder / "journal" / "00000002.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     done = ended(site.start("replay", str(bundle), *given, "--confirm", carrier.label))
     assert done.returncode == 0, done.stdout
     assert [path.name for path in database(disk).parent.iterdir()] == ["people.db"]
