@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.support.runs import JournalInMemory
 from tests.support.simulated_host import Plug
 from wipers.linux import manifest
 from wipers.linux.engines import sqlite_rewrite
+from wipers.linux.extents import map_extents
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -88,9 +89,14 @@ class Moments:
 
 def killed_at(ordered: Ordered, path: Path, moment: int) -> bool:
     """A run that is killed at its so-manyth step; tell whether it came so far."""
+    return killed(ordered, path, Moments(moment).watch)
+
+
+def killed(ordered: Ordered, path: Path, prepare: Callable[[], None]) -> bool:
+    """A run that is killed where it was prepared to be; tell whether it came so far."""
     child = os.fork()
     if child == 0:
-        Moments(moment).watch()
+        prepare()
         run = CarriedOut(ordered, JournalOnDisk(path))
         run.go()
         os._exit(0 if run.stopped is None else 7)
@@ -142,3 +148,56 @@ def test_a_run_that_was_killed_anywhere_is_completed(disk: Mounted, method: str,
     while kill_and_resume(disk, method, tmp_path, moment):
         moment += 1
     assert moment > 30
+
+
+def read_at(image: Path, place: int) -> bytes:
+    with image.open("rb") as raw:
+        raw.seek(place)
+        return raw.read(4096)
+
+
+def blocks_of(disk: Mounted, path: Path) -> dict[int, bytes]:
+    """What stands on the disk in each block of a file that is not all zeros."""
+    with path.open("rb") as file:
+        spans = map_extents(file.fileno()).spans
+    disk.sync()
+    places = (place for span in spans for place in range(span.physical, span.physical + span.length, 4096))
+    return {place: was for place in places if any(was := read_at(disk.image, place))}
+
+
+def test_the_old_file_is_written_over_whatever_its_application_put_in_its_place(disk: Mounted, tmp_path: Path) -> None:
+    """Killed when the new file had got the name; then somebody compacted the database into a file of their own. The old
+    one was taken for a new one that never came into use, and let go with all its rows."""
+    path = disk.root / "data" / "people.db"
+    people.make(path, "PERSIST", rows=ROWS)
+    expected = rows_of(path)
+    who = (text("who", "VCTM%"),)
+    state = disk.image.parent / "state"
+    ordered = order_records(
+        "sqlite", path, state, table="people", condition="name LIKE :who", parameters=who, least=GONE, most=GONE
+    )
+
+    def die_once_swapped() -> None:
+        swap = sqlite_rewrite.swap
+
+        def swapped(old: Path, new: Path) -> None:
+            swap(old, new)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        sqlite_rewrite.swap = swapped
+
+    assert killed(ordered, tmp_path / "journal", die_once_swapped)
+    before = blocks_of(disk, next(disk.root.rglob("new")))
+    with closing(sqlite3.connect(path)) as found:
+        found.execute("VACUUM INTO ?", (f"{path}.compact",))
+    os.replace(f"{path}.compact", path)
+    run = CarriedOut(ordered, JournalOnDisk(tmp_path / "journal"))
+    run.go()
+    assert run.stopped is None
+    assert rows_of(path) == expected
+    ordered.host.forget(ordered.carrier)
+    assert [one.name for one in path.parent.iterdir()] == ["people.db"]
+    disk.sync()
+    assert before
+    assert not [place for place, was in before.items() if read_at(disk.image, place) == was]
+    assert scan(disk.image, people.TRACES).total == 0

@@ -27,8 +27,7 @@ BLOCKS = struct.Struct("=QQ")
 def without_reserve(root: int, found: FileSystem, machine: Machine) -> Iterator[bool]:
     """Nothing is kept back meanwhile, and nobody else fills it; give whether that could be done; raises OSError."""
     machine.runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(_place(found, machine).with_suffix(".filling"), "a", encoding="ascii") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with _turn(_place(found, machine).with_suffix(".filling")) as turn:
         _give_back(root, found, machine)
         kept = _kept_back(root, found, machine)
         if kept:
@@ -37,7 +36,26 @@ def without_reserve(root: int, found: FileSystem, machine: Machine) -> Iterator[
             yield kept is not None and (kept == 0 or _keep_back(root, found, machine, 0))
         finally:
             _give_back(root, found, machine)
-            Path(turn.name).unlink(missing_ok=True)
+            turn.unlink(missing_ok=True)
+
+
+@contextmanager
+def _turn(place: Path) -> Iterator[Path]:
+    """Nobody else fills meanwhile. Whoever was before us took the file away: a lock on what has no name keeps nobody
+    out."""
+    while True:
+        with open(place, "a", encoding="ascii") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if _is_at(place, turn.fileno()):
+                yield place
+                return
+
+
+def _is_at(place: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 def give_back(root: int, found: FileSystem, machine: Machine) -> None:
@@ -46,8 +64,9 @@ def give_back(root: int, found: FileSystem, machine: Machine) -> None:
     try:
         with open(place.with_suffix(".filling"), encoding="ascii") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _give_back(root, found, machine)
-            Path(turn.name).unlink(missing_ok=True)
+            if _is_at(place.with_suffix(".filling"), turn.fileno()):
+                _give_back(root, found, machine)
+                Path(turn.name).unlink(missing_ok=True)
     except FileNotFoundError:
         _give_back(root, found, machine)
     except (BlockingIOError, PermissionError):

@@ -27,7 +27,7 @@ from wipers.linux.engines.sqlite_catalog import (
     word,
 )
 from wipers.linux.engines.sqlite_reach import Reach, reach_of, unshared
-from wipers.linux.engines.sqlite_rewrite import NEW
+from wipers.linux.engines.sqlite_rewrite import NEW, was_exchanged
 from wipers.linux.engines.sqlite_whole import WholeWithdrawal, rows_of, values_of
 from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of, take_out
 from wipers.linux.filesystems import file_system_of
@@ -152,13 +152,10 @@ def _glance(request: Request, connection: sqlite3.Connection) -> Look:
 def recover(request: Request, held: Held) -> None:
     """Every change here is one transaction of SQLite's own, or one exchange of names: a new file that never came into
     use is removed, and the rest goes on where it stopped. Nothing is put back: others may have gone on meanwhile."""
-    folder, line = held.path, held.manifest.last("exchange")
-    if folder is None:
+    if held.path is None or was_exchanged(held, held.path / NEW):
         return
-    was_exchanged = line is not None and request.where.exists() and request.where.stat().st_ino == line.facts["new"]
-    if not was_exchanged:
-        for end in BESIDE:
-            Path(f"{folder / NEW}{end}").unlink(missing_ok=True)
+    for end in BESIDE:
+        Path(f"{held.path / NEW}{end}").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -80,6 +80,13 @@ def exchange(path: Path, held: Held, new: Path) -> int:
     return descriptor
 
 
+def was_exchanged(held: Held, new: Path) -> bool:
+    """Tell whether the old file is the one in the held directory. It goes only after it was written over, whatever its
+    application has put in the database's place by now."""
+    line = held.manifest.last("exchange")
+    return line is not None and new.exists() and bool(new.stat().st_ino == line.facts["old"])
+
+
 def swap(path: Path, new: Path) -> None:
     """Each of the two files has the other's name, in one step that is durable; raises OSError."""
     if _LIBC.renameat2(-100, os.fsencode(path), -100, os.fsencode(new), RENAME_EXCHANGE) != 0:

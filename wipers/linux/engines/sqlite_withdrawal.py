@@ -37,6 +37,7 @@ from wipers.linux.engines.sqlite_rewrite import (
     make_alike,
     mode_of,
     swap,
+    was_exchanged,
     write_new,
     write_over,
 )
@@ -85,7 +86,7 @@ class Withdrawal:
         """The rows are gone, and every file that held them is in the held directory under its only name."""
         done = self._held.manifest.last("done")
         if done is None:
-            if self._was_exchanged():
+            if was_exchanged(self._held, self._new):
                 if self._inode_of("-journal") in self._held_inodes():
                     self._take("-journal")
                 self._note_done(0)
@@ -125,11 +126,6 @@ class Withdrawal:
 
     def _note_done(self, locked: int) -> None:
         self._held.manifest.write("done", locked=locked)
-
-    def _was_exchanged(self) -> bool:
-        """Tell whether the new file has the name: others may use it since."""
-        line = self._held.manifest.last("exchange")
-        return line is not None and self._path.stat().st_ino == line.facts["new"]
 
     def _waited_until_alone(self) -> bool:
         """Tell whether nobody else has the file open, after waiting for a while until it is so."""
