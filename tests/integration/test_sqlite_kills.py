@@ -180,8 +180,8 @@ def test_the_old_file_is_written_over_whatever_its_application_put_in_its_place(
     def die_once_swapped() -> None:
         swap = sqlite_rewrite.swap
 
-        def swapped(old: Path, new: Path) -> None:
-            swap(old, new)
+        def swapped(path: Path, new: Path) -> None:
+            swap(path, new)
             os.kill(os.getpid(), signal.SIGKILL)
 
         sqlite_rewrite.swap = swapped
