@@ -36,7 +36,8 @@ class Line:
         self._marks_whole_extents = marks_whole_extents
         self._turn = threading.Condition()
         self._in_the_air: set[int] = set()
-        self._at_work = self._idle = 0
+        self._at_work: dict[int, threading.Thread | None] = {}
+        self._idle = 0
         self._is_held = self._is_over = False
         self.home = threading.Event()
         self.broken: BaseException | None = None
@@ -44,17 +45,36 @@ class Line:
         self.moved = 0
         self.failed = 0
 
-    def enter(self) -> None:
+    def enter(self, number: int) -> None:
         """One more thread comes to work: the first, or one that another fetches before it leaves."""
         with self._turn:
-            self._at_work += 1
+            self._at_work[number] = None
 
-    def leave(self) -> None:
-        """A thread is home."""
+    def began(self, number: int, thread: threading.Thread) -> None:
+        """The thread of that number was started; it may be home again."""
         with self._turn:
-            self._at_work -= 1
-            if self._at_work == 0:
+            if number in self._at_work:
+                self._at_work[number] = thread
+
+    def leave(self, number: int) -> None:
+        """The thread of that number is home."""
+        with self._turn:
+            self._at_work.pop(number, None)
+            if not self._at_work:
                 self.home.set()
+
+    def miss(self) -> None:
+        """Threads that ended before their first step are home: the interpreter may fail to set one up after it was
+        started, and tells nobody but its own log."""
+        with self._turn:
+            for number in [number for number, one in self._at_work.items() if one is not None and not one.is_alive()]:
+                self.leave(number)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether every chunk was handed out."""
+        with self._turn:
+            return self._is_over
 
     def take(self, number: int, is_stopped: Callable[[], bool]) -> Chunk | None:
         """Hand out the next chunk to the thread of that number, once it is its turn; none when the loop ends."""
@@ -111,8 +131,9 @@ class Line:
     @property
     def is_quiet(self) -> bool:
         """Tell whether every thread waits for its turn, all that it began being done and told."""
+        self.miss()
         with self._turn:
-            return self._idle == self._at_work
+            return self._idle == len(self._at_work)
 
     @property
     def mark(self) -> int:

@@ -247,12 +247,13 @@ class Loop:
                 number = len(team)
                 if number < most and (number == 0 or number < self.pacer.threads):
                     member = threading.Thread(target=work, args=(number,), name=f"chunk-{number}", daemon=True)
-                    line.enter()
+                    line.enter(number)
                     try:
                         member.start()
                     except BaseException:
-                        line.leave()
+                        line.leave(number)
                         raise
+                    line.began(number, member)
                     team.append(member)
 
         def work(number: int) -> None:
@@ -263,11 +264,13 @@ class Loop:
             except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
                 line.give_up(error)
             finally:
-                line.leave()
+                line.leave(number)
 
         hiring = threading.Lock()
         hire()
         self._bring_home(line, milestones)
+        if not line.is_over and not self.stop.is_set():
+            line.give_up(RuntimeError("no thread could begin its work"))
         for member in team if not line.is_abandoned else ():
             member.join()
 
@@ -278,6 +281,7 @@ class Loop:
             try:
                 if line.home.wait(TICK):
                     return
+                line.miss()
                 if line.broken is None and not self.stop.is_set():
                     self._oversee(line, milestones)
                     continue

@@ -82,6 +82,36 @@ def test_the_mark_waits_for_the_slowest_chunk() -> None:
     assert set(seen) <= {0, 10}
 
 
+def end_before_first_step(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Threads of these names are started and end at once, as where the interpreter cannot set one up."""
+    run = threading.Thread.run
+
+    def ended(self: threading.Thread) -> None:
+        if self.name not in names:
+            run(self)
+
+    monkeypatch.setattr(threading.Thread, "run", ended)
+
+
+@pytest.mark.parametrize("lost", ["chunk-1", "chunk-3"])
+def test_a_thread_that_ends_before_its_first_step_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    """Seen once in ten thousand tests: the loop waited for it for ever, with everything done."""
+    end_before_first_step(monkeypatch, lost)
+    done: list[int] = []
+    loop = Loop(Pace(threads=4), Signal())
+    end = loop.run(chunks([Extent(0, 0, 1000)], 0, 7), 0, lambda: lambda chunk: done.append(chunk.position))
+    assert end == 1000
+    assert sorted(done) == list(range(0, 1000, 7))
+
+
+def test_a_loop_whose_only_thread_could_not_begin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short of the end and without an error it would look like a run that was told to stop."""
+    end_before_first_step(monkeypatch, "chunk-0")
+    loop = Loop(Pace(threads=4), Signal())
+    with pytest.raises(RuntimeError, match="no thread could begin"):
+        loop.run(chunks([Extent(0, 0, 1000)], 0, 7), 0, lambda: lambda _: None)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 def test_what_one_thread_raises_ends_all_and_is_told(threads: int) -> None:
     """A device that went away must not be written to by the other threads for hours."""
