@@ -75,18 +75,25 @@ def carry_all(
     if not parts:
         return ()
     desk = _Desk(parts, iter(range(len(parts))))
-    team = min(at_once or len(parts), len(parts))
-    for number in range(team):
-        threading.Thread(target=desk.work, name=f"carrier-{number}", daemon=True).start()
-    _wait(desk, stop, patience, clock)
+    numbers = range(min(at_once or len(parts), len(parts)))
+    team = [threading.Thread(target=desk.work, name=f"carrier-{number}", daemon=True) for number in numbers]
+    for member in team:
+        member.start()
+    _wait(desk, team, stop, patience, clock)
     with desk.lock:
         return tuple(_result(desk, number, patience) for number in range(len(parts)))
 
 
-def _wait(desk: _Desk, stop: StopSignal, patience: float, clock: Callable[[], float]) -> None:
+def _wait(
+    desk: _Desk, team: Sequence[threading.Thread], stop: StopSignal, patience: float, clock: Callable[[], float]
+) -> None:
     """Return when all parts have ended, or some have not long after a stop."""
     asked_at: float | None = None
     while not desk.all_home.wait(LOOK):
+        if not any(member.is_alive() for member in team):
+            # A thread may end before its first step, where the interpreter cannot set it up; what it left is done here.
+            desk.work()
+            return
         if stop.is_set():
             asked_at = clock() if asked_at is None else asked_at
             if clock() - asked_at >= patience:

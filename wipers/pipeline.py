@@ -215,9 +215,12 @@ class Loop:
             finally:
                 done.set()
 
-        threading.Thread(target=work, name="watched", daemon=True).start()
+        worker = threading.Thread(target=work, name="watched", daemon=True)
+        worker.start()
         ending: float | None = None
         while not done.wait(TICK):
+            if not worker.is_alive() and not done.is_set():
+                raise RuntimeError("no thread could begin its work")
             if self.stop.is_set():
                 ending = self.pace.clock() if ending is None else ending
                 if self.pace.clock() - ending > self.pace.grace_seconds:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,14 @@ def test_a_bug_in_one_is_its_own_result() -> None:
     assert second == done("C-2")
     with pytest.raises(KeyError):
         carry_all([part("C-1", wrong)], still())
+
+
+def test_what_threads_that_could_not_begin_left_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter may fail to set a thread up after it was started; its carriers would be waited for for ever."""
+    run = threading.Thread.run
+    monkeypatch.setattr(threading.Thread, "run", lambda self: None if self.name.startswith("carrier-") else run(self))
+    results = carry_all([part(name, partial(done, name)) for name in ("C-1", "C-2")], still())
+    assert results == (done("C-1"), done("C-2"))
 
 
 def test_a_device_that_does_not_answer_a_stop_is_left_to_itself() -> None:

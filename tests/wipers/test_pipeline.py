@@ -112,6 +112,13 @@ def test_a_loop_whose_only_thread_could_not_begin_is_an_error(monkeypatch: pytes
         loop.run(chunks([Extent(0, 0, 1000)], 0, 7), 0, lambda: lambda _: None)
 
 
+def test_a_look_whose_thread_could_not_begin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A barrier that nobody made must neither pass for one nor be waited for."""
+    end_before_first_step(monkeypatch, "watched")
+    with pytest.raises(RuntimeError, match="no thread could begin"):
+        Loop(Pace(threads=4), Signal()).watched(lambda: None)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 def test_what_one_thread_raises_ends_all_and_is_told(threads: int) -> None:
     """A device that went away must not be written to by the other threads for hours."""
