@@ -65,12 +65,16 @@ def test_a_survey_is_never_written_over_another(host: Agent, tmp_path: Path) -> 
     assert invoke("survey", "-o", path, site=host.site).exit_code == 3
 
 
-def test_a_name_that_ends_with_a_slash_is_a_folder(host: Agent, tmp_path: Path) -> None:
-    """A clerk types the folder's name before anybody made it; a file in its place would stop the next machine."""
-    for _ in range(2):
-        folder = tmp_path / "surveys"
-        assert invoke("survey", "-o", f"{folder}/", site=host.site).exit_code in (0, 3)
-        assert [path.name.endswith(".survey.json") for path in folder.iterdir()] == [True]
+def test_a_name_that_ends_with_a_slash_is_a_folder(
+    host: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clerk types the folder's name before anybody made it; a file in its place would stop the next machine. In the
+    same second it is the same file, which is not replaced."""
+    folder = tmp_path / "surveys"
+    for second, code, files in ((1, 0, 1), (1, 3, 1), (2, 0, 2)):
+        monkeypatch.setattr("agent.cli.surveys.now", lambda second=second: world.NOW + timedelta(seconds=second))
+        assert invoke("survey", "-o", f"{folder}/", site=host.site).exit_code == code
+        assert [path.name.endswith(".survey.json") for path in folder.iterdir()] == [True] * files
 
 
 def test_a_machine_without_a_site_has_nobody_who_signs(tmp_path: Path) -> None:
