@@ -12,6 +12,7 @@ import pytest
 
 from certificates.errors import Refused
 from certificates.statements import FilesSelector, Selector
+from tests.support import grounds
 from tests.support.erasing import Ordered, erase, order_files
 from tests.support.ext4_image import Mounted, ext4_image, run
 from wipers.linux.beneath import open_root
@@ -157,3 +158,19 @@ def test_searches_that_nobody_opens_do_not_add_up(top: Path, volume: Mounted) ->
         shutil.copytree(top / "all/below", top / f"other-{number}")
         found(top, volume, f"other-{number}")
     assert taken(first, top, state) is None
+
+
+def test_a_clone_made_since_the_search_is_refused_by_the_opening(tmp_path: Path) -> None:
+    """A clone takes a share in a file's blocks and changes no time of it: overwritten then, the old blocks would have
+    stayed in the clone, and the file would have been destroyed for nothing."""
+    with grounds.xfs()(tmp_path) as ground:
+        (ground.root / "in").mkdir()
+        (ground.root / "in" / "a").write_bytes(b"a" * 5000)
+        ground.sync()
+        ordered = order_files(ground.root / "in", ("a",), tmp_path / "state")
+        assert ordered.reasons() == set()
+        target = ordered.target()
+        run("cp", "--reflink=always", ground.root / "in" / "a", ground.root / "clone")
+        with pytest.raises(Refused) as refused, ordered.host.open(target, ordered.carrier, ordered.selector, False):
+            pass
+        assert refused.value.reason == "file-shared"

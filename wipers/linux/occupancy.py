@@ -50,6 +50,10 @@ class Amounts:
     """Names that go at the end."""
 
 
+SHARING = frozenset({"xfs", "btrfs"})
+"""File systems where a clone or a snapshot takes a share in a file's blocks and leaves its times as they are."""
+
+
 def occupy(
     root: int,
     where: str,
@@ -61,10 +65,13 @@ def occupy(
 ) -> Occupancy:
     """Return what the names below the root directory's descriptor occupy now; reads only; raises OSError.
 
-    `is_held`: this process has the files open for writing already. `known`: what they lead to, where that is known.
+    `is_held`: this process has the files open for writing already. `known`: what they lead to, where that is known;
+    asked all the same where blocks can come to be shared and no time tells it.
     """
     found = file_system_of(root, machine)
-    streams = map_streams(root, found, names, is_held=is_held, met=machine.met) if known is None else known
+    if known is None or found.kind in SHARING:
+        known = map_streams(root, found, names, is_held=is_held, met=machine.met)
+    streams = known
     refused = refusals(found, where, machine)
     obstacles = (
         *system_refusals(where, machine),
