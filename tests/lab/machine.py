@@ -117,8 +117,9 @@ def _command(base: Path, folder: Path, project: Path, drives: tuple[str, ...], m
     # Never KVM: where it does not work it hangs instead of failing.
     # One processor: with two, QEMU emulates every locked instruction and every flush between them, which costs a fifth
     # more for tests that do one thing at a time. The host's other core is for the other guest.
+    # Before the host's own tests: they can wait, and what the guest's drives do in time is part of what is tested.
     return [
-        *("nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"),
+        *("nice", "-n", "-5", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max"),
         *("-smp", "1", "-m", str(MEMORY), "-machine", "q35", "-display", "none", "-nodefaults", "-no-reboot"),
         *("-serial", f"file:{folder / 'console'}", "-kernel", str(base / "vmlinuz")),
         *("-initrd", str(base / "initrd.gz"), "-append", words, "-virtfs", shared),
