@@ -77,9 +77,11 @@ class PostgreSQL:
     def kill(self) -> None:
         """The server died at once, all of it, as in a power cut that spared the kernel."""
         postmaster = int((self.data / "postmaster.pid").read_text().split()[0])
+        # Whoever of them outlives another comes down in order: a session rolls back and removes its new files.
+        _signal(postmaster, signal.SIGSTOP)
         children = _children(postmaster)
-        for process in (postmaster, *children):
-            _signal(process)
+        for process in (*children, postmaster):
+            _signal(process, signal.SIGKILL)
         deadline = time.monotonic() + 20
         while any(_is_alive(process) for process in (postmaster, *children)):
             assert time.monotonic() < deadline, "the server did not die"
@@ -102,9 +104,9 @@ def _children(process: int) -> tuple[int, ...]:
     return tuple(int(child) for child in listed)
 
 
-def _signal(process: int) -> None:
+def _signal(process: int, by: signal.Signals) -> None:
     try:
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, by)
     except ProcessLookupError:
         return
 
