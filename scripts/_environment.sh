@@ -168,9 +168,9 @@ prepare_venv() {
     exec 9>&-
 }
 
-# How many test processes: every core this process may use, within reason.
+# test_processes [more]        how many: every core this process may use, within reason, and more where some only wait
 test_processes() {
     local cores
     cores=$(nproc)
-    echo $((cores > 8 ? 8 : cores))
+    echo $(((cores > 8 ? 8 : cores) + ${1:-0}))
 }

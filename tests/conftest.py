@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,9 +39,7 @@ NEEDS_ROOT = pytest.mark.skip(reason="needs root: attaches loop devices or mount
 def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that is not marked `integration` fails when it opens a device, starts a program or uses a socket."""
     if request.node.get_closest_marker("integration"):
-        # What happens in the virtual machine is over by now, and it has devices and a clock of its own.
-        with nullcontext() if request.node.get_closest_marker("lab") else _turn():
-            yield
+        yield
         return
     with watched() as caught:
         yield
@@ -66,14 +62,6 @@ def boxes_of_runs_that_never_ended(tmp_path_factory: pytest.TempPathFactory) -> 
         Path("/dev/shm/expunge", f"{name}.needles").unlink(missing_ok=True)
 
 
-@contextmanager
-def _turn() -> Iterator[None]:
-    """Tests of real things take turns, also between processes: loop devices, mounts and the clock are the machine's."""
-    with open(Path(tempfile.gettempdir()) / f"expunge-tests-{os.getuid()}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def pytest_collection_finish() -> None:
     """What was collected lives to the end: looking for garbage does not go through it again in every test."""
     gc.collect()
@@ -82,12 +70,18 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs root is one of real things, and is skipped for an ordinary user."""
+    """A test that needs root is one of real things, and is skipped for an ordinary user; long ones are begun first."""
+    # Tests of one file stay together in one process, and nobody is to wait at the end for one that was begun last.
+    items.sort(key=_lateness)
     for item in items:
         if item.get_closest_marker("needs_root"):
             item.add_marker(pytest.mark.integration)
             if os.geteuid() != 0:
                 item.add_marker(NEEDS_ROOT)
+
+
+def _lateness(item: pytest.Item) -> int:
+    return 0 if item.get_closest_marker("long") else 1 if "integration" in item.path.parts else 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

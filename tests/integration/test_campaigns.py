@@ -10,6 +10,7 @@ from tests import campaigns
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_a_slice_of_every_campaign_holds() -> None:
     """The full counts take too long for every change; the first few trials do not."""
     lacking = []

@@ -23,10 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def outcomes(request: pytest.FixtureRequest) -> Outcomes:
-    """What became of the chosen tests of the guest, all run in one boot.
-
-    Of the session, so that the boot is over before a test of real things takes its turn: it keeps no other waiting.
-    """
+    """What became of the chosen tests of the guest, all run in one boot."""
     try:
         check_available()
     except Unavailable as reason:

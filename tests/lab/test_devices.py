@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.reports import Outcomes, listed
 
-pytestmark = [pytest.mark.integration, pytest.mark.lab]
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.mark.parametrize("test", listed(), ids=str)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +18,17 @@ class Mounted:
     root: Path
 
     def sync(self) -> None:
-        """Everything written stands in the image file."""
-        descriptor = os.open(self.root, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.sync()
+        """Everything written stands in the image file; no other file system is waited for."""
+        run("sync", "--file-system", self.root)
+
+    def fill(self) -> None:
+        """What was deleted before stands in no free block any more."""
+        filling = self.root / "filling"
+        with filling.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(1 << 20)):
+                pass
+        self.sync()
+        filling.unlink()
 
 
 def run(*command: str | Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,22 +85,25 @@ def own(path: Path) -> None:
 @contextmanager
 def mariadb(folder: Path, **settings: str) -> Iterator[MariaDB]:
     """A running server whose data directory lies in the folder; stopped at the end, whatever happened."""
-    server = make(folder, **settings)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
+    # One that starts removes what others have in the folder of temporary files, for its own of a former life.
+    with tempfile.TemporaryDirectory(prefix="expunge-server-") as temporary:
+        own(Path(temporary))
+        server = _make(folder, {**settings, "tmpdir": temporary})
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
-def make(folder: Path, **settings: str) -> MariaDB:
+def _make(folder: Path, settings: dict[str, str]) -> MariaDB:
     """A data directory that no server runs on yet; the socket lies beside it."""
     work = folder / "maria"
     work.mkdir()
     own(work)
     data = work / "data"
     chosen = {**SETTINGS, **{name.replace("_", "-"): value for name, value in settings.items()}}
-    lasting = [f"--{name}={value}" for name, value in chosen.items() if name.startswith("innodb-")]
+    lasting = [f"--{name}={value}" for name, value in chosen.items() if name.startswith(("innodb-", "tmpdir"))]
     done = subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve", *lasting],
         stdout=subprocess.PIPE,
