@@ -30,34 +30,26 @@ from certificates.statements import (
 from tests.support import people
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import LABEL_KEY, Ordered
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.halting import UNMARKED
+from tests.support.people_disk import WHO, database, order_people, people_disk
 from tests.support.raw_scanner import scan
 from tests.support.real_site import RealSite, ended, records_carrier
-from tests.support.records_ordered import order_records, text
+from tests.support.records_ordered import text
 from tests.support.screens import SCHEMAS
 from wipers.linux.engines import Request, sqlite_withdrawal
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
-WHO = (text("who", "VCTM%"),)
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Mounted]:
-    with ext4_image(tmp_path, size=24 << 20) as found:
-        (found.root / "data").mkdir()
+    with people_disk(tmp_path) as found:
         yield found
 
 
-def database(disk: Mounted) -> Path:
-    return disk.root / "data" / "people.db"
-
-
 def order(disk: Mounted, **more: object) -> Ordered:
-    wanted: dict[str, object] = {"table": "people", "condition": "name LIKE :who", "parameters": WHO}
-    wanted |= {"least": people.GONE, "most": people.GONE} | more
-    return order_records("sqlite", database(disk), disk.image.parent / "state", **wanted)  # type: ignore[arg-type]
+    return order_people(disk, people.GONE, **more)
 
 
 def carried_out(ordered: Ordered) -> CarriedOut:

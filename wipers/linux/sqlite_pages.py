@@ -223,7 +223,8 @@ def _record(payload: bytes, encoding: str) -> list[str | int | None]:
         value = payload[at : at + length]
         at += length
         if kind >= 13 and kind % 2:
-            values.append(value.decode(encoding))
+            # Some schemas are spelled in the letters of their application's system: none that can be counted less.
+            values.append(value.decode(encoding, "backslashreplace"))
         elif kind in {8, 9}:
             values.append(kind - 8)
         else:

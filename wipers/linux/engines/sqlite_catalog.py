@@ -159,7 +159,8 @@ def word(connection: sqlite3.Connection, statement: str, values: tuple[object, .
 
 
 def read_catalog(connection: sqlite3.Connection) -> Catalog:
-    """The schema of the database."""
+    """The schema of the database; raises Refused where it cannot be spelled in SQL."""
+    _check_spelled(connection)
     tables = {}
     listed = connection.execute("PRAGMA main.table_list").fetchall()
     made = dict(connection.execute("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table'").fetchall())
@@ -171,6 +172,20 @@ def read_catalog(connection: sqlite3.Connection) -> Catalog:
         one for table in tables.values() if table.kind == "table" for one in _references(connection, table, tables)
     )
     return Catalog(tables, references, number(connection, "PRAGMA main.schema_version"))
+
+
+def _check_spelled(connection: sqlite3.Connection) -> None:
+    """Every name in the schema is a text that a statement can repeat: SQLite itself never looks at the bytes of one,
+    and keeps what an application wrote in the letters of its own system. Raises Refused."""
+    rows = connection.execute("SELECT name, tbl_name, CAST(sql AS TEXT) FROM main.sqlite_schema").fetchall()
+    for told in rows:
+        try:
+            is_text = all("\0" not in str(one or b"", "utf-8") for one in told)
+        except (UnicodeDecodeError, TypeError):
+            is_text = False
+        if not is_text:
+            detail = 'a schema with names that are not UTF-8: order the whole file, of kind "database"'
+            raise Refused("records-not-offered", where="the database", detail=detail)
 
 
 def _table(connection: sqlite3.Connection, name: str, kind: str, *, has_no_rowid: bool, sql: str) -> Table:

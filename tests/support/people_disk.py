@@ -1,0 +1,34 @@
+"""A disk with a SQLite database of people on it, of whom some are ordered to be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.erasing import Ordered
+from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.records_ordered import order_records, text
+
+WHO = (text("who", "VCTM%"),)
+"""Those who go, by the name that all who go have."""
+
+
+@contextmanager
+def people_disk(folder: Path, size: int = 24 << 20) -> Iterator[Mounted]:
+    """A fresh file system with an empty folder for the database."""
+    with ext4_image(folder, size=size) as found:
+        (found.root / "data").mkdir()
+        yield found
+
+
+def database(disk: Mounted) -> Path:
+    """Where the database lies, alone in its folder."""
+    return disk.root / "data" / "people.db"
+
+
+def order_people(disk: Mounted, gone: int, **more: object) -> Ordered:
+    """An order for the rows of those who go, so many of them; for something else where `more` says so."""
+    wanted: dict[str, object] = {"table": "people", "condition": "name LIKE :who", "parameters": WHO}
+    wanted |= {"least": gone, "most": gone} | more
+    return order_records("sqlite", database(disk), disk.image.parent / "state", **wanted)  # type: ignore[arg-type]
