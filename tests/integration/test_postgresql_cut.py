@@ -10,12 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from certificates.statements import Method
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, postgresql
-from tests.support.servers.postgresql_cut import NOT_REACHED, check_cut, cut
+from tests.support.servers.postgresql_cut import check_cut, check_filling_cut
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import destroy_held
 
@@ -33,7 +32,7 @@ CUTS = (
 """Some effects at which something is killed: while segments are linked, rows deleted, files renamed, statistics
 rewritten, the log switched. `tests.campaigns.kill_postgresql` takes them all."""
 
-FILLING_CUTS = ((12, "agent"), (15, "both"))
+FILLING_CUTS = ((12, "agent"), (24, "both"))
 """The same where pages are filled."""
 
 
@@ -60,24 +59,8 @@ def test_a_cut_withdrawal_goes_on(disk: Mounted, server: PostgreSQL, tmp_path: P
 def test_a_filling_that_is_cut_goes_on(
     disk: Mounted, server: PostgreSQL, tmp_path: Path, effect: int, victim: str
 ) -> None:
-    """What to search for died with the process: every index is written anew then, and what a search would have found
-    elsewhere is told."""
-    story = Story(server, f"fill{effect}{victim}", tmp_path)
-    story.fill_large()
-    staying = story.summed()
-    ended = cut(story, effect, victim, Method.HOLE_FILLING)
-    if not server.is_running():
-        server.start()
-    asked = story.ask()
-    if ended != NOT_REACHED:
-        done = withdraw(asked, method=Method.HOLE_FILLING, resuming=True)
-        assert (done.rows, "free-blocks" in done.left) == (10, False)
-    destroy_held(asked)
-    disk.sync()
-    assert (story.summed(), story.counted()) == (staying, (59990, 0))
-    assert scan(disk.image, story.pattern, packed=False).total == 0
-    assert server.query("SELECT count(*) FROM pg_class WHERE relname LIKE 'expunge%'") == [(0,)]
-    story.do("DROP TABLE docs")
+    """In the middle of a transaction that fills, or while an index changes files."""
+    check_filling_cut(disk, Story(server, f"fill{effect}{victim}", tmp_path), effect, victim)
 
 
 def test_nobody_else_is_disturbed(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:

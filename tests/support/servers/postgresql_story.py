@@ -49,15 +49,15 @@ class Story:
             "ANALYZE docs",
         )
 
-    def fill_large(self) -> None:
-        """Sixty thousand rows, ten of which are to go."""
-        tag = f"case when g % 6000 = 0 then '{GOES}' else '{STAYS}' end || '{self.schema}"
+    def fill_large(self, count: int = 60000) -> None:
+        """Sixty thousand rows, which the planner would rather not write anew, or fewer; ten of them are to go."""
+        tag = f"case when g % {count // 10} = 0 then '{GOES}' else '{STAYS}' end || '{self.schema}"
         self.do(
             f"CREATE SCHEMA {self.schema}",
             "CREATE TABLE docs (id int PRIMARY KEY, who text NOT NULL UNIQUE, note text)",
             "CREATE INDEX ON docs (lower(who))",
             f"INSERT INTO docs SELECT g, {tag}who' || g || '-' || md5(g::text), {tag}note' || g || '-' || md5('n' || g)"
-            " || repeat('x', g * 7 % 200) FROM generate_series(1, 60000) g",
+            f" || repeat('x', g * 7 % 200) FROM generate_series(1, {count}) g",
             "ANALYZE docs",
         )
 

@@ -214,13 +214,30 @@ _HOLDERS = (
 def sum_of(session: Connection[Any], key: bytes, name: str) -> tuple[int, int]:
     """Return how many rows a relation has now, and their sum under our key; the server adds, several processes at once
     where it likes."""
+    told = rows(session, _TOLD, (name.replace("%%", "%"),))
+    every = ", ".join(
+        f"expunge_row.{quoted(column)}" + ("" if is_exact else "::text") for column, is_exact in told[:WIDEST_RECORD]
+    )
+    is_narrow = 0 < len(told) <= WIDEST_RECORD
+    hashed = f"hash_record_extended(ROW({every}), %s)" if is_narrow else "hashtextextended(expunge_row::text, %s)"
     row = run(
         session,
-        "SELECT count(*), coalesce(sum(hashtextextended(expunge_row::text, %s)), 0)::text"
-        f" FROM ONLY {name} expunge_row",
+        f"SELECT count(*), coalesce(sum({hashed}), 0)::text FROM ONLY {name} expunge_row",
         (seed_of(key),),
     ).fetchone()
     return (int(row[0]), int(row[1])) if row is not None else (0, 0)
+
+
+WIDEST_RECORD = 500
+"""Columns up to which a row is summed as a record, a third of the time that its text would take."""
+_TOLD = (
+    "SELECT a.attname, a.atttypid = ANY('{bool,bytea,name,int2,int4,int8,text,varchar,oid,uuid,date,time,timestamp,"
+    "timestamptz}'::regtype[]) AND coalesce(c.collisdeterministic, true) FROM pg_attribute a"
+    " LEFT JOIN pg_collation c ON c.oid = a.attcollation"
+    " WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+)
+"""Columns, and whether two values of one have the same hash only where they are the same bytes: of 1.0 and 1.00 the
+text is summed."""
 
 
 def seed_of(key: bytes) -> int:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,11 @@ KEEP = "wal_keep_size"
 ASKED = {RECYCLE: "off", KEEP: "0"}
 """Settings that would have the server go on with what is held, and what they are meanwhile."""
 ROUNDS = 8
-"""Checkpoints after which something keeps the log for good."""
+"""Checkpoints that are made one after the other until no segment is left; later ones wait for whoever reads the log."""
+KEPT_SECONDS = 20.0
+"""Seconds after which something keeps the log for good."""
+BETWEEN = 0.25
+"""Seconds between checkpoints that wait."""
 PATIENCE = 60.0
 """Seconds that the archive is waited for."""
 NEAR = 1
@@ -77,8 +82,13 @@ class Segments:
         where something keeps it from removing them."""
         switched = 0
         left: tuple[str, ...] = ()
+        deadline = time.monotonic() + KEPT_SECONDS
         with self.not_recycled():
-            for _ in range(ROUNDS):
+            for number in count():
+                if number >= ROUNDS and time.monotonic() > deadline:
+                    break
+                # A standby with a slot is a moment behind.
+                time.sleep(BETWEEN if number >= ROUNDS else 0)
                 self.give_up_spares()
                 for _ in range(max(self._unfinished(), 0 if switched else self._wanted_by_standbys())):
                     run(self.session, "SELECT pg_logical_emit_message(false, 'expunge', '')")
