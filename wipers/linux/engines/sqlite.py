@@ -46,9 +46,9 @@ from wipers.searching import literal, search_for
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
 SCOPES = ("rows", "table", "database")
-ALWAYS_COPIED, COPIES = 64 << 20, 6
-"""Largest database of which a copy is made in memory without asking how much is free, and how many times a larger one
-must find room."""
+ALWAYS_COPIED, MOST_COPIED, COPIES = 64 << 20, 1 << 30, 6
+"""Largest database of which a copy is made in memory without asking how much is free, largest of which one is made at
+all (SQLite gives out no more than 2 GiB in one piece), and how many times one between them must find room."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -225,8 +225,8 @@ class Session:
 
     def _may_copy(self, size: int) -> bool:
         """Tell whether memory has room for the database several times over."""
-        if size <= ALWAYS_COPIED:
-            return True
+        if size <= ALWAYS_COPIED or size > MOST_COPIED:
+            return size <= ALWAYS_COPIED
         told = attribute(self._request.machine.proc / "meminfo")
         free = next((int(line.split()[1]) << 10 for line in told.splitlines() if line.startswith("MemAvailable:")), 0)
         return size * COPIES <= free
