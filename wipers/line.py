@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from wipers.course import Chunk
@@ -12,6 +12,9 @@ from wipers.pacing import Pacer
 TICK = 0.05
 """Seconds between two looks at something that is waited for."""
 
+
+HANDFUL = 8
+"""Chunks are handed out together while they have less than this part of a chunk at its largest: small files."""
 
 _REST = 0.25
 """Seconds after which a thread that is not needed looks whether it is; whatever changes for it wakes it before."""
@@ -76,35 +79,47 @@ class Line:
         with self._turn:
             return self._is_over
 
-    def take(self, number: int, is_stopped: Callable[[], bool]) -> Chunk | None:
-        """Hand out the next chunk to the thread of that number, once it is its turn; none when the loop ends."""
+    def take(self, number: int, is_stopped: Callable[[], bool], most: int = 0) -> tuple[Chunk, ...]:
+        """Hand out the next chunk to the thread of that number, once it is its turn; none when the loop ends.
+
+        Chunks that are whole extents come together, up to `most` bytes of them: where there are many small files,
+        threads would wait for one another longer than it takes to write one.
+        """
         with self._turn:
             while self._must_wait(number):
                 self._idle += 1
                 self._turn.wait(_REST)
                 self._idle -= 1
                 if is_stopped():
-                    return None
-            chunk = next(self._waiting, None) if self.broken is None and not self._is_over else None
-            if chunk is None:
-                self._is_over = True
-                self._turn.notify_all()
-                return None
-            self._in_the_air.add(chunk.position)
-            self._handed = chunk.end
-            return chunk
+                    return ()
+            taken: list[Chunk] = []
+            end = self._handed + most
+            is_open = True
+            while is_open and not self._is_over and self.broken is None:
+                chunk = next(self._waiting, None)
+                if chunk is None:
+                    self._is_over = True
+                    self._turn.notify_all()
+                    break
+                self._in_the_air.add(chunk.position)
+                self._handed = chunk.end
+                taken.append(chunk)
+                is_open = chunk.end < end and chunk.whole is not None and chunk.is_first and chunk.is_last
+            return tuple(taken)
 
-    def finish(self, chunk: Chunk, moved: int, meter: Measured | None) -> None:
-        """The chunk is done, and so many of its bytes were moved."""
+    def finish(self, chunks: Sequence[Chunk], moved: Sequence[int], meter: Measured | None) -> None:
+        """The chunks are done, and so many bytes of each were moved."""
         with self._turn:
-            self._in_the_air.discard(chunk.position)
-            self.moved += moved
-            self.failed += chunk.error is None and moved < chunk.extent.length
-            if chunk.is_last:
-                self._whole = chunk.end
-            self._pacer.done(moved)
-            if meter is not None:
-                meter.moved(chunk.position, moved)
+            for chunk, size in zip(chunks, moved, strict=False):
+                self._in_the_air.discard(chunk.position)
+                self.moved += size
+                self.failed += chunk.error is None and size < chunk.extent.length
+                if chunk.is_last:
+                    self._whole = chunk.end
+            if moved:
+                self._pacer.done(sum(moved))
+                if meter is not None:
+                    meter.moved(chunks[0].position, sum(moved))
 
     def give_up(self, error: BaseException) -> None:
         """No thread takes another chunk; the first error is the one that is told."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from wipers.care import GivenUp, Guard
 from wipers.course import Chunk, Detour, chunks
-from wipers.line import TICK, Line
+from wipers.line import HANDFUL, TICK, Line
 from wipers.model import Lost
 from wipers.pacing import Pace, Pacer, Setting
 
@@ -300,18 +300,31 @@ class Loop:
         line.abandon(Lost("target-hangs", seconds=f"{self.pace.grace_seconds:g}"))
 
     def _do_next(self, number: int, line: Line, deed: Deed, milestones: Milestones | None) -> bool:
-        """Do the next chunk, and tell whether there was one."""
-        chunk = line.take(number, self.stop.is_set)
-        if chunk is None:
+        """Do the next chunk, or a handful of small ones, and tell whether there was one."""
+        taken = line.take(number, self.stop.is_set, self._handful)
+        if not taken:
             return False
-        moved = deed(chunk)
-        line.finish(chunk, chunk.extent.length if moved is None else moved, self._meter)
+        moved: list[int] = []
+        try:
+            for chunk in taken:
+                if moved and (self.stop.is_set() or line.broken is not None):
+                    # The rest of them stays in the air, so that the mark does not pass what was not done.
+                    break
+                size = deed(chunk)
+                moved.append(chunk.extent.length if size is None else size)
+        finally:
+            line.finish(taken, moved, self._meter)
         mark = line.mark
         if milestones is not None:
             milestones.note(mark)
         if self._moved is not None and not line.is_abandoned:
             self._moved(mark)
         return True
+
+    @property
+    def _handful(self) -> int:
+        """Return how many bytes of small chunks a thread takes together: none where they come one by one."""
+        return 0 if self._is_inline or self._is_alone else self.most() // HANDFUL
 
     def _oversee(self, line: Line, milestones: Milestones | None) -> bool:
         """Rest while there is a reason to; tell whether to go on. Raises GivenUp."""

@@ -82,6 +82,27 @@ def test_the_mark_waits_for_the_slowest_chunk() -> None:
     assert set(seen) <= {0, 10}
 
 
+def test_small_files_come_by_the_handful_and_a_stop_leaves_the_rest_of_it() -> None:
+    """Threads that meet for each of a million files wait for one another longer than they write; but a mark that
+    passed a file which nobody wrote would leave it legible for ever."""
+    done: list[int] = []
+    stop = threading.Event()
+    busy = threading.Event()
+
+    def deed(chunk: Chunk) -> None:
+        if threading.current_thread().name != "chunk-0":
+            assert busy.wait(10)
+            return
+        done.append(chunk.position)
+        if len(done) == 5:
+            stop.set()
+            busy.set()
+
+    layout = [Extent(stream, 0, 4096) for stream in range(1000)]
+    assert Loop(Pace(threads=4), stop).run(chunks(layout, 0, 1 << 21), 0, lambda: deed) == 5 * 4096
+    assert done == [4096 * number for number in range(5)]
+
+
 def end_before_first_step(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Threads of these names are started and end at once, as where the interpreter cannot set one up."""
     run = threading.Thread.run

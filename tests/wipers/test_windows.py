@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import cast
 
 import pytest
@@ -88,3 +89,24 @@ def test_nothing_read_before_is_answered_after_a_settling() -> None:
     found.forget()
     assert read(found, 65536) == bytes(4096)
     assert read(found, 4096) == bytes(4096)
+
+
+def test_threads_share_what_is_read() -> None:
+    """Were each to read for itself, four would read everything four times."""
+    medium = Medium(16 * WINDOW)
+    found = windows(medium)
+    waiting = iter(range(0, medium.size, 16 * 4096))
+    wrong: list[int] = []
+
+    def work() -> None:
+        for first in waiting:
+            every = range(first, first + 16 * 4096, 4096)
+            wrong.extend(one for one in every if read(found, one) != medium.content[one : one + 4096])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert medium.reads < 16 * 2 + 4 * 16
