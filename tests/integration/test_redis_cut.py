@@ -21,6 +21,10 @@ from wipers.model import Lost
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""No replica is waited for before the first is filled."""
+
+
 class Died(BaseException):
     """The agent is not there any more."""
 
@@ -145,9 +149,10 @@ def test_a_replica_is_found_and_named(disk: Mounted, tmp_path: Path) -> None:
         trial.bind(("127.0.0.1", 0))
         port = str(trial.getsockname()[1])
     with (
-        redis(disk.root / "first", "--bind", "127.0.0.1", "--port", port) as primary,
+        redis(disk.root / "first", *AT_ONCE, "--bind", "127.0.0.1", "--port", port) as primary,
         redis(disk.root / "second", "--replicaof", "127.0.0.1", port) as replica,
     ):
+        replica.wait_for(primary)
         fill(primary, "replica")
         deadline = time.monotonic() + 30
         while replica.do("DBSIZE") != 600:

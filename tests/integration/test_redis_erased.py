@@ -13,9 +13,9 @@ import pytest
 from certificates.errors import Refused
 from certificates.statements import Parameter, Scope
 from tests.support.ext4_image import Mounted
-from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.redis import Redis, redis
+from tests.support.servers.redis_scanner import found_on
 from tests.support.withdrawing import Asked, ask, destroy_held, withdraw
 from wipers.linux.engines.redis_lzf import Lzf
 from wipers.linux.engines.redis_server import Reply
@@ -45,8 +45,9 @@ def value(kind: str, row: int) -> str:
 
 
 def fill(server: Redis, kind: str) -> None:
-    """Keys of every third owner, and one key of each sort with parts that go; snapshot and log hold all of it."""
-    commands: list[tuple[bytes | str | int, ...]] = []
+    """Keys of every third owner, and one key of each sort with parts that go; snapshot and log hold all of it. The log
+    is made durable once for all of them."""
+    commands: list[tuple[bytes | str | int, ...]] = [("CONFIG", "SET", "appendfsync", "no")]
     for row in range(ROWS):
         owner = "ben" if row % 3 else "anna"
         text = value(kind, row)
@@ -61,6 +62,7 @@ def fill(server: Redis, kind: str) -> None:
     commands += [
         ("XGROUP", "CREATE", f"{kind}:stream", "readers", "0"),
         ("XREADGROUP", "GROUP", "readers", "one", "COUNT", 10, "STREAMS", f"{kind}:stream", ">"),
+        ("CONFIG", "SET", "appendfsync", "always"),
         ("BGSAVE",),
     ]
     server.pipeline(commands)
@@ -103,32 +105,7 @@ def order(
 def hits(disk: Mounted, kind: str) -> int:
     """How often anything of the sort that was to go stands on the raw image, plain or packed."""
     disk.sync()
-    pattern = b"VCTM" + kind.encode() + rb"[0-9]+-[0-9a-f]{4}"
-    data = disk.image.read_bytes()
-    packed = (
-        unlzf(data, one.end())
-        for one in re.finditer(rb"\xc3[\x40-\x7f].[\x40-\x7f].|\xc3[\x09-\x3f]{2}", data, re.DOTALL)
-    )
-    return scan(disk.image, pattern, packed=False).total + sum(len(re.findall(pattern, one)) for one in packed)
-
-
-def unlzf(data: bytes, at: int) -> bytes:
-    """What LZF packed there, as far as it makes sense; shares no code with the wipers."""
-    out = b""
-    while len(out) < 9000:
-        first = data[at]
-        if first < 32:
-            out += data[at + 1 : at + 2 + first]
-            at += 2 + first
-            continue
-        more = first >> 5 == 7
-        count = (first >> 5) + (data[at + 1] if more else 0) + 2
-        back = (first % 32) * 256 + data[at + 1 + more] + 1
-        if back > len(out):
-            break
-        out += (out[-back:] * (count // back + 1))[:count]
-        at += 2 + more
-    return out
+    return sum(found_on(disk.image, b"VCTM" + kind.encode() + rb"[0-9]+-[0-9a-f]{4}"))
 
 
 def test_keys_are_nowhere_on_the_raw_image(disk: Mounted, server: Redis, tmp_path: Path) -> None:

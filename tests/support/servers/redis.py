@@ -5,12 +5,13 @@ from __future__ import annotations
 import pwd
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.servers.foreground import Foreground
+from tests.support.servers.foreground import LONGEST, Foreground
 from wipers.linux.engines.redis_server import Reply, Server
 
 PROGRAM = "/usr/bin/redis-check-rdb"
@@ -50,6 +51,21 @@ class Redis(Foreground):
         where = ("--port", "0", "--unixsocket", self.socket, "--dir", self.data)
         by = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self._started("redis-server", *where, *self.settings, executable=PROGRAM, **by)
+
+    def wait_for(self, primary: Redis) -> None:
+        """This replica holds what its primary held, and the primary has no process at work for it any more."""
+        deadline = time.monotonic() + LONGEST
+        while not (self._says("replication", b"master_link_status:up") and primary.is_idle()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def is_idle(self) -> bool:
+        """Whether it writes no snapshot beside its work."""
+        return self._says("persistence", b"rdb_bgsave_in_progress:0")
+
+    def _says(self, section: str, line: bytes) -> bool:
+        told = self.do("INFO", section)
+        return isinstance(told, bytes) and line in told
 
     def is_ready(self, trial: socket.socket) -> bool:
         """It answers while it still loads what it kept, and then not with this."""
