@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import signal
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from certificates.statements import Outcome
 from tests.support import people
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
+from tests.support.people_disk import database, people_disk
 from tests.support.raw_scanner import scan
 from tests.support.records_ordered import order_records, text
 from tests.support.runs import JournalInMemory
@@ -32,8 +35,7 @@ ROWS, GONE = 60, 20
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Mounted]:
-    with ext4_image(tmp_path, size=8 << 20) as found:
-        (found.root / "data").mkdir()
+    with people_disk(tmp_path, size=8 << 20) as found:
         yield found
 
 
@@ -114,16 +116,16 @@ def rows_of(path: Path) -> list[tuple[object, ...]]:
         return [row for table, column in named for row in found.execute(kept.format(table, column))]
 
 
-def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> bool:
+def kill_and_resume(disk: Mounted, method: str, content: bytes, moment: int) -> bool:
     """A run is killed at that moment and resumed, and all is as it should be; tell whether it came so far."""
-    path = disk.root / "data" / "people.db"
-    people.make(path, "WAL" if method == "copy-forward" and moment % 2 else "PERSIST", rows=ROWS)
+    path = database(disk)
+    path.write_bytes(content)
     expected = rows_of(path)
     who = (text("who", "VCTM%"),)
     state = disk.image.parent / "state"
     rows = {"table": "people", "condition": "name LIKE :who", "parameters": who, "least": GONE, "most": GONE}
     ordered = order_records("sqlite", path, state, **rows)  # type: ignore[arg-type]
-    journal = JournalOnDisk(tmp_path / f"journal-{moment}")
+    journal = JournalOnDisk(disk.image.parent / f"journal-{moment}")
     with ExitStack() as left:
         if method == "hole-filling":
             left.enter_context(closing(sqlite3.connect(path))).execute("SELECT 1 FROM people").fetchone()
@@ -131,7 +133,7 @@ def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> 
         run = CarriedOut(ordered, JournalOnDisk(journal.path))
         run.go()
     assert run.stopped is None, (moment, run.stopped)
-    assert run.claim.outcome is Outcome.PROVEN, (moment, run.claim)
+    assert run.claim.outcome is Outcome.PROVEN, (moment, run.claim, run.journal.entries)
     assert rows_of(path) == expected, moment
     assert scan(path, people.TRACES).total == 0, moment
     ordered.host.forget(ordered.carrier)
@@ -140,14 +142,50 @@ def kill_and_resume(disk: Mounted, method: str, tmp_path: Path, moment: int) -> 
     return was_killed
 
 
-@pytest.mark.parametrize("method", ["copy-forward", "hole-filling"])
-def test_a_run_that_was_killed_anywhere_is_completed(disk: Mounted, method: str, tmp_path: Path) -> None:
-    """Rolled back by SQLite or carried on by the manifest: every row that stays is as it was, and a certificate can
-    be made of what the resumed run saw alone."""
-    moment = 1
-    while kill_and_resume(disk, method, tmp_path, moment):
-        moment += 1
+@contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """The work is done in a process of its own meanwhile, and has been done well at the end; nothing of it goes on."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - whatever it was, this process ends here
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    try:
+        yield
+    finally:
+        _, status = os.waitpid(child, 0)
+    assert status == 0, "see what it printed"
+
+
+def killed_at_every_other(disk: Mounted, method: str, first: int) -> None:
+    """Killed at every second moment from the first on, each time with the whole database."""
+    moment = first
+    people.make(database(disk), "WAL" if method == "copy-forward" and first % 2 else "PERSIST", rows=ROWS)
+    content = database(disk).read_bytes()
+    while kill_and_resume(disk, method, content, moment):
+        moment += 2
     assert moment > 30
+
+
+def test_a_run_that_was_killed_anywhere_is_completed(tmp_path: Path) -> None:
+    """Rolled back by SQLite or carried on by the manifest: every row that stays is as it was, and a certificate can
+    be made of what the resumed run saw alone. Both ways at once, on disks of their own: most of it is waiting."""
+    shares = [(method, first) for method in ("copy-forward", "hole-filling") for first in (1, 2)]
+    with ExitStack() as left:
+        works = []
+        for method, first in shares:
+            folder = tmp_path / f"{method}-{first}"
+            folder.mkdir()
+            disk = left.enter_context(people_disk(folder, size=8 << 20))
+            works.append(functools.partial(killed_at_every_other, disk, method, first))
+        for work in works[1:]:
+            left.enter_context(beside(work))
+        works[0]()
 
 
 def read_at(image: Path, place: int) -> bytes:
@@ -168,7 +206,7 @@ def blocks_of(disk: Mounted, path: Path) -> dict[int, bytes]:
 def test_the_old_file_is_written_over_whatever_its_application_put_in_its_place(disk: Mounted, tmp_path: Path) -> None:
     """Killed when the new file had got the name; then somebody compacted the database into a file of their own. The old
     one was taken for a new one that never came into use, and let go with all its rows."""
-    path = disk.root / "data" / "people.db"
+    path = database(disk)
     people.make(path, "PERSIST", rows=ROWS)
     expected = rows_of(path)
     who = (text("who", "VCTM%"),)
