@@ -14,6 +14,7 @@ from agent.drafting import Measured
 from certificates.errors import Refused, Untrusted
 from certificates.statements import Fact
 
+SELECTED = "what is selected"
 LUKS_MAGIC = b"LUKS\xba\xbe"
 LUKS_UUID = slice(168, 208)
 """Where a LUKS2 binary header holds the UUID (LUKS2 On-Disk Format 1.1.3, 2.1)."""
@@ -72,9 +73,18 @@ def _filesystem(descriptor: int) -> str:
     found = file_system_of(descriptor)
     if found.uuid is not None:
         return found.uuid
-    for obstacle in refusals(found, "what is selected"):
+    for obstacle in refusals(found, SELECTED):
         raise Refused(obstacle.reason, **dict(obstacle.facts))
     raise Refused("file-unreadable", where="the file system", detail="its UUID cannot be told; write it down")
+
+
+def _check_reached(descriptor: int) -> None:
+    """Raise Refused where no file of this kind of file system can be overwritten in place: better told to the clerk
+    than found after everybody has signed. What an administrator can still change is for the plan to say."""
+    from wipers.linux.filesystems import file_system_of, lasting_refusal
+
+    if (obstacle := lasting_refusal(file_system_of(descriptor), SELECTED)) is not None:
+        raise Refused(obstacle.reason, **dict(obstacle.facts))
 
 
 def _files(selects: dict[str, Any]) -> Measured:
@@ -89,6 +99,7 @@ def _files(selects: dict[str, Any]) -> Measured:
         # The draft tells what is wrong with it, with everything else that is.
         return Measured({}, 0, 0)
     with _folder(chosen.root) as root:
+        _check_reached(root)
         tree = survey(root, selected(root, chosen))
         count = len(tree.paths)
         facts = {

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.measuring import measure
 from certificates.errors import Refused
 from certificates.statements import FilesIdentity, FilesSelector, NamesFile
 from tests.support import grounds
@@ -257,6 +258,35 @@ def test_memory_is_refused_whether_or_not_it_has_a_name(tmp_path: Path) -> None:
         ordered = order(ground.root / "in", "a.txt")
         assert "file-system-in-memory" in ordered.reasons()
         assert "extents-not-provable" not in ordered.reasons()
+        assert refused_draft(ground.root / "in") == "file-system-in-memory"
+
+
+def refused_draft(root: Path) -> str | None:
+    """Why no order for the files there can be measured; none where it can."""
+    try:
+        measure({"kind": "files"}, {"root": str(root), "names": ["a.txt"]}, "C-1")
+    except Refused as refused:
+        return refused.reason
+    return None
+
+
+def test_a_clerk_is_told_before_anybody_signs_and_only_what_will_last(ext4: Ground, tmp_path: Path) -> None:
+    """An order for files that no run can reach would be refused after all approvals; a mount for reading alone is not
+    such a thing."""
+    root = folder(ext4, "drafted")
+    assert refused_draft(root) is None
+    run("mount", "--bind", root, root)
+    try:
+        run("mount", "-o", "remount,bind,ro", root)
+        assert refused_draft(root) is None
+        assert "file-system-read-only" in order(root, "a.txt").reasons()
+    finally:
+        run("umount", root)
+    with ntfs(tmp_path) as served:
+        folder_served = served / "in"
+        folder_served.mkdir()
+        (folder_served / "a.txt").write_bytes(CONTENT)
+        assert refused_draft(folder_served) == "file-system-remote"
 
 
 @contextmanager

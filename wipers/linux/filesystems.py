@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,10 +129,7 @@ def file_system_of(descriptor: int, machine: Machine = THIS_MACHINE) -> FileSyst
 
 def refusals(found: FileSystem, where: str, machine: Machine = THIS_MACHINE) -> tuple[Obstacle, ...]:
     """Return why nothing may be overwritten in place here: by the file system, and by the layers below it."""
-    refused: list[Obstacle] = []
-    if (verdict := found.verdict).reason is not None:
-        facts = (("count", "all"), ("what", _told(found)), ("where", where))
-        refused.append(Obstacle(verdict.reason, facts))
+    refused = list(_of_verdict(found, found.verdict, where))
     if found.is_read_only:
         refused.append(Obstacle("file-system-read-only", (("where", where),)))
     if DIRECT_ACCESS.intersection(found.options):
@@ -140,6 +138,19 @@ def refusals(found: FileSystem, where: str, machine: Machine = THIS_MACHINE) -> 
     if folder is not None:
         refused += [one for one in obstacles_of_layers(machine, folder) if one.reason != "in-use"]
     return tuple(refused)
+
+
+def lasting_refusal(found: FileSystem, where: str) -> Obstacle | None:
+    """Return why nothing on this kind of file system can be overwritten in place, whoever asks and however it is
+    mounted; none where it can be, or where another user or mount could see what this one cannot."""
+    if found.kind in EXT and not found.has_clusters:
+        return None
+    return next(_of_verdict(found, found.verdict, where), None)
+
+
+def _of_verdict(found: FileSystem, verdict: Verdict, where: str) -> Iterator[Obstacle]:
+    if verdict.reason is not None:
+        yield Obstacle(verdict.reason, (("count", "all"), ("what", _told(found)), ("where", where)))
 
 
 def _told(found: FileSystem) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from certificates.errors import Interrupted
+from agent.measuring import measure
+from certificates.errors import Interrupted, Refused
 from certificates.statements import Outcome, OverwriteRecord
 from tests.lab.guest.devices import SECTOR, mapped, memory_disk, needles, ordered, remap, served, settle
 from tests.support.bench import MIB, Bench
@@ -148,6 +149,9 @@ def test_files_on_a_fat_are_refused_and_its_whole_disk_is_not(bench: Bench) -> N
             # Its UUID is known once udev has seen it, which alone shows nothing of where it writes.
             settle()
             assert "file-system-not-supported" in order_files(root, ("all",), bench.folder / "state").reasons()
+            with pytest.raises(Refused) as caught:
+                measure({"kind": "files"}, {"root": str(root), "names": ["all"]}, "C-1")
+            assert caught.value.reason == "file-system-not-supported", "a clerk is told before anybody signs"
             assert (root / "all" / "file").read_bytes() == content
         finally:
             run("umount", root)
