@@ -63,6 +63,20 @@ def test_a_filling_that_is_cut_goes_on(
     check_filling_cut(disk, Story(server, f"fill{effect}{victim}", tmp_path), effect, victim)
 
 
+def test_a_run_that_was_cut_after_its_last_step_goes_on(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """The log has gone on since: none of it is held again, since nobody would give it up any more."""
+    story = Story(server, "late", tmp_path)
+    story.fill(90)
+    asked = story.ask()
+    done = withdraw(asked)
+    story.do("SELECT pg_switch_wal()")
+    again = withdraw(asked, resuming=True)
+    assert (again.rows, again.before, again.left) == (done.rows, done.before, done.left)
+    destroy_held(asked)
+    disk.sync()
+    assert scan(disk.image, story.pattern, packed=False).total == 0
+
+
 def test_nobody_else_is_disturbed(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
     """Other sessions write to another table and to this one meanwhile: no error, and no commit is lost."""
     story = Story(server, "busy", tmp_path)

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from certificates.errors import Refused
-from certificates.statements import Fact
+from certificates.selectors import commitment
+from certificates.statements import Fact, KnownCopy, RecordsIdentity
+from tests.support.real_site import Charge, RealSite, records_carrier
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import USER, PostgreSQL, beginning, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
@@ -41,6 +43,11 @@ def story(server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Story(server, "people", tmp_path)
 
 
+@pytest.fixture
+def site(tmp_path: Path) -> RealSite:
+    return RealSite(tmp_path / "site")
+
+
 @contextmanager
 def refusing(reason: str) -> Iterator[pytest.ExceptionInfo[Refused]]:
     """What is done inside is refused for that reason."""
@@ -53,17 +60,41 @@ def asked_of(story: Story) -> Asked:
     return story.ask(most=30)
 
 
+def ordered(story: Story, site: RealSite, table: str = "docs", *, where: Path | None = None) -> Charge:
+    """An approved order, measured now, for every third row of a table; perhaps with the files of another server."""
+    selects = story.ask(table=table).request.selects
+    copies = (KnownCopy("archive", None), KnownCopy("replica", None), KnownCopy("slot", None))
+    carrier, selector = records_carrier(selects, engine="postgresql", scope="rows", database="postgres", copies=copies)
+    if where is not None:
+        assert isinstance(carrier.identity, RecordsIdentity)
+        assert carrier.selector is not None
+        selector = replace(selector, selects=replace(selects, where=str(where)))
+        identity = replace(carrier.identity, inode=where.stat().st_ino)
+        bound = replace(carrier.selector, commitment=commitment(selector))
+        carrier = replace(carrier, identity=identity, selector=bound)
+    return site.charge((carrier, selector))
+
+
+def check_refused(site: RealSite, charge: Charge, told: str) -> None:
+    """The command `run` says why, ends with exit 3, and there is no certificate."""
+    done = site.run(charge)
+    assert (done.returncode, told in done.stdout) == (3, True), done.stdout
+    assert not site.certificates()
+
+
 def test_nothing_stands_in_the_way(story: Story) -> None:
     """The tests below show something only because of this one."""
     assert asked_of(story).reasons() == set()
 
 
-def test_a_transaction_that_still_sees_the_rows_is_named(story: Story) -> None:
-    """A rewrite would carry every dead row along for it."""
+def test_a_transaction_that_still_sees_the_rows_is_named(story: Story, site: RealSite) -> None:
+    """A rewrite would carry every dead row along for it. The command asks for one of five seconds."""
     with story.server.connect() as old:
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT 1")
         assert asked_of(story).reasons() == {"records-snapshot"}
+        old.execute("SELECT pg_sleep(5)")
+        check_refused(site, ordered(story, site), "a transaction")
         old.execute("ROLLBACK")
 
 
@@ -76,7 +107,7 @@ def test_a_prepared_transaction_is_named(story: Story) -> None:
         story.do("ROLLBACK PREPARED 'waiting'")
 
 
-def test_a_slot_that_nobody_reads_is_named(story: Story) -> None:
+def test_a_slot_that_nobody_reads_is_named(story: Story, site: RealSite) -> None:
     """It keeps the log, and with it what every change wrote there."""
     story.do("SELECT pg_create_logical_replication_slot('stuck', 'pgoutput')")
     try:
@@ -85,6 +116,7 @@ def test_a_slot_that_nobody_reads_is_named(story: Story) -> None:
         look = found.engine.look(found.request)
         assert look is not None
         assert [(one.what, one.place) for one in look.copies] == [("slot", "stuck"), ("archive", "true")]
+        check_refused(site, ordered(story, site), "stuck")
     finally:
         story.do("SELECT pg_drop_replication_slot('stuck')")
 
@@ -97,6 +129,18 @@ def test_more_or_fewer_rows_are_refused(story: Story, least: int, most: int) -> 
     assert look is not None
     with refusing("count-outside-order"), asked.engine.open(asked.request, look.facts, False):
         pass
+
+
+def test_ten_times_the_rows_are_refused_by_the_command(story: Story, site: RealSite) -> None:
+    """The order was measured before they came."""
+    story.do("CREATE TABLE more AS SELECT * FROM docs")
+    try:
+        charge = ordered(story, site, "more")
+        story.do("INSERT INTO more SELECT d.* FROM docs d, generate_series(1, 9)")
+        check_refused(site, charge, "Found 300 rows")
+        assert story.counted("more") == (900, 300)
+    finally:
+        story.do("DROP TABLE more")
 
 
 def test_rows_that_changed_in_number_under_the_lock_change_nothing(story: Story) -> None:
@@ -114,21 +158,24 @@ def test_rows_that_changed_in_number_under_the_lock_change_nothing(story: Story)
     shutil.rmtree(held)
 
 
-def test_a_table_that_was_made_anew_is_another(story: Story) -> None:
+def test_a_table_that_was_made_anew_is_another(story: Story, site: RealSite) -> None:
     """The same name, and another oid: what was approved is gone."""
     story.do("CREATE TABLE twice AS SELECT * FROM docs")
     asked = story.ask(most=30, table="twice")
     look = asked.engine.look(asked.request)
     assert look is not None
+    charge = ordered(story, site, "twice")
     story.do("DROP TABLE twice", "CREATE TABLE twice AS SELECT * FROM docs")
     try:
+        check_refused(site, charge, "Nothing on this host is carrier")
+        assert story.counted("twice") == (90, 30)
         with refusing("identity-changed"), asked.engine.open(asked.request, look.facts, False):
             pass
     finally:
         story.do("DROP TABLE twice")
 
 
-def test_the_files_of_another_server_are_refused(story: Story, tmp_path: Path) -> None:
+def test_the_files_of_another_server_are_refused(story: Story, site: RealSite) -> None:
     """A base backup calls itself as its origin does; where the server's processes stand decides."""
     copy = story.server.data.parent / "copy"
     copy.mkdir()
@@ -141,6 +188,7 @@ def test_the_files_of_another_server_are_refused(story: Story, tmp_path: Path) -
         selects = replace(asked.request.selects, where=str(copy))
         with refusing("engine-elsewhere"):
             asked.engine.look(replace(asked.request, selects=selects))
+        check_refused(site, ordered(story, site, where=copy), "another directory")
         with (copy / "global/pg_control").open("r+b") as file:
             file.write(bytes(8))
         with refusing("engine-elsewhere"):
@@ -149,13 +197,17 @@ def test_the_files_of_another_server_are_refused(story: Story, tmp_path: Path) -
         shutil.rmtree(copy)
 
 
-def test_a_cluster_is_refused_with_the_order_that_destroys_it(story: Story) -> None:
+def test_a_stopped_server_is_refused_with_the_order_that_destroys_it(story: Story, tmp_path: Path) -> None:
     """What it names is what `test_a_stopped_standby_goes_with_its_files_and_is_seeded_anew` carries out."""
+    for name in ("PG_VERSION", "global/pg_control"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True, parents=True)
+        shutil.copy(story.server.data / name, tmp_path / "data" / name)
     asked = asked_of(story)
     whole = replace(asked.request.identity, scope="cluster")
+    stopped = replace(asked.request.selects, where=str(tmp_path / "data"))
     with refusing("records-not-offered") as caught:
-        asked.engine.look(replace(asked.request, identity=whole))
-    assert f'root = "{story.server.data.parent}", names = ["data"], destroy = ["history"]' in str(caught.value.facts)
+        asked.engine.look(replace(asked.request, identity=whole, selects=stopped))
+    assert f'root = "{tmp_path}", names = ["data"], destroy = ["history"]' in str(caught.value.facts)
 
 
 def test_a_version_that_is_not_known_is_refused(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,16 +219,26 @@ def test_a_version_that_is_not_known_is_refused(story: Story, monkeypatch: pytes
     assert "it is PostgreSQL 15, and 16 to 17 are known" in str(caught.value.facts)
 
 
-def test_a_standby_that_is_behind_is_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standby_that_is_behind_is_named(story: Story, site: RealSite) -> None:
     """It needs the segments that are to go."""
-    monkeypatch.setattr(postgresql_obstacles, "BEHIND", 1 << 16)
-    with standby(story.server) as copy:
-        copy.query("SELECT pg_wal_replay_pause()")
-        story.server.query("SELECT pg_logical_emit_message(false, 'load', repeat('x', 200000))")
-        story.server.query("SELECT pg_switch_wal()")
-        look = asked_of(story).engine.look(asked_of(story).request)
-        assert look is not None
-        assert [dict(one.facts)["where"] for one in look.obstacles] == ["a standby"]
+    # None of them is removed at a checkpoint in between: a standby that lost its place is no standby any more.
+    story.server.query("ALTER SYSTEM SET max_wal_size = '1GB'")
+    story.server.query("SELECT pg_reload_conf()")
+    try:
+        with standby(story.server) as copy:
+            copy.query("SELECT pg_wal_replay_pause()")
+            until = time.monotonic() + 20
+            while copy.query("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            story.server.query("SELECT pg_logical_emit_message(false, 'load', repeat('x', 17 << 20))")
+            look = asked_of(story).engine.look(asked_of(story).request)
+            assert look is not None
+            assert [dict(one.facts)["where"] for one in look.obstacles] == ["a standby"]
+            check_refused(site, ordered(story, site), "a standby")
+    finally:
+        story.server.query("ALTER SYSTEM RESET max_wal_size")
+        story.server.query("SELECT pg_reload_conf()")
 
 
 def test_a_server_that_does_not_answer_is_refused(story: Story) -> None:

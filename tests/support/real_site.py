@@ -251,10 +251,10 @@ def luks_carrier(image: Path, *backups: Path, attached: bool = False, **changes:
 
 
 def records_carrier(
-    selects: RecordsSelector, *, engine: Engine, scope: Scope, **changes: Any
+    selects: RecordsSelector, *, engine: Engine, scope: Scope, database: str = "-", **changes: Any
 ) -> tuple[Carrier, Selector]:
     """Part of a database, counted by its engine."""
-    described = {"kind": "records", "engine": engine, "scope": scope}
+    described = {"kind": "records", "engine": engine, "scope": scope, "database": database}
     found = measure(described, parse(encode(selects)), "C-1")
     identity = RecordsIdentity(engine=engine, scope=scope, **found.identity)
     selector = Selector(changes.get("id", "C-1"), SALT, selects)

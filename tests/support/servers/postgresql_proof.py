@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from certificates.statements import KnownCopy
+from certificates.statements import KnownCopy, Scope
 from tests.support.erasing import Ordered
 from tests.support.records_ordered import order_records
 from tests.support.servers.postgresql_story import Story
 
 
-def ordered_by(story: Story, *, history: bool, most: int, copies: tuple[KnownCopy, ...] = ()) -> Ordered:
-    """An order for every third row of a story, or the ten of the large one."""
-    asked = story.ask(most=most)
+def ordered_by(
+    story: Story, *, history: bool, most: int, copies: tuple[KnownCopy, ...] = (), scope: Scope = "rows"
+) -> Ordered:
+    """An order for every third row of a story, or the ten of the large one; or for all that its server holds."""
+    asked = story.ask(scope, most=most)
     selects = asked.request.selects
     return order_records(
         "postgresql",
         story.server.data,
         story.state,
-        table="docs",
-        schema=story.schema,
+        table="docs" if scope == "rows" else None,
+        schema=story.schema if scope == "rows" else None,
+        scope=scope,
         condition=selects.condition,
         parameters=selects.parameters,
         least=1,

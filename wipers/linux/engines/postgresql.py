@@ -14,6 +14,13 @@ from certificates.statements import Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.postgresql_checks import check_whole
+from wipers.linux.engines.postgresql_cluster import (
+    OpenedCluster,
+    check_served,
+    look_at_cluster,
+    recover_cluster,
+    scope_of_cluster,
+)
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
 from wipers.linux.engines.postgresql_inplace import suits
@@ -54,9 +61,12 @@ def look(request: Request) -> Look | None:
     """Return what is there now; none where there is no data directory. Reads only; raises Refused."""
     if not has_cluster(request.where):
         return None
-    if request.identity.scope == "cluster":
-        raise Refused("records-not-offered", where=request.where, detail=order_of_cluster(request.where))
+    is_cluster = request.identity.scope == "cluster"
+    if is_cluster:
+        check_served(request)
     with _reading(request) as session:
+        if is_cluster:
+            return look_at_cluster(session, request, facts(request, "-"))
         scope = find_scope(session, request)
         if is_standby(session):
             return look_at_standby(session, request, facts(request, scope.object), scope)
@@ -64,22 +74,13 @@ def look(request: Request) -> Look | None:
         return _look(session, request, scope, obstacles)
 
 
-def order_of_cluster(where: Path) -> str:
-    """Return the order that destroys a whole cluster."""
-    beyond = sorted((where / "pg_tblspc").glob("*")) if (where / "pg_tblspc").is_dir() else []
-    more = f", and for each of its {len(beyond)} tablespaces besides" if beyond else ""
-    return (
-        f'stop the server, then order kind = "files" with root = "{where.parent}", names = ["{where.name}"],'
-        f' destroy = ["history"]{more}'
-    )
-
-
 @contextmanager
 def _reading(request: Request) -> Iterator[Connection[Any]]:
     """A session in which nothing can be changed; what the server says against the condition is a refusal."""
     import psycopg
 
-    with connect(request) as session:
+    place = place_of_work(request) if request.identity.scope == "cluster" else None
+    with connect(request, place) as session:
         session.execute("SET default_transaction_read_only = on")
         try:
             yield session
@@ -156,6 +157,9 @@ def facts(request: Request, thing: str) -> tuple[Fact, ...]:
 def recover(request: Request, held: Held) -> None:
     """A commit that was cut is concluded as the server's commit log tells, and its settings are as they were; raises
     Refused."""
+    if request.identity.scope == "cluster":
+        recover_cluster(held)
+        return
     check_in_use(request.where, is_served(request.where, request.machine.proc))
     with connect(request, place_of_work(request)) as session, translated(request.where):
         xid = pending(held)
@@ -169,9 +173,15 @@ def recover(request: Request, held: Held) -> None:
 
 
 @contextmanager
-def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterator[Opened | OpenedStandby]:  # noqa: A001 - the port's
+def open(  # noqa: A001 - the port's
+    request: Request, expected: tuple[Fact, ...], resuming: bool
+) -> Iterator[Opened | OpenedStandby | OpenedCluster]:
     """Hold two sessions with the server, identified and counted again; raises Refused."""
     place = place_of_work(request)
+    if request.identity.scope == "cluster":
+        with _cluster(request, expected, resuming=resuming) as whole:
+            yield whole
+        return
     with connect(request, place) as working, connect(request, place) as watching:
         scope = scope_of(request, working)
         if is_standby(working):
@@ -180,6 +190,20 @@ def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterat
         opened = Opened(request, working, watching, scope, expected)
         if not resuming:
             _check(opened)
+        yield opened
+
+
+@contextmanager
+def _cluster(request: Request, expected: tuple[Fact, ...], *, resuming: bool) -> Iterator[OpenedCluster]:
+    if resuming and not is_served(request.where, request.machine.proc):
+        yield OpenedCluster(request, None, Scope(), expected, facts)
+        return
+    with connect(request, place_of_work(request)) as session:
+        if resuming:
+            yield OpenedCluster(request, session, Scope(), expected, facts)
+            return
+        opened = OpenedCluster(request, session, scope_of_cluster(session, request), expected, facts)
+        _refuse(opened, ())
         yield opened
 
 
@@ -195,7 +219,7 @@ def _check(opened: Opened) -> None:
     _refuse(opened, find_obstacles(opened.watching, opened.request, opened.scope))
 
 
-def _refuse(opened: Opened | OpenedStandby, more: tuple[Obstacle, ...]) -> None:
+def _refuse(opened: Opened | OpenedStandby | OpenedCluster, more: tuple[Obstacle, ...]) -> None:
     found = opened.facts()
     for fact, wanted in zip(found, opened.expected, strict=True):
         if fact != wanted:

@@ -23,6 +23,8 @@ BESIDE = ("postgres", "template1")
 
 def place_of_work(request: Request) -> str:
     """Return the database in which a session that does what is ordered stands."""
+    if request.identity.scope == "cluster":
+        return BESIDE[0]
     if request.identity.scope != "database":
         return request.identity.database
     return next(name for name in BESIDE if name != request.identity.database)

@@ -90,16 +90,22 @@ def _behind(session: Connection[Any]) -> tuple[Obstacle, ...]:
     return tuple(_seen_by("a standby", f"{name or 'one'} is {behind} bytes behind") for name, behind in found)
 
 
+def backups(session: Connection[Any]) -> tuple[Obstacle, ...]:
+    """Return the base backups that carry every file along as it was."""
+    return _number(session, _BACKUPS, "a base backup", "base backups running")
+
+
+def _number(session: Connection[Any], statement: str, where: str, what: str) -> tuple[Obstacle, ...]:
+    count = int(one(session, statement) or 0)
+    return (_seen_by(where, f"{count} {what}"),) if count else ()
+
+
 def _counted(session: Connection[Any]) -> tuple[Obstacle, ...]:
-    found = []
-    for statement, where, what in (
-        (_PREPARED, "prepared transactions", "prepared"),
-        (_FEEDBACK, "a standby", "standbys with feedback that hold a horizon"),
-        (_BACKUPS, "a base backup", "base backups running"),
-    ):
-        count = int(one(session, statement) or 0)
-        if count:
-            found.append(_seen_by(where, f"{count} {what}"))
+    found = [
+        *_number(session, _PREPARED, "prepared transactions", "prepared"),
+        *_number(session, _FEEDBACK, "a standby", "standbys with feedback that hold a horizon"),
+        *backups(session),
+    ]
     if one(session, _ARCHIVER):
         found.append(_seen_by("the archive of the log", "its command fails, so that segments are kept"))
     return tuple(found)

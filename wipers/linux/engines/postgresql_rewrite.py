@@ -53,9 +53,10 @@ class Rewriting:
     held: Held
     key: bytes
 
-    def commit(self, paths: tuple[str, ...], *, is_flushed: bool = False) -> None:
-        """Commit the open transaction, holding the files of those paths."""
-        Commit(self.working, self.watching, self.where, self.held).run(paths, is_flushed=is_flushed)
+    def commit(self, locked: _Locked, paths: tuple[str, ...], *, is_flushed: bool = False) -> None:
+        """Commit the open transaction, holding the files of those paths; its locks end with it."""
+        ending = Commit(self.working, self.watching, self.where, self.held)
+        locked.until = ending.run(paths, is_flushed=is_flushed)
 
     def rewrite(self, table: Table) -> Rewritten:
         """The table stands in new files that hold none of its dead rows; raises Lost."""
@@ -68,7 +69,7 @@ class Rewriting:
             if before != after:
                 raise Lost("records-changed", where=table.name, detail="the rewrite would lose rows")
             gone = tuple(sorted(set(old) - set(paths_of(self.working, (table.oid,)))))
-            self.commit(gone)
+            self.commit(locked, gone)
         return Rewritten(locked.milliseconds, before, after)
 
     def rewrite_statistics(self) -> int:
@@ -86,7 +87,7 @@ class Rewriting:
                     (oid,),
                 )
                 run(self.working, f"CLUSTER pg_catalog.{name} USING {index}")
-                self.commit(tuple(sorted(set(old) - set(paths_of(self.working, (oid,))))))
+                self.commit(locked, tuple(sorted(set(old) - set(paths_of(self.working, (oid,))))))
             longest = max(longest, locked.milliseconds)
         return longest
 
@@ -97,7 +98,7 @@ class Rewriting:
             check()
             old = paths_of(self.working, (table.oid for table in tables))
             run(self.working, statement)
-            self.commit(old)
+            self.commit(locked, old)
         return locked.milliseconds
 
     def _anew(self, table: Table) -> None:
@@ -139,6 +140,7 @@ class _Locked:
         self._names = names
         self._flush = flush
         self._since = 0.0
+        self.until: float | None = None
         self.milliseconds = 0
 
     def __enter__(self) -> _Locked:
@@ -169,7 +171,8 @@ class _Locked:
         run(self._session, "SET LOCAL lock_timeout TO DEFAULT")
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.milliseconds = int((time.monotonic() - self._since) * 1000) + 1
+        until = self.until if self.until is not None else time.monotonic()
+        self.milliseconds = int((until - self._since) * 1000) + 1
         if kind is not None and not self._session.closed:
             run(self._session, "ROLLBACK")
 

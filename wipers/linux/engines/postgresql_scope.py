@@ -76,7 +76,7 @@ def find_scope(session: Connection[Any], request: Request) -> Scope:
         case "database":
             return _database(session)
         case "cluster":
-            raise Refused("records-not-offered", where=request.where, detail="a cluster is destroyed with its files")
+            raise Refused("records-not-offered", where=request.where, detail="a cluster is looked at by itself")
 
 
 def _named(session: Connection[Any], request: Request, scope: Scope) -> tuple[int, str] | None:

@@ -139,11 +139,16 @@ def stands_in(process: int, where: Path, proc: Path) -> bool:
 
 def is_served(where: Path, proc: Path) -> bool:
     """Tell whether a server runs on the data directory."""
+    return postmaster_of(where, proc) is not None
+
+
+def postmaster_of(where: Path, proc: Path) -> int | None:
+    """Return the first process of the server that runs on the data directory; none where none does."""
     try:
         process = int((where / "postmaster.pid").read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):
-        return False
-    return stands_in(process, where, proc)
+        return None
+    return process if stands_in(process, where, proc) else None
 
 
 def is_standby(session: Connection[Any]) -> bool:

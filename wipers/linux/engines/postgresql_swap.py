@@ -43,9 +43,10 @@ class Commit:
     where: Path
     held: Held
 
-    def run(self, paths: tuple[str, ...], *, is_flushed: bool) -> None:
-        """The transaction is committed, and the files that had those paths before it are held; raises Lost. What the
-        server still had to write to them it wrote before: afterwards it would write to a placeholder."""
+    def run(self, paths: tuple[str, ...], *, is_flushed: bool) -> float:
+        """The transaction is committed, and the files that had those paths before it are held; return when, by the
+        monotonic clock, its locks ended; raises Lost. What the server still had to write to the files it wrote before:
+        afterwards it would write to a placeholder."""
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         process = int(one(self.working, "SELECT pg_backend_pid()"))
         if not is_flushed:
@@ -58,7 +59,9 @@ class Commit:
             self._wait_for(process)
             self.held.swap(files_of(self.where, paths), NOT_A_PAGE)
         waiting.join(PATIENCE)
+        ended = time.monotonic()
         self._conclude(xid)
+        return ended
 
     def _commit(self) -> None:
         import psycopg

@@ -59,5 +59,5 @@ def swap_twin(rewriting: Rewriting, table: Table, index: int, twin: str) -> int:
         old = str(one(session, "SELECT pg_relation_filepath(%s::oid)", (index,)))
         run(session, _SWAP, {"one": index, "other": other})
         run(session, f"DROP INDEX {twin}")
-        rewriting.commit((old,), is_flushed=True)
+        rewriting.commit(locked, (old,), is_flushed=True)
     return locked.milliseconds

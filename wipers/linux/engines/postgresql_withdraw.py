@@ -58,6 +58,13 @@ class Withdrawal:
         """What is ordered is out, and what held it is held; raises Lost, Halted."""
         self.held.begin(self.request.where, token_of(self.request))
         log = Segments(self.watching, self.request.where, self.held)
+        # A segment that is held after the server gave up those of this run would have to be given up anew.
+        if self._line("switched") is None:
+            self._take_out(log)
+        log.mark(mark_of(self.request.identity.database, object_of(self.held)))
+        return self._result()
+
+    def _take_out(self, log: Segments) -> None:
         with log.kept():
             if self._line("removed") is None:
                 self._texts()
@@ -67,8 +74,6 @@ class Withdrawal:
             self._once("orphans", lambda: hold_orphans(self.watching, self.request.where, self.held))
         self._pause()
         self._once("switched", log.let_go)
-        log.mark(mark_of(self.request.identity.database, object_of(self.held)))
-        return self._result()
 
     def _line(self, phase: str) -> dict[str, Any] | None:
         line = self.held.manifest.last(phase)
