@@ -64,9 +64,10 @@ REASONS: dict[str, Row] = {
     ),
     "blocks-elsewhere": Row(
         "A write to {where} does not replace the blocks that it shows: {what}",
-        "Order what it lies on, whole, or take the snapshot, cache or pool away first",
+        "Order what it lies on, whole; or take the snapshot, cache or pool away first, and order a volume over the "
+        "room that this leaves free too: what it kept stays there",
         "写入 {where} 并不替换其所示的数据块：{what}",
-        "请对其下层整体下达销毁令，或先移除快照、缓存或存储池",
+        "请对其下层整体下达销毁令；或先移除快照、缓存或存储池，并对由此腾出的空间建卷一并下达销毁令，因其所存内容仍在该处",
     ),
     "bundle-malformed": Row(
         "The bundle does not hold: {detail}",

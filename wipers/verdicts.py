@@ -159,7 +159,8 @@ OF_FILE_SYSTEMS: tuple[Verdict, ...] = (
         "any, on an LVM or other snapshot, its origin, a thin volume, a cache, VDO, bcache, a ZFS or Ceph volume",
         "blocks-elsewhere",
         "A write there does not replace the block: the old one stays in a snapshot or on another device",
-        "Take the snapshot, cache or pool away first, or order what it lies on, whole",
+        "Order what it lies on, whole; or take the snapshot, cache or pool away first, and order a volume over the "
+        "room that this leaves free too: what it kept stays there",
     ),
 )
 
