@@ -9,7 +9,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from wipers.linux.attributes import remove_attributes
 from wipers.linux.beneath import open_beneath
@@ -58,7 +59,16 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def passing_name(seed: str, which: str, name: str) -> str:
     """Return the name that something takes before it goes: as long as its own, known again after a crash."""
     length = max(len(os.fsencode(name)), SHORTEST)
-    return hashlib.shake_128(f"{seed}:{which}".encode()).hexdigest(-(-length // 2))[:length]
+    hashed = _begun_with(seed)()
+    hashed.update(which.encode())
+    drawn: str = hashed.hexdigest(-(-length // 2))
+    return drawn[:length]
+
+
+@lru_cache(maxsize=1)
+def _begun_with(seed: str) -> Callable[[], Any]:
+    """Return what copies a hash of what all names of a run begin with: to begin one costs more than to go on."""
+    return hashlib.shake_128(f"{seed}:".encode()).copy
 
 
 class _Name(NamedTuple):

@@ -55,6 +55,22 @@ def test_rows_of_three_come_back_for_each_file() -> None:
     assert [list(found[0]), list(found[1])] == [[(1, 2, 3), (4, 5, 6)], []]
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_rows_fetched_at_once_are_those_fetched_one_by_one(mixed: bool) -> None:
+    """A file without a block beside one of two has as many bytes as two of one: they must not be taken for these."""
+    chance = random.Random(8)
+    wanted = [
+        tuple((chance.randrange(1 << 60), place, 3) for _ in range(chance.choice((0, 1, 1, 2)) if mixed else 1))
+        for place in range(9000)
+    ]
+    found = Triples()
+    for rows in wanted:
+        found.append(rows)
+    for begin, end in ((0, 0), (0, 1), (0, 512), (511, 1400), (5000, 9000), (8999, 9000)):
+        assert found.part(begin, end) == wanted[begin:end]
+        assert [tuple(found[place]) for place in range(begin, end)] == wanted[begin:end]
+
+
 def test_sorting_more_than_memory_takes_yields_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches are merged."""
     monkeypatch.setattr(spool, "SORTED_AT_ONCE", 100)
