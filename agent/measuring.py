@@ -15,6 +15,8 @@ from certificates.errors import Refused, Untrusted
 from certificates.statements import Fact
 
 SELECTED = "what is selected"
+NOT_A_SELECTION = ("name-not-plain", "link-in-path", "files-missing", "file-differs")
+"""What only whoever writes the order can mend; the rest of what a search meets is for the plan to say."""
 LUKS_MAGIC = b"LUKS\xba\xbe"
 LUKS_UUID = slice(168, 208)
 """Where a LUKS2 binary header holds the UUID (LUKS2 On-Disk Format 1.1.3, 2.1)."""
@@ -101,6 +103,8 @@ def _files(selects: dict[str, Any]) -> Measured:
     with _folder(chosen.root) as root:
         _check_reached(root)
         tree = survey(root, selected(root, chosen))
+        if (wrong := next((reason for reason in NOT_A_SELECTION if reason in tree.problems), None)) is not None:
+            raise Refused(wrong, count=tree.problems[wrong], where=chosen.root)
         count = len(tree.paths)
         facts = {
             "filesystem": _filesystem(root),

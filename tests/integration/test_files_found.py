@@ -261,13 +261,24 @@ def test_memory_is_refused_whether_or_not_it_has_a_name(tmp_path: Path) -> None:
         assert refused_draft(ground.root / "in") == "file-system-in-memory"
 
 
-def refused_draft(root: Path) -> str | None:
+def refused_draft(root: Path, *names: str, **selects: object) -> str | None:
     """Why no order for the files there can be measured; none where it can."""
     try:
-        measure({"kind": "files"}, {"root": str(root), "names": ["a.txt"]}, "C-1")
+        measure({"kind": "files"}, {"root": str(root), "names": list(names or ("a.txt",)), **selects}, "C-1")
     except Refused as refused:
         return refused.reason
     return None
+
+
+def test_a_selection_that_no_run_would_take_is_told_to_the_clerk(ext4: Ground) -> None:
+    """A name that leads nowhere was counted as nothing, and found out by the plan, with every signature on it."""
+    root = folder(ext4, "chosen")
+    (root / "way").symlink_to(root, target_is_directory=True)
+    assert refused_draft(root, "a.txt", "b.txt") == "files-missing"
+    assert refused_draft(root, "../chosen/a.txt") == "name-not-plain"
+    assert refused_draft(root, "way/a.txt") == "link-in-path"
+    assert refused_draft(root, "a.txt", globs=["*.tmp"]) == "files-missing"
+    assert refused_draft(root, "a.txt", globs=["*.txt"]) is None
 
 
 def test_a_clerk_is_told_before_anybody_signs_and_only_what_will_last(ext4: Ground, tmp_path: Path) -> None:

@@ -155,7 +155,10 @@ def _plain(name: bytes, number: int, path: str) -> str:
     """Return a name of a list without the dot that `find .` and `sha256sum ./*` put before it; raises Refused."""
     if name.startswith(b"/"):
         raise Refused("list-unreadable", where=path, detail=f"line {number} is not relative to the root")
-    return os.fsdecode(name.removeprefix(b"./"))
+    plain = name.removeprefix(b"./")
+    if (plain.startswith(b".") or b"/." in plain) and not {b".", b".."}.isdisjoint(plain.split(b"/")):
+        raise Refused("list-unreadable", where=path, detail=f"line {number} has '.' or '..' as a part of its name")
+    return os.fsdecode(plain)
 
 
 def _lines(file: NamesFile) -> Iterator[tuple[int, bytes]]:

@@ -106,6 +106,17 @@ def test_a_list_is_the_one_that_was_approved_or_nothing_is_found(root: int, tmp_
     assert caught.value.reason == "list-unreadable"
 
 
+@pytest.mark.parametrize("line", [".", "..", "../a", "./.", "./../a", "a/..", "a/./b", "././a"])
+def test_a_line_that_leads_elsewhere_is_told_by_its_number(tmp_path: Path, line: str) -> None:
+    """`find .` prints the root itself first: whoever takes that as a list must see which line is none."""
+    kept = ("./.a", "..a", "a/..b", "a/.b/c.", "a..b")
+    whole = "\n".join((*kept, line)).encode()
+    with pytest.raises(Refused) as caught:
+        list(listed(bound(tmp_path / "list", whole)))
+    assert caught.value.facts["detail"] == "line 6 has '.' or '..' as a part of its name"
+    assert [one.name for one in listed(bound(tmp_path / "list", "\n".join(kept).encode()))] == [".a", *kept[1:]]
+
+
 def test_a_manifest_is_read_as_sha256sum_writes_it(tmp_path: Path) -> None:
     """Names with line feeds are escaped there, or ended by zero bytes."""
     digest = hashlib.sha256(b"x").hexdigest()
