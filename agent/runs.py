@@ -21,6 +21,8 @@ PAYLOAD = "certificate.json"
 SELECTOR = "selector.json"
 WHERE = "where.json"
 DISCLOSED = "disclosed-" + SELECTOR
+AT_ONCE = 1 << 20
+"""Bytes of an evidence file in memory."""
 PAUSE, CANCEL = WISHES = ("pause.json", "cancel.json")
 
 
@@ -114,18 +116,37 @@ class RunFolder:
         data = self.read(PAYLOAD)
         return decode(data, Certificate) if data else None
 
-    def pack(self, chain: Chain, journal: list[bytes]) -> bytes:
-        """Return the bundle: documents, keyrings up to the newest, journal up to the bound entry, evidence."""
+    def pack(self, chain: Chain, journal: list[bytes]) -> Iterator[bytes]:
+        """Yield the bundle: documents, keyrings up to the newest, journal up to the bound entry, evidence, which may be
+        the list of a million files' extents."""
         certificate = self.fixed()
         bound = certificate.binding.journal_entries if certificate else len(journal)
-        entries: dict[str, bytes] = {bundle.JOURNAL: b"".join(line + b"\n" for line in journal[:bound])}
+        entries: dict[str, bytes | bundle.Content] = {
+            bundle.JOURNAL: b"".join(line + b"\n" for line in journal[:bound])
+        }
         names = (bundle.ORDER, bundle.HOLD_STATE, bundle.START, bundle.CERTIFICATE, bundle.RECEIPT, bundle.VALIDATION)
         entries |= _present({name: self.read(name) for name in names})
         entries |= {bundle.keyring_name(s.statement.version): s.envelope for s in chain.sealed}
         files = (self.path / "evidence").iterdir()
-        entries |= {bundle.EVIDENCE + file.name: file.read_bytes() for file in files}
+        entries |= {bundle.EVIDENCE + file.name: _Filed(file) for file in files}
         disclosed = self.read(DISCLOSED)
-        return bundle.pack(entries | _present({bundle.SELECTOR: disclosed}))
+        return bundle.packed(entries | _present({bundle.SELECTOR: disclosed}))
+
+
+class _Filed:
+    """A file as an entry of the bundle."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def size(self) -> int:
+        return self._path.stat().st_size
+
+    def parts(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while part := file.read(AT_ONCE):
+                yield part
 
 
 def _through(hashed: hashlib._Hash, parts: Iterable[bytes]) -> Iterator[bytes]:

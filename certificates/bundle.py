@@ -9,7 +9,8 @@ from __future__ import annotations
 import binascii
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from certificates.errors import Untrusted
 
@@ -59,21 +60,67 @@ def keyring_name(version: int) -> str:
     return f"keyrings/{version}.dsse.json"
 
 
+class Content(Protocol):
+    """An entry that need not be in memory as a whole."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts together."""
+        ...
+
+    def parts(self) -> Iterable[bytes]:
+        """Yield the entry from its beginning, the same each time."""
+        ...
+
+
 def pack(entries: Mapping[str, bytes]) -> bytes:
     """Return the one bundle that holds these entries; raises Untrusted on an unlisted, oversized or missing entry."""
+    return b"".join(packed(entries))
+
+
+def packed(entries: Mapping[str, bytes | Content]) -> Iterator[bytes]:
+    """Yield the one bundle that holds these entries, of which one part at a time is in memory; raises Untrusted as
+    `pack`, and where an entry is not the same when it is read again."""
     names = _ordered(entries)
-    parts: list[bytes] = []
     directory: list[bytes] = []
     offset = 0
     for name in names:
-        data, raw = entries[name], name.encode("ascii")
-        sizes = (binascii.crc32(data), len(data), len(data), len(raw))
-        parts += (_LOCAL.pack(b"PK\x03\x04", *_FIXED, *sizes, 0), raw, data)
+        content, raw = entries[name], name.encode("ascii")
+        # The sum stands before what it is of, so that an entry is read twice.
+        size, total = _size_of(content), _sum_of(_parts_of(content))
+        sizes = (total, size, size, len(raw))
+        yield _LOCAL.pack(b"PK\x03\x04", *_FIXED, *sizes, 0) + raw
+        yield from _as_summed(name, content, size, total)
         directory += (_CENTRAL.pack(b"PK\x01\x02", 20, *_FIXED, *sizes, 0, 0, 0, 0, 0, offset), raw)
-        offset += _LOCAL.size + len(raw) + len(data)
+        offset += _LOCAL.size + len(raw) + size
     tail = b"".join(directory)
-    end = _END.pack(b"PK\x05\x06", 0, 0, len(names), len(names), len(tail), offset, 0)
-    return b"".join((*parts, tail, end))
+    yield tail
+    yield _END.pack(b"PK\x05\x06", 0, 0, len(names), len(names), len(tail), offset, 0)
+
+
+def _size_of(content: bytes | Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def _parts_of(content: bytes | Content) -> Iterable[bytes]:
+    return (content,) if isinstance(content, bytes) else content.parts()
+
+
+def _sum_of(parts: Iterable[bytes]) -> int:
+    total = 0
+    for part in parts:
+        total = binascii.crc32(part, total)
+    return total
+
+
+def _as_summed(name: str, content: bytes | Content, size: int, total: int) -> Iterator[bytes]:
+    """Yield the entry; raises Untrusted at its end if it was not what its size and sum say."""
+    seen = length = 0
+    for part in _parts_of(content):
+        seen, length = binascii.crc32(part, seen), length + len(part)
+        yield part
+    if (seen, length) != (total, size):
+        raise Untrusted("bundle-malformed", detail=f"{name} changed while it was packed")
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
@@ -119,14 +166,14 @@ def _local_entries(data: bytes) -> Iterator[tuple[str, bytes]]:
         raise Untrusted("bundle-malformed", detail="it is no bundle")
 
 
-def _ordered(entries: Mapping[str, bytes]) -> list[str]:
+def _ordered(entries: Mapping[str, bytes | Content]) -> list[str]:
     missing = [name for name in REQUIRED if name not in entries]
     if missing:
         raise Untrusted("bundle-malformed", detail=f"{missing[0]} is missing")
     for name, content in entries.items():
         most = _place(name)[2]
-        if len(content) > most:
-            raise Untrusted("bundle-malformed", detail=f"{name} has {len(content)} bytes, at most {most} are read")
+        if (size := _size_of(content)) > most:
+            raise Untrusted("bundle-malformed", detail=f"{name} has {size} bytes, at most {most} are read")
     return sorted(entries, key=lambda name: (*_place(name)[:2], name))
 
 
