@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from certificates.errors import Refused
 from certificates.selectors import commitment
-from certificates.statements import Fact, KnownCopy, RecordsIdentity
+from certificates.statements import Fact, KnownCopy, Method, RecordsIdentity
 from tests.support.real_site import Charge, RealSite, records_carrier
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import USER, PostgreSQL, beginning, own, postgresql, standby
 from tests.support.servers.postgresql_story import Story, withdraw
-from tests.support.withdrawing import Asked
-from wipers.linux.engines import postgresql_obstacles, postgresql_rewrite, postgresql_server
+from tests.support.withdrawing import Asked, Told
+from wipers.linux.engines import postgresql_files, postgresql_obstacles, postgresql_rewrite, postgresql_server
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -119,6 +120,88 @@ def test_a_slot_that_nobody_reads_is_named(story: Story, site: RealSite) -> None
         check_refused(site, ordered(story, site), "stuck")
     finally:
         story.do("SELECT pg_drop_replication_slot('stuck')")
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("CREATE TRIGGER holds BEFORE DELETE ON {} FOR EACH ROW EXECUTE FUNCTION holds()", "trigger"),
+        ("CREATE TRIGGER holds AFTER DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION holds()", "trigger"),
+        ("CREATE RULE holds AS ON DELETE TO {} DO ALSO INSERT INTO kept VALUES (OLD.note)", "rule"),
+    ],
+)
+@pytest.mark.parametrize("table", ["held", "under"])
+def test_what_acts_when_rows_are_deleted_is_named(story: Story, table: str, made: str, named: str) -> None:
+    """It kept half of the rows, took others along or wrote them elsewhere, and the sums that were compared told nothing
+    of it. Behind a foreign key likewise."""
+    story.do("CREATE FUNCTION holds() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    story.do(
+        "CREATE TABLE kept (note text)",
+        "CREATE TABLE held (id int PRIMARY KEY, who text, note text)",
+        "CREATE TABLE under (id int REFERENCES held ON DELETE CASCADE, note text)",
+        "INSERT INTO held SELECT id, who, who FROM docs",
+        "INSERT INTO under SELECT id, who FROM docs",
+    )
+    try:
+        asked = story.ask(table="held", most=30)
+        look = asked.engine.look(asked.request)
+        assert look is not None
+        assert look.obstacles == ()
+        story.do(made.format(table))
+        found = asked.engine.look(asked.request)
+        assert found is not None
+        assert [(one.reason, named in dict(one.facts)["detail"]) for one in found.obstacles] == [
+            ("records-not-offered", True)
+        ]
+        # One that was made since it was looked for is found where the rows are deleted, and they are not.
+        asked.held().manifest.write("target", facts=[[one.name, one.value] for one in look.facts])
+        with asked.engine.open(asked.request, look.facts, True) as session, pytest.raises(Lost) as lost:
+            session.withdraw(asked.held(), Told().given(), Method.COPY_FORWARD)
+        assert lost.value.reason == "records-changed"
+        assert story.counted("held") == (90, 30)
+    finally:
+        story.do("DROP TABLE under, held, kept", "DROP FUNCTION holds()")
+        shutil.rmtree(next(story.server.data.glob(".expunge-*")))
+
+
+def test_an_index_on_another_file_system_is_named(story: Story) -> None:
+    """The table lies beside the rest: its rows went, and then the index could not be held."""
+    with disk_for_a_server(16 << 20) as other:
+        space = other.root / "space"
+        space.mkdir()
+        own(space)
+        story.server.query(f"CREATE TABLESPACE far LOCATION '{space}'")
+        story.do("CREATE INDEX far ON docs (body) TABLESPACE far")
+        try:
+            assert asked_of(story).reasons() == {"records-not-offered"}
+        finally:
+            story.do("DROP INDEX far", "DROP TABLESPACE far")
+
+
+def test_a_table_that_is_being_made_is_no_orphan(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file would be held and overwritten: of a prepared transaction, which no process has, and of one that commits
+    while the server is asked."""
+
+    def commits(session: Any, statement: str, *values: Any) -> Any:
+        if "xact_start" in statement:
+            story.do("CREATE TABLE made AS SELECT 1 AS a")
+            time.sleep(0.05)
+        return one(session, statement, *values)
+
+    one = postgresql_server.one
+    monkeypatch.setattr(postgresql_files, "COARSE", 0.0)
+    with story.server.connect() as session:
+        monkeypatch.setattr(postgresql_files, "one", commits)
+        assert postgresql_files.orphans(session, story.server.data) == ()
+        monkeypatch.setattr(postgresql_files, "one", one)
+        story.do(
+            "DROP TABLE made", "CHECKPOINT", "BEGIN", "CREATE TABLE made AS SELECT 1", "PREPARE TRANSACTION 'made'"
+        )
+        try:
+            time.sleep(0.05)
+            assert postgresql_files.orphans(session, story.server.data) == ()
+        finally:
+            story.do("ROLLBACK PREPARED 'made'")
 
 
 @pytest.mark.parametrize(("least", "most"), [(31, 300), (1, 3)])

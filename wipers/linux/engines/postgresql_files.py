@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ PAGE = 8192
 _FILE = re.compile(r"(?P<node>[0-9]+)(?:_(?:fsm|vm|init))?(?:\.[0-9]+)?")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 LOG = "pg_wal"
+COARSE = 1.0
+"""Seconds by which a file system's clock may be behind the server's, with much to spare."""
 
 _FAMILY = (
     "SELECT pg_relation_filepath(c.oid) FROM pg_class c WHERE c.oid = %(oid)s OR c.oid ="
@@ -55,24 +58,34 @@ def segments(where: Path) -> tuple[Path, ...]:
 def orphans(session: Connection[Any], where: Path) -> tuple[Path, ...]:
     """Return relation files of the database that no relation owns: what a crash left of tables never committed.
 
-    Files that are younger than the transactions that run are left alone: their table may be about to be committed.
+    Files that are younger than the transactions that run are left alone: their table may be about to be committed. The
+    files are listed first, and their owners asked for last: whoever commits in between is seen by one or the other.
     """
     oid = one(session, "SELECT oid::int8 FROM pg_database WHERE datname = current_database()")
     folder = where / "base" / str(oid)
     if one(session, "SELECT dattablespace <> 1663 FROM pg_database WHERE datname = current_database()"):
         return ()
-    owned = {str(node) for (node,) in rows(session, "SELECT pg_relation_filenode(oid)::int8 FROM pg_class")}
+    changed = {file: found.st_ctime for file in sorted(folder.iterdir()) if (found := _status(file)).st_size}
     oldest = one(
         session, "SELECT extract(epoch FROM min(xact_start))::float8 FROM pg_stat_activity WHERE xact_start IS NOT NULL"
     )
-    found = []
-    for file in sorted(folder.iterdir()):
-        matched = _FILE.fullmatch(file.name)
-        if matched is None or matched["node"] in owned or not file.stat().st_size:
-            continue
-        if oldest is None or file.stat().st_ctime < float(oldest):
-            found.append(file)
-    return tuple(found)
+    # A prepared transaction belongs to no process, and its tables to nobody yet.
+    is_prepared = one(session, "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")
+    owned = {str(node) for (node,) in rows(session, "SELECT pg_relation_filenode(oid)::int8 FROM pg_class")}
+    latest = float(oldest) - COARSE if oldest is not None and not is_prepared else 0.0
+    return tuple(
+        file
+        for file, at in changed.items()
+        if at < latest and (matched := _FILE.fullmatch(file.name)) is not None and matched["node"] not in owned
+    )
+
+
+def _status(file: Path) -> os.stat_result:
+    """Return what a file is; an empty one where it went in the meantime."""
+    try:
+        return file.lstat()
+    except FileNotFoundError:
+        return os.stat_result((0,) * 10)
 
 
 def live_files(where: Path) -> Iterator[tuple[Path, Place]]:

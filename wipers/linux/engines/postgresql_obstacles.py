@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wipers.linux.engines import CopyKnown, Request
-from wipers.linux.engines.postgresql_scope import Scope
-from wipers.linux.engines.postgresql_server import NAME, one, rows
+from wipers.linux.engines.postgresql_files import paths_of
+from wipers.linux.engines.postgresql_scope import Scope, with_parents
+from wipers.linux.engines.postgresql_server import SESSION, one, rows
 from wipers.model import Obstacle
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ _SNAPSHOTS = (
 )
 _PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
 _SLOTS = (
-    "SELECT slot_name, slot_type, active, xmin IS NOT NULL OR catalog_xmin IS NOT NULL,"
+    "SELECT slot_name, slot_type, active_pid IN (SELECT pid FROM pg_stat_replication) IS TRUE, xmin IS NOT NULL OR catalog_xmin IS NOT NULL,"
     " pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::int8 FROM pg_replication_slots"
-    " WHERE restart_lsn IS NOT NULL AND NOT temporary ORDER BY 1"
+    " WHERE restart_lsn IS NOT NULL AND NOT coalesce(active_pid IN"
+    " (SELECT pid FROM pg_stat_activity WHERE application_name = %s), false) ORDER BY 1"
 )
 _FEEDBACK = "SELECT count(*) FROM pg_stat_replication WHERE backend_xmin IS NOT NULL"
 BEHIND = 16 << 20
@@ -57,7 +59,31 @@ def find_obstacles(session: Connection[Any], request: Request, scope: Scope) -> 
         *_behind(session),
         *_counted(session),
         *_locks(session, scope),
+        *(acting(session, scope) if request.identity.scope == "rows" else ()),
         *apart(session, request, scope),
+    )
+
+
+_ACTING = (
+    "WITH t AS (SELECT c.oid, EXISTS (SELECT 1 FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f'"
+    " AND f.confdeltype IN ('n', 'd') AND f.confrelid = ANY(%(all)s::oid[])) AS is_changed FROM pg_class c"
+    " WHERE c.oid = ANY(%(all)s::oid[]))"
+    " SELECT 'the trigger ' || quote_ident(g.tgname) FROM pg_trigger g JOIN t ON t.oid = g.tgrelid"
+    " WHERE NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')"
+    " AND (g.tgtype & 8 <> 0 OR (g.tgtype & 16 <> 0 AND t.is_changed))"
+    " UNION ALL SELECT 'the rule ' || quote_ident(r.rulename) FROM pg_rewrite r JOIN t ON t.oid = r.ev_class"
+    " WHERE r.ev_enabled IN ('O', 'A') AND (r.ev_type = '4' OR (r.ev_type = '2' AND t.is_changed)) ORDER BY 1"
+)
+"""What acts when rows go, or forget those that go: bits of `tgtype` are those of `catalog/pg_trigger.h`."""
+
+
+def acting(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
+    """Return what acts when the rows are deleted: it may keep some, take others along or write them elsewhere, which
+    nobody counted."""
+    found = rows(session, _ACTING, {"all": with_parents(session, list(scope.tables))})
+    return tuple(
+        Obstacle("records-not-offered", (("where", scope.name), ("detail", f"{name} acts when rows are deleted")))
+        for (name,) in found
     )
 
 
@@ -67,7 +93,7 @@ def _seen_by(where: str, detail: str) -> Obstacle:
 
 def snapshots(session: Connection[Any]) -> tuple[Obstacle, ...]:
     """Return the transactions that have seen the rows for long."""
-    found = rows(session, _SNAPSHOTS, (NAME, LONG_SECONDS))
+    found = rows(session, _SNAPSHOTS, (SESSION, LONG_SECONDS))
     return tuple(
         _seen_by("a transaction", f"process {process}, {state}, since {seconds} s") for process, seconds, state in found
     )
@@ -77,7 +103,7 @@ def _slots(session: Connection[Any]) -> tuple[Obstacle, ...]:
     """A slot that nobody reads keeps log segments and, where it has a horizon, dead rows too."""
     keeping = int(one(session, "SELECT pg_size_bytes(current_setting('wal_segment_size'))"))
     found = []
-    for name, kind, is_active, has_horizon, behind in rows(session, _SLOTS):
+    for name, kind, is_active, has_horizon, behind in rows(session, _SLOTS, (SESSION,)):
         if not is_active or behind > 2 * keeping or (has_horizon and kind == "physical"):
             state = "in use" if is_active else "nobody reads it"
             found.append(_seen_by("a replication slot", f"{name} ({kind}, {state}, {behind} bytes behind)"))
@@ -112,7 +138,7 @@ def _counted(session: Connection[Any]) -> tuple[Obstacle, ...]:
 
 
 def _locks(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
-    found = rows(session, _LOCKS, (list(scope.tables), NAME, LONG_SECONDS))
+    found = rows(session, _LOCKS, (list(scope.tables), SESSION, LONG_SECONDS))
     return tuple(
         Obstacle("records-in-use", (("where", scope.name), ("detail", f"process {process} holds {mode}")))
         for process, mode in found
@@ -122,7 +148,7 @@ def _locks(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
 def apart(session: Connection[Any], request: Request, scope: Scope) -> tuple[Obstacle, ...]:
     """Return that files which are to be held lie on other file systems than the data directory's."""
     device = request.where.stat().st_dev
-    paths = {str(one(session, "SELECT pg_relation_filepath(%s::oid)", (oid,)) or "") for oid in scope.tables}
+    paths = paths_of(session, scope.tables)
     beyond = [path for path in (*paths, "pg_wal", "global") if path and _device(request, path) not in (device, None)]
     if not beyond:
         return ()

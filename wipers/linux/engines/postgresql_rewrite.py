@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wipers.linux.engines import LOCK_SECONDS, Survivors
 from wipers.linux.engines.postgresql_files import paths_of
 from wipers.linux.engines.postgresql_scope import VIEW, Table
-from wipers.linux.engines.postgresql_server import one, quoted, rows, run
+from wipers.linux.engines.postgresql_server import SESSION, one, quoted, rows, run
 from wipers.linux.engines.postgresql_swap import Commit
 from wipers.linux.held import Held
 from wipers.model import Lost
@@ -118,8 +118,12 @@ class Rewriting:
             run(self.working, f"ALTER TABLE {table.name} SET WITHOUT CLUSTER")
 
     def _schema_of(self, oid: int) -> tuple[str]:
-        schema = one(self.working, "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::oid", (oid,))
-        return (str(schema).strip('"'),)
+        schema = one(
+            self.working,
+            "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::oid",
+            (oid,),
+        )
+        return (str(schema),)
 
     def locked(self, *names: str) -> _Locked:
         """A transaction that holds the relations against everybody."""
@@ -196,7 +200,7 @@ def ordering_index(session: Connection[Any], oid: int) -> tuple[str | None, str 
 def wait_for_horizon(session: Connection[Any], where: Path, xid: int, *, catalogs: bool = False) -> None:
     """Nothing sees rows that a transaction deleted any more, so that no rewrite carries them along; raises Lost."""
     deadline = time.monotonic() + HORIZON_SECONDS
-    while holders := rows(session, _HOLDERS, {"xid": str(xid), "catalogs": catalogs}):
+    while holders := rows(session, _HOLDERS, {"xid": str(xid), "catalogs": catalogs, "ours": SESSION}):
         if time.monotonic() > deadline:
             detail = ", ".join(f"{what} {name}" for what, name in holders[:4])
             raise Lost("records-in-use", where=str(where), detail=f"their old versions are still seen by {detail}")
@@ -206,11 +210,11 @@ def wait_for_horizon(session: Connection[Any], where: Path, xid: int, *, catalog
 _HOLDERS = (
     "WITH x AS (SELECT age(%(xid)s::text::xid) AS age) SELECT 'process', pid::text FROM pg_stat_activity, x"
     " WHERE pid <> pg_backend_pid() AND greatest(age(backend_xmin), age(backend_xid)) >= x.age"
-    " AND (datname IS NULL OR datname = current_database()) AND application_name <> 'expunge'"
+    " AND (datname IS NULL OR datname = current_database()) AND application_name <> %(ours)s"
     " UNION ALL SELECT 'prepared transaction', transaction::text FROM pg_prepared_xacts, x"
     " WHERE age(transaction) >= x.age"
     " UNION ALL SELECT 'slot', slot_name FROM pg_replication_slots, x"
-    " WHERE (age(xmin) >= x.age OR (%(catalogs)s AND age(catalog_xmin) >= x.age)) AND NOT temporary"
+    " WHERE (age(xmin) >= x.age OR (%(catalogs)s AND age(catalog_xmin) >= x.age))"
 )
 
 

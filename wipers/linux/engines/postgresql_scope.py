@@ -9,7 +9,7 @@ from certificates.errors import Refused
 from certificates.statements import Consequence
 from wipers.conditions import bind
 from wipers.linux.engines import Request
-from wipers.linux.engines.postgresql_server import one, quoted, rows, run
+from wipers.linux.engines.postgresql_server import SESSION, one, quoted, rows, run
 from wipers.model import Obstacle
 
 if TYPE_CHECKING:
@@ -179,17 +179,18 @@ def _follow(session: Connection[Any], scope: Scope, parent: _Parent, deep: int) 
 
 
 _DERIVED = (
-    "WITH RECURSIVE d(oid) AS (SELECT unnest(%s::int8[])::oid UNION SELECT r.ev_class FROM d"
+    "WITH RECURSIVE d(oid, depth) AS (SELECT unnest(%s::int8[])::oid, 0 UNION SELECT r.ev_class, d.depth + 1 FROM d"
     " JOIN pg_depend p ON p.refclassid = 'pg_class'::regclass AND p.refobjid = d.oid"
-    " AND p.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = p.objid)"
+    " AND p.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = p.objid"
+    " AND r.ev_class <> d.oid AND d.depth < 64)"
     " SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, pg_total_relation_size(c.oid)"
     " FROM d JOIN pg_class c ON c.oid = d.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE NOT c.oid = ANY(%s::int8[]) AND c.relkind IN ('m', 'v') ORDER BY 1"
+    " WHERE NOT c.oid = ANY(%s::int8[]) AND c.relkind IN ('m', 'v') GROUP BY c.oid, n.nspname ORDER BY max(d.depth), 1"
 )
 
 
 def _derived(session: Connection[Any], scope: Scope) -> None:
-    """Note the materialised views that hold what was read from the tables."""
+    """Note the materialised views that hold what was read from the tables, each after those that it reads."""
     known = with_parents(session, list(scope.tables))
     for oid, schema, table, kind, size in rows(session, _DERIVED, (known, known)):
         if kind == VIEW:
@@ -305,7 +306,7 @@ def _all_of(session: Connection[Any], scope: Scope, found: list[tuple[Any, ...]]
 
 
 _CONNECTED = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'expunge'"
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name <> %s"
     " AND backend_type = 'client backend'"
 )
 
@@ -327,7 +328,7 @@ def _database(session: Connection[Any]) -> Scope:
         scope.rows += int(one(session, f"SELECT count(*) FROM ONLY {name}"))
     if one(session, "SELECT count(*) FROM pg_class WHERE reltablespace NOT IN (0, 1664)"):
         scope.obstacles.append(_not_offered("part of it lies in another tablespace"))
-    others = one(session, _CONNECTED)
+    others = one(session, _CONNECTED, (SESSION,))
     if others:
         facts = (("where", scope.name), ("detail", f"{others} sessions are connected to it"))
         scope.obstacles.append(Obstacle("records-in-use", facts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ QUIET = {
     "idle_in_transaction_session_timeout": "0",
     "client_connection_check_interval": "0",
     "search_path": "pg_catalog",
+    "session_replication_role": "origin",
     "row_security": "off",
     "synchronous_commit": "on",
     "log_statement": "none",
@@ -48,6 +50,8 @@ QUIET = {
 """What our sessions ask for: nothing of what we look for gets into the server's log by our looking, and a backend that
 was told to commit commits though we die."""
 NAME = "expunge"
+SESSION = f"{NAME} {secrets.token_hex(8)}"
+"""What sessions of this process call themselves: nobody else does, and no old snapshot of others is taken for ours."""
 SCHEMA_OF_EXTENSION = (
     "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = %s"
 )
@@ -77,7 +81,7 @@ def connect(request: Request, database: str | None = None) -> Iterator[Connectio
             **_named(request),
             dbname=database or request.identity.database,
             autocommit=True,
-            application_name=NAME,
+            application_name=SESSION,
             connect_timeout=10,
             options=" ".join(f"-c {name}={value}" for name, value in QUIET.items()),
         )

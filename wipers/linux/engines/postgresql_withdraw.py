@@ -13,6 +13,7 @@ from wipers.linux.engines.postgresql_database import drop_database, scope_of
 from wipers.linux.engines.postgresql_files import paths_of
 from wipers.linux.engines.postgresql_filling import pages_of
 from wipers.linux.engines.postgresql_inplace import InPlace, search_of
+from wipers.linux.engines.postgresql_obstacles import acting
 from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments, mark_of
@@ -139,6 +140,7 @@ class Withdrawal:
         pages = self._pages(scope)
         deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.condition})", scope.values).rowcount
         self._check_count(deleted)
+        self._check_alone(scope, deleted)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
         # Durable with all before it: else a server that dies now gives the same number to another transaction.
         run(self.watching, "SELECT pg_logical_emit_message(true, 'expunge', '')")
@@ -163,6 +165,16 @@ class Withdrawal:
         self.working.execute("ROLLBACK")
         identity = self.request.identity
         detail = f"{found} rows, ordered {identity.least_rows} to {identity.most_rows}"
+        raise Lost("records-changed", where=str(self.request.where), detail=detail)
+
+    def _check_alone(self, scope: Scope, deleted: int) -> None:
+        """The rows that were counted went, and nothing acted on it; raises Lost, having changed nothing. Nobody makes a
+        trigger while the rows are being deleted: the other session sees all there are."""
+        acted = [dict(one.facts)["detail"] for one in acting(self.watching, scope)]
+        if deleted == scope.rows and not acted:
+            return
+        self.working.execute("ROLLBACK")
+        detail = acted[0] if acted else f"{deleted} rows went, {scope.rows} were counted"
         raise Lost("records-changed", where=str(self.request.where), detail=detail)
 
     def _status(self, xid: int) -> str | None:
