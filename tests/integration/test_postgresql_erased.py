@@ -76,7 +76,7 @@ def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tm
     asked = story.ask()
     done = withdraw(asked)
     assert (done.rows, done.before) == (200, done.after)
-    assert done.before.tables == 3
+    assert done.before.tables == 4
     assert {one.code: one.count for one in done.consequences}["orphan-files"] >= 1
     assert "free-blocks" not in done.left
     assert destroy_held(asked) > 1 << 20

@@ -91,6 +91,8 @@ def test_nothing_stands_in_the_way(story: Story) -> None:
 def test_a_transaction_that_still_sees_the_rows_is_named(story: Story, site: RealSite) -> None:
     """A rewrite would carry every dead row along for it. The command asks for one of five seconds."""
     with story.server.connect() as old:
+        # Whatever it calls itself.
+        old.execute("SET application_name = 'expunge'")
         old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT 1")
         assert asked_of(story).reasons() == {"records-snapshot"}
@@ -202,6 +204,13 @@ def test_a_table_that_is_being_made_is_no_orphan(story: Story, monkeypatch: pyte
             assert postgresql_files.orphans(session, story.server.data) == ()
         finally:
             story.do("ROLLBACK PREPARED 'made'")
+
+
+def test_a_slot_of_a_session_is_named(story: Story) -> None:
+    """It goes with its session, and holds its horizon until then."""
+    with story.server.connect() as other:
+        other.execute("SELECT pg_create_logical_replication_slot('passing', 'pgoutput', true)")
+        assert asked_of(story).reasons() == {"records-snapshot"}
 
 
 @pytest.mark.parametrize(("least", "most"), [(31, 300), (1, 3)])

@@ -62,13 +62,16 @@ class Story:
         )
 
     def refer(self, count: int = 600) -> None:
-        """Another table whose rows go with those they refer to, and a view that keeps what it read."""
+        """Another table whose rows go with those they refer to, and a view that keeps what it read of a younger one."""
         tag = f"case when g % 3 = 0 then '{GOES}' else '{STAYS}' end || '{self.schema}'"
         self.do(
             "CREATE TABLE visits (id serial PRIMARY KEY, doc int REFERENCES docs ON DELETE CASCADE, note text)",
             f"INSERT INTO visits (doc, note) SELECT g, {tag} || 'note' || g || '-' || md5('n' || g)"
             f" FROM generate_series(1, {count}) g",
-            "CREATE MATERIALIZED VIEW seen AS SELECT who FROM docs",
+            "CREATE VIEW every AS SELECT who FROM docs",
+            "CREATE MATERIALIZED VIEW seen AS SELECT who FROM every",
+            "CREATE MATERIALIZED VIEW younger AS SELECT who FROM docs",
+            "CREATE OR REPLACE VIEW every AS SELECT who FROM younger",
             "ANALYZE visits",
             "ANALYZE seen",
         )

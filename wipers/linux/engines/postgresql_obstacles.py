@@ -25,7 +25,8 @@ _SNAPSHOTS = (
 )
 _PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
 _SLOTS = (
-    "SELECT slot_name, slot_type, active_pid IN (SELECT pid FROM pg_stat_replication) IS TRUE, xmin IS NOT NULL OR catalog_xmin IS NOT NULL,"
+    "SELECT slot_name, slot_type, active_pid IN (SELECT pid FROM pg_stat_replication) IS TRUE,"
+    " xmin IS NOT NULL OR catalog_xmin IS NOT NULL,"
     " pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::int8 FROM pg_replication_slots"
     " WHERE restart_lsn IS NOT NULL AND NOT coalesce(active_pid IN"
     " (SELECT pid FROM pg_stat_activity WHERE application_name = %s), false) ORDER BY 1"
