@@ -46,9 +46,9 @@ from wipers.searching import literal, search_for
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
 SCOPES = ("rows", "table", "database")
-ALWAYS_COPIED, MOST_COPIED, COPIES = 64 << 20, 1 << 30, 6
+ALWAYS_COPIED, MOST_COPIED, COPIES = 64 << 20, 1000 << 20, 6
 """Largest database of which a copy is made in memory without asking how much is free, largest of which one is made at
-all (SQLite gives out no more than 2 GiB in one piece), and how many times one between them must find room."""
+all (SQLite keeps a file of 1 GiB in memory), and how many times one between them must find room."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -352,18 +352,27 @@ def _telling(values: Iterator[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def _left_over(connection: sqlite3.Connection, request: Request) -> Iterator[tuple[sqlite3.Connection, memoryview]]:
-    """A copy in memory without the rows that go, written anew as the file will be, and its bytes: there what stays may
-    read like what goes where one value ends and something else begins, as the number of a row behind its name."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+    """A copy in memory without the rows that go, and the bytes of another, written anew as the file will be: there what
+    stays may read like what goes where one value ends and something else begins, as the number of a row behind its
+    name."""
+    place = f"file:/expunge-{os.urandom(8).hex()}?vfs=memdb"
+    with closing(_in_memory("file::memory:")) as copy, closing(_in_memory(place)) as anew:
         connection.backup(copy)
         copy.text_factory = bytes
         with_keys = has_keys(request)
         copy.execute(f"PRAGMA foreign_keys = {'ON' if with_keys else 'OFF'}")
-        copy.execute("PRAGMA secure_delete = ON")
         catalog = read_catalog(copy)
         take_out(copy, reach_of(copy, catalog, request, with_keys=with_keys), request.identity.scope)
-        copy.execute("VACUUM")
-        yield copy, memoryview(copy.serialize())
+        # Into a second place: VACUUM alone would write it there and back again.
+        copy.execute("VACUUM INTO ?", (place,))
+        yield copy, memoryview(anew.serialize())
+
+
+def _in_memory(place: str) -> sqlite3.Connection:
+    """A database that no file system has, nor anything that is noted beside it; connections to one place share it."""
+    connection = sqlite3.connect(place, isolation_level=None, uri=True)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
 
 
 def _is_value(copy: sqlite3.Connection, part: bytes) -> bool:
