@@ -128,6 +128,8 @@ def _image(path: Path) -> dict[str, Any]:
 
 
 def _database(path: Path) -> Measured:
+    with _folder(str(path.parent)) as folder:
+        _check_reached(folder)
     image = _image(path)
     rows = _rows(path)
     facts = {

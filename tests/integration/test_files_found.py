@@ -6,10 +6,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -259,6 +260,11 @@ def test_memory_is_refused_whether_or_not_it_has_a_name(tmp_path: Path) -> None:
         assert "file-system-in-memory" in ordered.reasons()
         assert "extents-not-provable" not in ordered.reasons()
         assert refused_draft(ground.root / "in") == "file-system-in-memory"
+        with closing(sqlite3.connect(ground.root / "people.db")) as database:
+            database.execute("CREATE TABLE people (name)")
+        with pytest.raises(Refused) as caught:
+            measure({"kind": "database"}, {"path": str(ground.root / "people.db")}, "C-1")
+        assert caught.value.reason == "file-system-in-memory"
 
 
 def refused_draft(root: Path, *names: str, **selects: object) -> str | None:
