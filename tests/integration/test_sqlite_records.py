@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import jsonschema
@@ -145,14 +145,24 @@ def test_what_stays_and_reads_like_what_went_denies_no_claim(disk: Mounted) -> N
     assert needles.needles > 800
 
 
+@contextmanager
+def at_work(program: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process works with the database until it is written a line, and for four seconds at most."""
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+
+
 WRITER = """
-import json, sqlite3, sys, time
-path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
+import json, select, sqlite3, sys, time
+path, until = sys.argv[1], time.monotonic() + 4
 connection = sqlite3.connect(path, timeout=30, isolation_level=None)
 connection.execute("CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, word TEXT)")
 done, errors, stall = 0, [], 0.0
 print("ready", flush=True)
-while time.monotonic() < until:
+while time.monotonic() < until and not select.select([sys.stdin], [], [], 0)[0]:
     began = time.monotonic()
     try:
         connection.execute("INSERT INTO log (word) VALUES (?)", (f"w{done}",))
@@ -169,14 +179,11 @@ print(json.dumps({"done": done, "errors": errors, "stall": stall}))
 def test_others_go_on_with_an_open_database_and_lose_no_commit(disk: Mounted) -> None:
     """Where somebody has the file open, its blocks are written over in place: same file, no error, nothing lost."""
     people.make(database(disk), "DELETE")
-    command = [sys.executable, "-c", WRITER, str(database(disk)), "4"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
+    with at_work(WRITER, database(disk)) as writer:
         ordered = order(disk)
         assert ordered.target().preferred is Method.HOLE_FILLING
         run = carried_out(ordered)
-        told = json.loads(writer.stdout.readline())
+        told = json.loads(writer.communicate("\n")[0])
     assert run.claim.outcome is Outcome.PROVEN, run.claim
     assert told["errors"] == []
     with closing(sqlite3.connect(database(disk))) as found:
@@ -189,11 +196,11 @@ def test_others_go_on_with_an_open_database_and_lose_no_commit(disk: Mounted) ->
 
 
 READER = """
-import json, sqlite3, sys, time
-path, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
+import json, select, sqlite3, sys, time
+path, until = sys.argv[1], time.monotonic() + 4
 done, errors = 0, []
 print("ready", flush=True)
-while time.monotonic() < until:
+while time.monotonic() < until and not select.select([sys.stdin], [], [], 0)[0]:
     try:
         with sqlite3.connect(path, timeout=30) as connection:
             connection.execute("SELECT count(*) FROM people WHERE name LIKE 'KEEP%'").fetchone()
@@ -213,15 +220,12 @@ def test_whoever_comes_and_waits_meanwhile_goes_on_with_the_database_and_not_wit
     people.make(database(disk), "DELETE")
     with closing(sqlite3.connect(database(disk))) as found:
         found.execute("CREATE TABLE log (n INTEGER PRIMARY KEY)")
-    command = [sys.executable, "-c", READER, str(database(disk)), "4"]
     ordered = order(disk)
     target = ordered.target()
     assert target.preferred is Method.COPY_FORWARD
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "ready\n"
+    with at_work(READER, database(disk)) as reader:
         run = carried_out(ordered)
-        told = json.loads(reader.stdout.readline())
+        told = json.loads(reader.communicate("\n")[0])
     assert run.claim.outcome is Outcome.PROVEN, run.claim
     assert told["errors"] == []
     with closing(sqlite3.connect(database(disk))) as found:
@@ -312,10 +316,7 @@ def test_a_schema_that_would_keep_or_break_something_is_refused(disk: Mounted, s
 def test_a_connection_to_a_database_with_a_log_is_in_the_way(disk: Mounted) -> None:
     """It holds a lock as long as it lives: who it is is said before anything is touched."""
     people.make(database(disk), "WAL")
-    command = [sys.executable, "-c", WRITER, str(database(disk)), "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        writer.stdout.readline()
+    with at_work(WRITER, database(disk)):
         assert refused(order(disk)) == "in-use"
 
 
