@@ -15,6 +15,8 @@ TICK = 0.05
 
 HANDFUL = 8
 """Chunks are handed out together while they have less than this part of a chunk at its largest: small files."""
+PATIENCE = 0.1
+"""Seconds that a thread waits until another is done with its small files: longer, and the device is what takes long."""
 
 _REST = 0.25
 """Seconds after which a thread that is not needed looks whether it is; whatever changes for it wakes it before."""
@@ -42,6 +44,9 @@ class Line:
         self._at_work: dict[int, threading.Thread | None] = {}
         self._idle = 0
         self._is_held = self._is_over = False
+        # Small files keep the interpreter busier than the device. Side by side threads would hand its lock to one
+        # another at every system call, which takes longer than the calls.
+        self.small = threading.Lock()
         self.home = threading.Event()
         self.broken: BaseException | None = None
         self.is_abandoned = False

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from wipers.care import GivenUp, Guard
 from wipers.course import Chunk, Detour, chunks
-from wipers.line import HANDFUL, TICK, Line
+from wipers.line import HANDFUL, PATIENCE, TICK, Line
 from wipers.model import Lost
 from wipers.pacing import Pace, Pacer, Setting
 
@@ -305,6 +305,7 @@ class Loop:
         if not taken:
             return False
         moved: list[int] = []
+        is_turn = len(taken) > 1 and line.small.acquire(timeout=PATIENCE)
         try:
             for chunk in taken:
                 if moved and (self.stop.is_set() or line.broken is not None):
@@ -313,6 +314,8 @@ class Loop:
                 size = deed(chunk)
                 moved.append(chunk.extent.length if size is None else size)
         finally:
+            if is_turn:
+                line.small.release()
             line.finish(taken, moved, self._meter)
         mark = line.mark
         if milestones is not None:

@@ -103,6 +103,23 @@ def test_small_files_come_by_the_handful_and_a_stop_leaves_the_rest_of_it() -> N
     assert done == [4096 * number for number in range(5)]
 
 
+def test_a_small_file_that_hangs_does_not_keep_others_from_theirs() -> None:
+    """Threads take turns with small files, but on a device that is slow for one they must not wait for it."""
+    gate = threading.Event()
+    done: list[int] = []
+
+    def deed(chunk: Chunk) -> None:
+        if chunk.position == 0:
+            assert gate.wait(10)
+        done.append(chunk.position)
+        if len(done) == 1000 - 64:
+            gate.set()
+
+    layout = [Extent(stream, 0, 4096) for stream in range(1000)]
+    assert Loop(Pace(threads=4), Signal()).run(chunks(layout, 0, 1 << 21), 0, lambda: deed) == 1000 * 4096
+    assert sorted(done) == [4096 * number for number in range(1000)]
+
+
 def end_before_first_step(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Threads of these names are started and end at once, as where the interpreter cannot set one up."""
     run = threading.Thread.run
