@@ -99,7 +99,8 @@ def _tables(server: Server, where: str, *values: Bound) -> tuple[Table, ...]:
         " (SELECT MIN(i.table_id) FROM information_schema.innodb_sys_tables i WHERE i.name = CONCAT("
         "  CAST(CONVERT(t.table_schema USING filename) AS BINARY), '/',"
         "  CAST(CONVERT(t.table_name USING filename) AS BINARY)))"
-        f" FROM information_schema.tables t WHERE t.table_type LIKE 'BASE TABLE' AND {where}"
+        " FROM information_schema.tables t"
+        f" WHERE (t.table_type LIKE 'BASE TABLE' OR t.table_type LIKE 'SYSTEM VERSIONED') AND {where}"
         " ORDER BY t.table_schema, t.table_name",
         *values,
     )

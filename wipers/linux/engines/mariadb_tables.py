@@ -73,11 +73,15 @@ def _names(server: Server, request: Request, going: tuple[Table, ...]) -> Surviv
     """The tables of the server that no order names, counted, and summed by their definitions under the key. Their rows
     are not: nothing of this touches them, and others go on writing."""
     gone = {(table.schema, table.name) for table in going}
+    # What else a database has goes with it; a view of what is gone has no columns that anybody could read.
+    whole = request.identity.database if request.identity.scope in ("database", "schema") else ""
     found = server.rows(
-        "SELECT table_schema, table_name, column_name, column_type FROM information_schema.columns"
-        " WHERE table_schema NOT IN ('information_schema', 'performance_schema', 'sys')"
-        " AND table_schema NOT LIKE 'expunge\\_%%'"
-        " ORDER BY table_schema, table_name, ordinal_position"
+        "SELECT c.table_schema, c.table_name, c.column_name, c.column_type FROM information_schema.columns c"
+        " JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
+        " WHERE c.table_schema NOT IN ('information_schema', 'performance_schema', 'sys', %s)"
+        " AND c.table_schema NOT LIKE 'expunge\\_%%' AND t.table_type <> 'VIEW'"
+        " ORDER BY c.table_schema, c.table_name, c.ordinal_position",
+        whole,
     )
     kept = [row for row in found if (row[0], row[1]) not in gone]
     summed = blake2b(repr(kept).encode(), key=request.key[:64], digest_size=32).hexdigest()
