@@ -21,7 +21,15 @@ from wipers.linux.beneath import open_root
 from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.redis_lzf import Lzf
 from wipers.linux.engines.redis_script import SCRIPT
-from wipers.linux.engines.redis_selection import Selection, elements_of, only, present, selection_of, texts_of
+from wipers.linux.engines.redis_selection import (
+    Selection,
+    elements_of,
+    only,
+    present,
+    selection_of,
+    texts_of,
+    widest_entry,
+)
 from wipers.linux.engines.redis_server import Argument, Reply, Server, connect, database_of
 from wipers.linux.engines.telling import telling_apart
 from wipers.linux.filesystems import file_system_of
@@ -51,6 +59,25 @@ NEEDED = (
     "MEMORY PURGE",
 )
 """Commands that a withdrawal gives: one that is refused amid it would leave the work half done."""
+NEEDED_FOR = {
+    "hash": ("HDEL x y",),
+    "set": ("SREM x y",),
+    "zset": ("ZREM x y",),
+    "list": ("LREM x 0 y",),
+    "stream": (
+        "XINFO STREAM x",
+        "XADD x 1-1 a b",
+        "XGROUP CREATE x g 0",
+        "XCLAIM x g c 0 1-1",
+        "XSETID x 1-1",
+        "XDEL x 1-1",
+        "PEXPIREAT x 1",
+        "RENAME x y",
+    ),
+}
+"""Those that it gives for parts of a key besides, by the key's type."""
+WIDEST = 7000
+"""Names and values of one entry of a stream that a script can write again: Lua hands on fewer than 8,000 at once."""
 COMPARED = 2000
 """Keys that stay with which the samples are compared."""
 
@@ -110,8 +137,11 @@ def _obstacles(server: Server, request: Request, selection: Selection) -> Iterat
             yield Obstacle("records-snapshot", (("detail", "a replica that is behind"), ("where", where)))
     if server.info("persistence").get("loading") == "1":
         yield Obstacle("records-snapshot", (("detail", "the server still reads its files"), ("where", where)))
-    for one in server.forbidden(*NEEDED):
+    for one in server.forbidden(*NEEDED, *NEEDED_FOR.get(selection.kind, ())):
         detail = f"its user may not {one}, or it has another name there"
+        yield Obstacle("records-not-offered", (("detail", detail), ("where", where)))
+    if selection.kind == "stream" and widest_entry(server, selection.key) > WIDEST:
+        detail = f"an entry of the stream has more than {WIDEST // 2} fields"
         yield Obstacle("records-not-offered", (("detail", detail), ("where", where)))
     device = request.where.stat().st_dev
     if any(path.stat().st_dev != device for path in files(server, request)):

@@ -2,7 +2,8 @@
 
 Nobody else is served meanwhile, so both sums are of the same data; of a text of more than 16 MiB they take its length
 and a MiB of each end, since a copy of it would have to fit beside it. A stream is written anew, with its groups and
-what they have pending: XDEL only marks an entry, and the server's files would go on holding it. A key of our own
+what they have pending: XDEL only marks an entry, and the server's files would go on holding it. The new one is whole
+before anything goes, since a script that fails takes nothing back; an entry may be too wide for one. A key of our own
 tells afterwards that the stroke was done, as long as no crash of the server undid it; it ends by itself after 14
 days.
 """
@@ -69,14 +70,16 @@ local function sum_of(databases, keys, whole, kind, gone)
 end
 """
 REBUILD = """
-local function rebuild(key, new)
+local function rebuild(key, new, gone)
   local told = {}
   local found = redis.call('xinfo', 'stream', key, 'full', 'count', 0)
   for at = 1, #found, 2 do told[found[at]] = found[at + 1] end
   redis.call('del', new)
   redis.call('xgroup', 'create', new, 'g', '0', 'mkstream')
   redis.call('xgroup', 'destroy', new, 'g')
-  for _, entry in ipairs(told['entries']) do redis.call('xadd', new, entry[1], unpack(entry[2])) end
+  for _, entry in ipairs(told['entries']) do
+    if not gone[entry[1]] then redis.call('xadd', new, entry[1], unpack(entry[2])) end
+  end
   redis.call('xsetid', new, told['last-generated-id'], 'entriesadded', told['entries-added'],
     'maxdeletedid', told['max-deleted-entry-id'])
   for _, flat in ipairs(told['groups']) do
@@ -96,11 +99,19 @@ local function rebuild(key, new)
   end
   local expires = redis.call('pexpiretime', key)
   if expires > 0 then redis.call('pexpireat', new, expires) end
+end
+
+local function exchange(key, new, items)
+  for _, one in ipairs(items) do redis.call('xdel', key, one) end
+  local told, found = {}, redis.call('xinfo', 'stream', key)
+  for at = 1, #found, 2 do told[found[at]] = found[at + 1] end
+  redis.call('xsetid', new, told['last-generated-id'], 'entriesadded', told['entries-added'],
+    'maxdeletedid', told['max-deleted-entry-id'])
   redis.call('rename', new, key)
 end
 """
 TAKE_OUT = """
-local REMOVE = {hash = 'hdel', set = 'srem', zset = 'zrem', stream = 'xdel'}
+local REMOVE = {hash = 'hdel', set = 'srem', zset = 'zrem'}
 local mode, database, least, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, new, key, mark = tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 local databases, items, at = {}, {}, 10 + tonumber(ARGV[9])
@@ -152,12 +163,18 @@ local rows_before, before = sum_of(databases, staying, whole, kind, gone)
 redis.call('select', database)
 if mode == 'cluster' then redis.call('flushall', 'sync')
 elseif mode == 'database' then redis.call('flushdb', 'sync')
+elseif kind == 'stream' then
+  local is_done, why = pcall(rebuild, key, new, gone)
+  if not is_done then
+    redis.call('del', new)
+    return redis.error_reply('UNTOUCHED ' .. tostring(why))
+  end
+  exchange(key, new, items)
 elseif mode == 'elements' then
   for _, one in ipairs(items) do
     if kind == 'list' then redis.call('lrem', key, 0, one)
     elseif REMOVE[kind] then redis.call(REMOVE[kind], key, one) end
   end
-  if kind == 'stream' then rebuild(key, new) end
 else for _, one in ipairs(items) do redis.call('del', one) end end
 local rows_after, after = sum_of(databases, staying, whole, kind, {})
 redis.call('select', database)

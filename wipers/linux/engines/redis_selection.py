@@ -178,6 +178,18 @@ def _texts_of_key(server: Server, key: bytes) -> Iterator[bytes]:
         yield from (text for _, text in _named(server, kind.decode(), key))
 
 
+def widest_entry(server: Server, key: bytes) -> int:
+    """Return how many names and values the widest entry of a stream has; a thousand entries are read at once."""
+    widest, begin = 0, b"-"
+    while entries := server.all("XRANGE", key, begin, "+", "COUNT", COUNT):
+        last = b""
+        for entry in entries:
+            if isinstance(entry, list) and isinstance(entry[0], bytes) and isinstance(entry[1], list):
+                widest, last = max(widest, len(entry[1])), entry[0]
+        begin = b"(" + last
+    return widest
+
+
 def _named(server: Server, kind: str, key: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the texts of a key's parts, each with the name of its part."""
     match kind:
