@@ -159,6 +159,10 @@ def test_few_rows_are_filled_in_place(disk: Mounted, server: PostgreSQL, tmp_pat
     found = asked.engine.look(asked.request)
     assert found is not None
     assert found.preferred is Method.HOLE_FILLING
+    # The table was never vacuumed: that writes all of it, and to the log, which is kept meanwhile.
+    (size,) = server.query("SELECT pg_relation_size('few.docs')")[0]
+    told = {fact.name: fact.value for fact in found.description}
+    assert (found.room > size, int(told["bytes-to-write"]) > 2 * size) == (True, True)
     before = server.query("SELECT pg_relation_filenode('few.docs')")
     done = withdraw(asked, method=Method.HOLE_FILLING)
     assert (done.rows, done.before) == (10, done.after)

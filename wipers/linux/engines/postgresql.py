@@ -23,7 +23,7 @@ from wipers.linux.engines.postgresql_cluster import (
 )
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
-from wipers.linux.engines.postgresql_inplace import suits
+from wipers.linux.engines.postgresql_inplace import never_vacuumed, suits
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_scope import Scope, find_scope
@@ -98,6 +98,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     logged = sum(file.stat().st_size for file in segments(request.where))
     copies = find_copies(session)
     expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
+    unseen = never_vacuumed(session, scope) if pages is not None else 0
     touched = sum(map(len, pages.values())) if pages is not None else size // PAGE
     return Look(
         facts=facts(request, scope.object),
@@ -108,22 +109,24 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
         residual=_residual(copies, scope),
         consequences=scope.consequences(),
         copies=copies,
-        room=_room(request, size),
+        room=_room(request, 2 * size, unseen),
         description=(
             Fact("way", way.value),
             Fact("pages", str(touched)),
             Fact("lock-milliseconds", str(expected)),
-            Fact("bytes-to-write", str(2 * size + logged if pages is None else 4 * touched * PAGE + logged)),
+            Fact(
+                "bytes-to-write", str(2 * size + logged if pages is None else 4 * touched * PAGE + 2 * unseen + logged)
+            ),
             Fact("offline-phase", "none"),
         ),
     )
 
 
-def _room(request: Request, size: int) -> int:
+def _room(request: Request, rewritten: int, vacuumed: int) -> int:
     """Return what a rewrite takes beside the files that it replaces: the new ones, and as much of the log, which is
-    kept meanwhile. A server whose log finds no room ends."""
+    kept meanwhile; of pages that are vacuumed only the log. A server whose log finds no room ends."""
     spare = sum(file.stat().st_size for file in segments(request.where)[:SPARES])
-    return spare + (2 * size if request.identity.scope == "rows" else 0)
+    return spare + (rewritten + vacuumed if request.identity.scope == "rows" else 0)
 
 
 def _residual(copies: tuple[Any, ...], scope: Scope) -> tuple[Residual, ...]:

@@ -58,6 +58,17 @@ def suits(session: Connection[Any], scope: Scope) -> dict[int, list[int]] | None
     return found
 
 
+_UNSEEN = (
+    "SELECT coalesce(sum(greatest(pg_relation_size(oid) - relallvisible::int8 * %s, 0)), 0)::int8 FROM pg_class"
+    " WHERE oid = ANY(%s::oid[])"
+)
+
+
+def never_vacuumed(session: Connection[Any], scope: Scope) -> int:
+    """Return the bytes of pages that a vacuum has yet to look at: it writes each of them, and to the log as well."""
+    return int(one(session, _UNSEEN, (PAGE, list(scope.tables))))
+
+
 def _pages_that_suit(session: Connection[Any], scope: Scope, table: Table) -> list[int] | None:
     condition = scope.conditions.get(table.oid, "")
     if table.kind != ORDINARY or table.why not in ("ordered", "deleted-with") or not condition:

@@ -69,13 +69,18 @@ class Segments:
 
     def hold(self) -> int:
         """Every segment there is now has a further name among what is held; return how many were new."""
-        known = {taken.inode for taken in self.held.taken()}
-        new = [file for file in segments(self.where) if file.stat().st_ino not in known]
-        if not new:
-            return 0
-        taken = self.held.link(new)
-        self.held.keep()
-        return len(taken)
+        for _ in range(ROUNDS):
+            known = {taken.inode for taken in self.held.taken()}
+            try:
+                new = [file for file in segments(self.where) if file.stat().st_ino not in known]
+                taken = self.held.link(new) if new else ()
+            except FileNotFoundError:
+                # A standby removes and renames segments whenever it likes.
+                continue
+            if taken:
+                self.held.keep()
+            return len(taken)
+        raise Lost("engine-failed", where=str(self.where / "pg_wal"), detail="its segments come and go")
 
     def let_go(self) -> int:
         """The server has no held segment any more; return how many times it was made to begin a new one. Raises Lost
@@ -105,17 +110,14 @@ class Segments:
         when it comes to them. Return how many. One that it came to in the meantime has its name back."""
         inodes = {taken.inode for taken in self.held.taken()}
         size, at = self._position()
-        spares = [
-            file
-            for file in segments(self.where)
-            if number_of(file.name, size) > at // size + NEAR and file.stat().st_ino in inodes
-        ]
+        later = (file for file in segments(self.where) if number_of(file.name, size) > at // size + NEAR)
+        spares = {file: inode for file in later if (inode := _inode(file)) in inodes}
         if not spares:
             return 0
         names = {taken.inode: taken.name for taken in self.held.taken()}
-        known = {file: names[file.stat().st_ino] for file in spares}
+        known = {file: names[inode] for file, inode in spares.items() if inode is not None}
         for file in spares:
-            file.unlink()
+            file.unlink(missing_ok=True)
         _, now = self._position()
         for file in spares:
             if number_of(file.name, size) <= now // size + NEAR and self.held.path is not None and not file.exists():
@@ -164,7 +166,7 @@ class Segments:
         size, at = self._position()
         inodes = {taken.inode for taken in self.held.taken()}
         current = [file for file in segments(self.where) if number_of(file.name, size) >= at // size]
-        return sum(file.stat().st_ino in inodes for file in current)
+        return sum(_inode(file) in inodes for file in current)
 
     def _wanted_by_standbys(self) -> int:
         """Return how many segments a standby must be led past, so that none of an earlier use is written there."""
@@ -227,6 +229,14 @@ def _was(held: Held, name: str) -> str | None:
         if line.phase == "setting" and line.facts["name"] == name:
             found = line.facts["was"]
     return found
+
+
+def _inode(file: Path) -> int | None:
+    """Return a segment's inode; none where the server removed it in the meantime."""
+    try:
+        return file.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def number_of(name: str, size: int) -> int:
