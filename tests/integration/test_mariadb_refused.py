@@ -19,7 +19,7 @@ from tests.support.servers.mariadb import MariaDB, mariadb
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import Asked, Told, destroy_held, withdraw
 from wipers.linux.engines import mariadb_obstacles
-from wipers.linux.engines.mariadb_server import connect
+from wipers.linux.engines.mariadb_server import Server, connect
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -120,6 +120,21 @@ def test_what_would_keep_or_spread_the_rows_is_named(
     story.do("DROP TABLE other")
     assert story.ask(None, "database", most=10_000).reasons() == {"records-not-offered"}
     story.do("DROP TABLE kept")
+
+
+def test_a_log_on_another_file_system_is_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was purged to the free blocks of a storage on which nothing is written over or looked for."""
+    variable = Server.variable
+    elsewhere = "/proc/binlog"
+    monkeypatch.setattr(
+        Server, "variable", lambda self, name: elsewhere if name == "log_bin_basename" else variable(self, name)
+    )
+    asked = story.ask("docs")
+    found = asked.engine.look(asked.request)
+    assert found is not None
+    assert [(one.reason, "binary log" in dict(one.facts)["detail"]) for one in found.obstacles] == [
+        ("records-not-offered", True)
+    ]
 
 
 def test_samples_stand_in_no_row_that_stays(story: Story) -> None:

@@ -37,6 +37,7 @@ def obstacles(server: Server, request: Request, tables: tuple[Table, ...]) -> It
     yield from _replication(server, where)
     if request.identity.scope == "cluster":
         return
+    yield from _apart(server, request, where)
     for table in tables:
         yield from _of_table(server, request, table, where)
     if request.identity.scope == "rows":
@@ -90,6 +91,28 @@ def copies(server: Server) -> tuple[str, ...]:
     )
     unnamed = [f"session from {row[0]}" for row in dumps][len(registered) :]
     return (*sorted(registered), *unnamed)
+
+
+LOGS = {
+    "log_bin_basename": "the binary log",
+    "relay_log_basename": "the relay log",
+    "innodb_log_group_home_dir": "the redo log",
+    "innodb_undo_directory": "the undo log",
+    "innodb_data_home_dir": "the system tablespace",
+    "aria_log_dir_path": "the log of Aria",
+}
+"""Where a server writes every change of a row, by the variable that names the place, and what is there."""
+
+
+def _apart(server: Server, request: Request, where: str) -> Iterator[Obstacle]:
+    """Yield the logs that lie where nothing is held, written over or looked for."""
+    device = request.where.stat().st_dev
+    for name, what in LOGS.items():
+        told = server.variable(name)
+        place = request.where / str(told or ".")
+        folder = place.parent if name.endswith("_basename") and told else place
+        if folder.exists() and folder.stat().st_dev != device:
+            yield _not_offered(where, f"{what} lies on another file system")
 
 
 def _of_table(server: Server, request: Request, table: Table, where: str) -> Iterator[Obstacle]:
