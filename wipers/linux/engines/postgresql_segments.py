@@ -115,7 +115,7 @@ class Segments:
         if not spares:
             return 0
         names = {taken.inode: taken.name for taken in self.held.taken()}
-        known = {file: names[inode] for file, inode in spares.items() if inode is not None}
+        known = {file: names[inode] for file, inode in spares.items()}
         for file in spares:
             file.unlink(missing_ok=True)
         _, now = self._position()
