@@ -20,7 +20,7 @@ from wipers.acts import Given, Halted
 from wipers.linux.beneath import open_root
 from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, rows_outside
 from wipers.linux.engines.redis_lzf import Lzf
-from wipers.linux.engines.redis_script import SCRIPT
+from wipers.linux.engines.redis_script import NEEDED, NEEDED_FOR, SCRIPT, WIDEST
 from wipers.linux.engines.redis_selection import (
     Selection,
     elements_of,
@@ -42,42 +42,6 @@ WAIT_SECONDS = 600.0
 """Longest wait for the server to write a file anew."""
 SUMMED = 100_000
 """Keys that stay whose content is summed before and after; all are counted."""
-NEEDED = (
-    "EVAL x 0",
-    "KEYS x",
-    "DUMP x",
-    "GETRANGE x 0 1",
-    "STRLEN x",
-    "DEL x",
-    "SET x y",
-    "GET x",
-    "FLUSHDB",
-    "FLUSHALL",
-    "BGSAVE",
-    "BGREWRITEAOF",
-    "SLOWLOG RESET",
-    "MEMORY PURGE",
-)
-"""Commands that a withdrawal gives: one that is refused amid it would leave the work half done."""
-NEEDED_FOR = {
-    "hash": ("HDEL x y",),
-    "set": ("SREM x y",),
-    "zset": ("ZREM x y",),
-    "list": ("LREM x 0 y",),
-    "stream": (
-        "XINFO STREAM x",
-        "XADD x 1-1 a b",
-        "XGROUP CREATE x g 0",
-        "XCLAIM x g c 0 1-1",
-        "XSETID x 1-1",
-        "XDEL x 1-1",
-        "PEXPIREAT x 1",
-        "RENAME x y",
-    ),
-}
-"""Those that it gives for parts of a key besides, by the key's type."""
-WIDEST = 7000
-"""Names and values of one entry of a stream that a script can write again: Lua hands on fewer than 8,000 at once."""
 COMPARED = 2000
 """Keys that stay with which the samples are compared."""
 

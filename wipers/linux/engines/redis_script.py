@@ -10,6 +10,42 @@ days.
 
 from __future__ import annotations
 
+NEEDED = (
+    "EVAL x 0",
+    "KEYS x",
+    "DUMP x",
+    "GETRANGE x 0 1",
+    "STRLEN x",
+    "DEL x",
+    "SET x y",
+    "GET x",
+    "FLUSHDB",
+    "FLUSHALL",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "SLOWLOG RESET",
+    "MEMORY PURGE",
+)
+"""Commands that a withdrawal gives: one that is refused amid it would leave the work half done."""
+NEEDED_FOR = {
+    "hash": ("HDEL x y",),
+    "set": ("SREM x y",),
+    "zset": ("ZREM x y",),
+    "list": ("LREM x 0 y",),
+    "stream": (
+        "XINFO STREAM x",
+        "XADD x 1-1 a b",
+        "XGROUP CREATE x g 0",
+        "XCLAIM x g c 0 1-1",
+        "XSETID x 1-1",
+        "XDEL x 1-1",
+        "PEXPIREAT x 1",
+        "RENAME x y",
+    ),
+}
+"""Those that it gives for parts of a key besides, by the key's type."""
+WIDEST = 7000
+"""Names and values of one entry of a stream that a script can write again: Lua hands on fewer than 8,000 at once."""
 SUMS = """
 local function mix(sum, text)
   local hash = redis.sha1hex(text)
