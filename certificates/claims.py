@@ -48,6 +48,20 @@ IN_A_FILE_SYSTEM = frozenset({Method.IN_PLACE_OVERWRITE, Method.COPY_FORWARD, Me
 OF_THE_ORDER = frozenset({"carrier", "engine", "engine-log"})
 """Places where a find contradicts the destruction itself; elsewhere it is residual, unless the order wants more."""
 
+ENGINE_COPIES = frozenset(
+    {
+        "doublewrite-buffer",
+        "index-pivots",
+        "older-page-slack",
+        "server-log",
+        "statistics",
+        "temporary-files",
+        "undo-log",
+        "write-ahead-log",
+    }
+)
+"""Places in which a database engine keeps copies by itself, by residual code."""
+
 
 def ceiling(method: Method, media: Media) -> Level | None:
     """Return the highest level that a method could reach on a medium under the current rule book."""
@@ -207,6 +221,9 @@ def _gaps_of_records(evidence: Evidence) -> tuple[Reason, ...]:
     withdrawals = [record for record in evidence.records if isinstance(record, WithdrawalRecord)]
     if not withdrawals:
         found.append(Reason("not-withdrawn"))
+    if unreached := {code for record in withdrawals for code in record.left} & ENGINE_COPIES:
+        # What was sampled was looked for there at most; what the engine copied of the rest is as it was.
+        found.append(Reason("engine-copies-not-reached", len(unreached)))
     held, last = sum(record.size for record in withdrawals), _last_pass_of_each_area(evidence).get("held")
     if last is None or last.size != held:
         found.append(Reason("scope-short", abs(held - (last.size if last else 0))))

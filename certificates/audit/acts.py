@@ -12,6 +12,7 @@ from certificates import bundle
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, holds, short, unknown
 from certificates.audit.needles import check_found, check_labels
+from certificates.claims import ENGINE_COPIES
 from certificates.errors import Untrusted
 from certificates.render.words import number
 from certificates.statements import (
@@ -133,7 +134,7 @@ def _tell(evidence: Evidence) -> Iterator[Finding]:
         match one:
             case WithdrawalRecord():
                 facts = {"rows": number(one.rows), "objects": number(one.objects), "size": number(one.size)}
-                yield holds("acts", Basis.ATTESTED, "withdrawal-told", **facts)
+                yield _reached("withdrawal-told", facts, sorted(ENGINE_COPIES.intersection(one.left)))
             case NamesRecord():
                 facts = {"directories": number(one.directories), "journal": number(one.journal)}
                 yield _reached("names-told", facts, one.left)

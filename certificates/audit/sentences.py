@@ -120,6 +120,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "{rows} rows were taken out; {objects} files of {size} bytes were held and overwritten",
         "已取出 {rows} 行；留置并覆写文件 {objects} 个，共 {size} 字节",
     ),
+    "withdrawal-told-short": (
+        "{rows} rows were taken out; {objects} files of {size} bytes were held and overwritten; not reached: {left}",
+        "已取出 {rows} 行；留置并覆写文件 {objects} 个，共 {size} 字节；未触及：{left}",
+    ),
     "names-told": (
         "freed entries of {directories} directories were written over, and {journal} bytes through the file system's journal",
         "已覆写 {directories} 个目录中释放的条目，并使文件系统日志写入 {journal} 字节",

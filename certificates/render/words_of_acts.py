@@ -136,6 +136,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "samples were found in places that could not be told ({count} places)",
         "在无法判明之处发现样本（{count} 处）",
     ),
+    "reason.engine-copies-not-reached": (
+        "{count} places where the engine keeps copies were not reached",
+        "数据库引擎保存副本的 {count} 处未触及",
+    ),
     "reason.history-found": (
         "samples of the contents were found elsewhere on the storage ({count} places)",
         "在存储的其他位置发现内容样本（{count} 处）",

@@ -222,6 +222,16 @@ def test_a_withdrawal_is_told() -> None:
 # --------------------------------------------------------------------------------------------------------------- hunts
 
 
+def test_what_an_engine_keeps_and_nobody_reached_is_told_to_the_auditor() -> None:
+    """An archive is a copy of its own, which the certificate lists elsewhere."""
+    taken = WithdrawalRecord(0, 10, 2, 8192, 4, NOW, left=("archived-log", "write-ahead-log"))
+    short = next(one for one in judged((taken, WRITTEN)) if one.code == "withdrawal-told-short")
+    assert short.sign is Sign.UNKNOWN
+    assert short.tell().endswith("not reached: write-ahead log")
+    (found,) = judged((replace(taken, left=("archived-log",)), WRITTEN))
+    assert found.code == "withdrawal-told"
+
+
 def found(*told: Any, **more: Any) -> Finding:
     (one,) = judge_hunts(evidence(*told), files(**more))
     return one

@@ -213,6 +213,11 @@ def test_nothing_reaches_destroy() -> None:
         (hunted(checks=(BELOW, found("contents", "free"))), "history-found", Outcome.NOT_REACHED),
         (hunted(checks=(BELOW, found("names", "directories"))), "names-found", Outcome.NOT_REACHED),
         (rows(records=(HELD, RELEASED)), "not-withdrawn", Outcome.UNKNOWN),
+        (
+            rows(records=(replace(TAKEN, left=("write-ahead-log",)), HELD, RELEASED)),
+            "engine-copies-not-reached",
+            Outcome.UNKNOWN,
+        ),
         (rows(records=(TAKEN, RELEASED), passes=0), "scope-short", Outcome.UNKNOWN),
         (rows(records=(replace(TAKEN, size=SIZE + 512), HELD, RELEASED)), "scope-short", Outcome.UNKNOWN),
         (rows(checks=(HELD_READ, HUNT)), "survivors-not-checked", Outcome.UNKNOWN),
