@@ -166,6 +166,39 @@ def test_what_acts_when_rows_are_deleted_is_named(story: Story, table: str, made
         shutil.rmtree(next(story.server.data.glob(".expunge-*")))
 
 
+@pytest.mark.parametrize(
+    "used",
+    [
+        "CREATE TABLE public.others (id int, mood people.mood)",
+        "CREATE TABLE public.others (id int DEFAULT nextval('people.numbers'))",
+        "CREATE TABLE public.others (id int, CHECK (people.is_well(id)))",
+    ],
+    ids=["type", "sequence", "function"],
+)
+def test_what_a_schema_would_drag_along_is_named(story: Story, used: str) -> None:
+    """A column, a default or a rule of somebody else's table went with the schema, and what stayed was said to be
+    unharmed. Its own table that refers to another's is none of it."""
+    story.do(
+        "CREATE TYPE mood AS ENUM ('well')",
+        "CREATE SEQUENCE numbers",
+        "CREATE FUNCTION is_well(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+        "CREATE TABLE public.apart (id int PRIMARY KEY)",
+        "CREATE TABLE own (id serial PRIMARY KEY, mood mood, apart int REFERENCES public.apart)",
+    )
+    asked = story.ask("schema", table=None)
+    try:
+        assert asked.reasons() == set()
+        story.do(used)
+        assert asked.reasons() == {"records-referenced"}
+    finally:
+        story.do(
+            "DROP TABLE IF EXISTS public.others, own, public.apart",
+            "DROP FUNCTION is_well",
+            "DROP SEQUENCE numbers",
+            "DROP TYPE mood",
+        )
+
+
 def test_an_index_on_another_file_system_is_named(story: Story) -> None:
     """The table lies beside the rest: its rows went, and then the index could not be held."""
     with disk_for_a_server(16 << 20) as other:

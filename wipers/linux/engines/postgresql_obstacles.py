@@ -61,6 +61,7 @@ def find_obstacles(session: Connection[Any], request: Request, scope: Scope) -> 
         *_counted(session),
         *_locks(session, scope),
         *(acting(session, scope) if request.identity.scope == "rows" else ()),
+        *(_dragged(session, scope) if request.identity.scope == "schema" and scope.object != "-" else ()),
         *apart(session, request, scope),
     )
 
@@ -86,6 +87,38 @@ def acting(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
         Obstacle("records-not-offered", (("where", scope.name), ("detail", f"{name} acts when rows are deleted")))
         for (name,) in found
     )
+
+
+_DRAGGED = (
+    "WITH RECURSIVE gone(classid, objid, objsubid) AS (SELECT classid, objid, objsubid FROM pg_depend"
+    " WHERE refclassid = 'pg_namespace'::regclass AND refobjid = %(schema)s::oid"
+    " UNION SELECT d.classid, d.objid, d.objsubid FROM gone g JOIN pg_depend d ON d.refclassid = g.classid"
+    " AND d.refobjid = g.objid AND (g.objsubid = 0 OR d.refobjsubid = g.objsubid))"
+    " SELECT count(*) FROM gone g WHERE CASE g.classid"
+    " WHEN 'pg_class'::regclass THEN (SELECT relnamespace FROM pg_class WHERE oid = g.objid)"
+    " WHEN 'pg_type'::regclass THEN (SELECT typnamespace FROM pg_type WHERE oid = g.objid)"
+    " WHEN 'pg_proc'::regclass THEN (SELECT pronamespace FROM pg_proc WHERE oid = g.objid)"
+    " WHEN 'pg_constraint'::regclass THEN (SELECT connamespace FROM pg_constraint WHERE oid = g.objid)"
+    " WHEN 'pg_statistic_ext'::regclass THEN (SELECT stxnamespace FROM pg_statistic_ext WHERE oid = g.objid)"
+    " WHEN 'pg_attrdef'::regclass THEN"
+    " (SELECT c.relnamespace FROM pg_attrdef a JOIN pg_class c ON c.oid = a.adrelid WHERE a.oid = g.objid)"
+    " WHEN 'pg_trigger'::regclass THEN (SELECT c.relnamespace FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+    "  WHERE t.oid = g.objid AND NOT t.tgisinternal)"
+    " WHEN 'pg_rewrite'::regclass THEN"
+    " (SELECT c.relnamespace FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = g.objid)"
+    " WHEN 'pg_policy'::regclass THEN"
+    " (SELECT c.relnamespace FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid WHERE y.oid = g.objid)"
+    " WHEN 'pg_extension'::regclass THEN 0 WHEN 'pg_event_trigger'::regclass THEN 0"
+    " ELSE %(schema)s::oid END NOT IN (%(schema)s::oid, 'pg_toast'::regnamespace)"
+)
+"""What a schema drags along that is not in it: a column of a type, a default of a sequence, an extension."""
+
+
+def _dragged(session: Connection[Any], scope: Scope) -> tuple[Obstacle, ...]:
+    """Return that things of other schemas go with this one, and columns of tables that nobody ordered."""
+    count = int(one(session, _DRAGGED, {"schema": int(scope.object)}) or 0)
+    facts = (("where", scope.name), ("detail", f"{count} columns or other things outside of it"))
+    return (Obstacle("records-referenced", facts),) if count else ()
 
 
 def _seen_by(where: str, detail: str) -> Obstacle:
