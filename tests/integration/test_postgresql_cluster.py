@@ -86,3 +86,17 @@ def test_a_whole_server_is_proven_gone_though_the_run_was_cut(tmp_path: Path, mo
         assert [file for file in story.server.data.rglob("*") if file.is_file()] == []
         disk.sync()
         assert scan(disk.image, story.pattern, packed=False).total == 0
+
+
+def test_what_lies_beside_a_log_that_was_moved_is_not_taken_along(tmp_path: Path) -> None:
+    """The log may be a link into a directory that somebody else uses too: all of it was held and overwritten."""
+    with whole_server(tmp_path) as (_, story):
+        data, moved = story.server.data, story.server.data.parent / "log"
+        story.server.stop()
+        (data / "pg_wal").rename(moved)
+        (data / "pg_wal").symlink_to(moved)
+        story.server.start()
+        asked = story.ask("cluster", table=None, most=1000)
+        assert asked.reasons() == set()
+        (moved / "of-others").mkdir()
+        assert asked.reasons() == {"records-not-offered"}

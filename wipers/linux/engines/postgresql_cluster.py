@@ -7,6 +7,7 @@ they were. `PG_VERSION` goes first: without it no service manager starts the ser
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import time
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 END_SECONDS = 60.0
 """Longest wait for the server's processes to end."""
+_OF_THE_LOG = re.compile(
+    r"[0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history|xlogtemp\.[0-9]+|archive_status|summaries"
+)
+"""What a server has in the directory of its log."""
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
 
 
@@ -121,6 +126,10 @@ def _apart(request: Request, folders: tuple[Path, ...]) -> Iterator[Obstacle]:
     device = request.where.stat().st_dev
     if beyond := [folder for folder in folders if folder.stat().st_dev != device]:
         detail = f"{len(beyond)} of its directories lie on other file systems: {order_of_files(request.where)}"
+        yield Obstacle("records-not-offered", (("where", str(request.where)), ("detail", detail)))
+    log = request.where / "pg_wal"
+    if log.is_symlink() and (others := [one for one in os.listdir(log) if not _OF_THE_LOG.fullmatch(one)]):
+        detail = f"pg_wal leads to a directory in which {len(others)} other things are, which would go with it"
         yield Obstacle("records-not-offered", (("where", str(request.where)), ("detail", detail)))
 
 
