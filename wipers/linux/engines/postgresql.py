@@ -23,7 +23,7 @@ from wipers.linux.engines.postgresql_cluster import (
 )
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
-from wipers.linux.engines.postgresql_inplace import never_vacuumed, suits
+from wipers.linux.engines.postgresql_inplace import never_vacuumed, size_of_indexes, suits
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_scope import Scope, find_scope
@@ -99,23 +99,25 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     copies = find_copies(session)
     expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
     unseen = never_vacuumed(session, scope) if pages is not None else 0
+    indexes = size_of_indexes(session, scope) if pages is not None else 0
     touched = sum(map(len, pages.values())) if pages is not None else size // PAGE
     return Look(
         facts=facts(request, scope.object),
         rows=scope.rows,
-        size=size + logged,
+        size=size + indexes + logged,
         preferred=way,
         obstacles=obstacles,
         residual=_residual(copies, scope),
         consequences=scope.consequences(),
         copies=copies,
-        room=_room(request, 2 * size, unseen),
+        room=_room(request, 2 * (size + indexes), unseen),
         description=(
             Fact("way", way.value),
             Fact("pages", str(touched)),
             Fact("lock-milliseconds", str(expected)),
             Fact(
-                "bytes-to-write", str(2 * size + logged if pages is None else 4 * touched * PAGE + 2 * unseen + logged)
+                "bytes-to-write",
+                str(2 * size + logged if pages is None else 4 * touched * PAGE + 2 * unseen + 3 * indexes + logged),
             ),
             Fact("offline-phase", "none"),
         ),

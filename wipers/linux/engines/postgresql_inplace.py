@@ -34,10 +34,6 @@ SEGMENT_PAGES = 131072
 CHUNK = 1 << 22
 
 _WIDTH = "SELECT max(pg_column_size(expunge_row.*)) FROM ONLY {name} expunge_row WHERE ({condition})"
-_PLAIN = (
-    "SELECT a.amname = 'btree' AND i.indexprs IS NULL AND i.indpred IS NULL FROM pg_index i"
-    " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam WHERE i.indexrelid = %s::oid"
-)
 _KEYS = (
     "SELECT DISTINCT quote_ident(a.attname) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
     " AND a.attnum = ANY(i.indkey) WHERE i.indrelid = %s::oid AND a.attlen < 0"
@@ -67,6 +63,12 @@ _UNSEEN = (
 def never_vacuumed(session: Connection[Any], scope: Scope) -> int:
     """Return the bytes of pages that a vacuum has yet to look at: it writes each of them, and to the log as well."""
     return int(one(session, _UNSEEN, (PAGE, list(scope.tables))))
+
+
+def size_of_indexes(session: Connection[Any], scope: Scope) -> int:
+    """Return the bytes of the tables' indexes, which are written anew beside the old ones, and to the log."""
+    statement = "SELECT coalesce(sum(pg_indexes_size(oid)), 0)::int8 FROM pg_class WHERE oid = ANY(%s::oid[])"
+    return int(one(session, statement, (list(scope.tables),)))
 
 
 def _pages_that_suit(session: Connection[Any], scope: Scope, table: Table) -> list[int] | None:
@@ -129,8 +131,8 @@ class InPlace:
         missed = self._fill_rounds(table, set(pages), column)
         after = self._rows_on(table, pages)
         same = before.keys() & after.keys()
-        milliseconds, rebuilt, kept = self._indexes(table)
-        left = (*(["older-page-slack"] if missed else []), *(["index-pivots"] if kept else []))
+        milliseconds, rebuilt = self._indexes(table)
+        left = ("older-page-slack",) if missed else ()
         return Filled(
             milliseconds,
             (len(same), sum(before[row] for row in same)),
@@ -177,19 +179,16 @@ class InPlace:
             for at in _positions(file, self.wanted):
                 yield first + at // PAGE
 
-    def _indexes(self, table: Table) -> tuple[int, int, int]:
-        """Return the longest lock, and how many indexes were written anew and how many were not."""
-        longest, rebuilt, kept = 0, 0, 0
+    def _indexes(self, table: Table) -> tuple[int, int]:
+        """Return the longest lock, and how many indexes were written anew: all of them, since one keeps keys of rows
+        that went in its inner pages and in holes, and a number cannot be searched for there."""
+        longest = 0
         drop_twins(self.rewriting.working, table.oid)
-        for index in indexes_of(self.rewriting.working, table.oid):
-            is_plain = bool(one(self.rewriting.watching, _PLAIN, (index,)))
-            if is_plain and self.wanted is not None and not any(self._pages_with(self._path(index))):
-                kept += 1
-                continue
+        indexes = indexes_of(self.rewriting.working, table.oid)
+        for index in indexes:
             twin = twin_of(self.rewriting.working, index)
             longest = max(longest, swap_twin(self.rewriting, table, index, twin))
-            rebuilt += 1
-        return longest, rebuilt, kept
+        return longest, len(indexes)
 
     def _rows_on(self, table: Table, pages: list[int]) -> dict[tuple[str, str], int]:
         """Return the rows of the pages by place and writer, each with its sum under our key."""
