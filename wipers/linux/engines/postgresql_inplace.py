@@ -1,4 +1,4 @@
-"""Few rows of a large table: their pages are filled where they lie, and only indexes that held them change files."""
+"""Few rows of a large table: their pages are filled where they lie, and only indexes change files."""
 
 from __future__ import annotations
 
