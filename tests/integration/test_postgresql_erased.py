@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from certificates.statements import Method
+from certificates.statements import Method, Residual
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, as_user, own, postgresql
-from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.servers.postgresql_story import GOES, Story, withdraw
 from tests.support.withdrawing import destroy_held
+from wipers.linux.engines.postgresql_files import live_files
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -121,6 +122,43 @@ def test_a_database_is_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQ
     assert destroy_held(asked) > 1 << 20
     assert hits(disk, story) == 0
     assert server.query("SELECT count(*) FROM pg_database WHERE datname = 'customers'") == [(0,)]
+
+
+def test_a_log_that_somebody_else_keeps_is_written_over_where_it_stands(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path
+) -> None:
+    """Debian's scripts open a file for what a server says, and an older one lies beside it; what goes to the system's
+    log is in nobody's reach, which a plan says beforehand."""
+    story = Story(server, "logged", tmp_path)
+    story.fill(60)
+    server.query("ALTER SYSTEM SET logging_collector = off")
+    server.stop()
+    server.start()
+    try:
+        with pytest.raises(Exception, match="who"):
+            story.do("INSERT INTO docs (id, who) SELECT 3, (SELECT who FROM docs WHERE id = 6)::int::text")
+        log = server.data.parent / "start.log"
+        older = log.with_name("start.log.1")
+        older.write_bytes(log.read_bytes())
+        told = log.stat().st_size, log.stat().st_ino
+        assert GOES.encode() in older.read_bytes()
+        asked = story.ask(most=20)
+        done = withdraw(asked)
+        assert (done.rows, done.left) == (20, ())
+        assert (log.stat().st_size >= told[0], log.stat().st_ino) == (True, told[1])
+        assert {file for file, place in live_files(server.data, (log, older)) if place == "engine-log"} >= {log, older}
+        destroy_held(asked)
+        assert hits(disk, story) == 0
+        server.query("ALTER SYSTEM SET log_destination = 'syslog'")
+        server.query("SELECT pg_reload_conf()")
+        asked = story.ask("table", most=60)
+        found = asked.engine.look(asked.request)
+        assert found is not None
+        assert Residual("server-log") in found.residual
+    finally:
+        server.query("ALTER SYSTEM RESET ALL")
+        server.stop()
+        server.start()
 
 
 def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:

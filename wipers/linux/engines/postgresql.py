@@ -24,6 +24,7 @@ from wipers.linux.engines.postgresql_cluster import (
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
 from wipers.linux.engines.postgresql_inplace import never_vacuumed, size_of_indexes, suits
+from wipers.linux.engines.postgresql_log import files_of_log
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_scope import Scope, find_scope
@@ -97,6 +98,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     size = sum(table.bytes for table in scope.tables.values()) if pages is None else 0
     logged = sum(file.stat().st_size for file in segments(request.where))
     copies = find_copies(session)
+    is_log_reached = files_of_log(session, request.where, request.machine.proc) is not None
     expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
     unseen = never_vacuumed(session, scope) if pages is not None else 0
     indexes = size_of_indexes(session, scope) if pages is not None else 0
@@ -107,7 +109,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
         size=size + indexes + logged,
         preferred=way,
         obstacles=obstacles,
-        residual=_residual(copies, scope),
+        residual=_residual(copies, scope, is_log_reached=is_log_reached),
         consequences=scope.consequences(),
         copies=copies,
         room=_room(request, 2 * (size + indexes), unseen),
@@ -131,13 +133,15 @@ def _room(request: Request, rewritten: int, vacuumed: int) -> int:
     return spare + (rewritten + vacuumed if request.identity.scope == "rows" else 0)
 
 
-def _residual(copies: tuple[Any, ...], scope: Scope) -> tuple[Residual, ...]:
+def _residual(copies: tuple[Any, ...], scope: Scope, *, is_log_reached: bool) -> tuple[Residual, ...]:
     kinds = {copy.what for copy in copies}
     found = [Residual("server-memory"), Residual("temporary-files")]
     if "replica" in kinds or "slot" in kinds:
         found.append(Residual("replicas"))
     if "archive" in kinds:
         found.append(Residual("archived-log"))
+    if not is_log_reached:
+        found.append(Residual("server-log"))
     if scope.effects.get("large-object-columns"):
         found.append(Residual("large-objects"))
     return tuple(found)
@@ -255,7 +259,8 @@ class Opened:
 
     def files(self) -> Iterable[tuple[Path, Place]]:
         """The server's files, and what each is to it."""
-        return live_files(self.request.where)
+        where = self.request.where
+        return live_files(where, files_of_log(self.watching, where, self.request.machine.proc) or ())
 
     def values(self, most: int) -> Iterator[bytes]:
         """Values of what is ordered, as the server stores them."""

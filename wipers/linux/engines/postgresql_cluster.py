@@ -21,6 +21,7 @@ from certificates.statements import Consequence, Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, rows_outside
 from wipers.linux.engines.postgresql_files import live_files
+from wipers.linux.engines.postgresql_log import files_of_log
 from wipers.linux.engines.postgresql_obstacles import backups, find_copies
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_rewrite import survivors
@@ -74,6 +75,8 @@ def look_at_cluster(session: Connection[Any], request: Request, facts: tuple[Fac
     scope, copies = scope_of_cluster(session, request), find_copies(session)
     size = sum(file.stat().st_size for file in _files(request.where, _folders(session, request.where)))
     kinds = {copy.what for copy in copies}
+    logs = files_of_log(session, request.where, request.machine.proc)
+    unlogged = (Residual("server-log"),) if logs is None else ()
     replicas = (Residual("replicas"),) if kinds & {"replica", "slot"} else ()
     archived = (Residual("archived-log"),) if "archive" in kinds else ()
     return Look(
@@ -82,7 +85,7 @@ def look_at_cluster(session: Connection[Any], request: Request, facts: tuple[Fac
         size=size,
         preferred=Method.COPY_FORWARD,
         obstacles=tuple(scope.obstacles),
-        residual=(*replicas, *archived),
+        residual=(*replicas, *archived, *unlogged),
         consequences=scope.consequences(),
         copies=copies,
         description=(
@@ -201,8 +204,9 @@ class OpenedCluster:
             raise Lost("engine-failed", where=str(where), detail="the server ended before it was counted: start it")
         self._end(held)
         known = {taken.inode for taken in held.taken()}
-        left = (file for file in _files(where, map(Path, noted.facts["folders"])) if file.is_file())
-        held.move([file for file in left if file.stat().st_ino not in known])
+        files = (*_files(where, map(Path, noted.facts["folders"])), *map(Path, noted.facts["logs"]))
+        left = {file.stat().st_ino: file for file in files if file.is_file()}
+        held.move([file for inode, file in left.items() if inode not in known])
         held.keep()
         counts = (Consequence("files", len(held.taken())), Consequence("server-ended", 1))
         none = survivors(self.request.key, {})
@@ -218,7 +222,9 @@ class OpenedCluster:
         if rows_outside(self.request, scope.rows) is not None:
             raise Lost("records-changed", where=str(where), detail=f"{scope.rows} rows")
         folders = [str(folder) for folder in _folders(session, where)]
-        held.manifest.write("deleting", rows=scope.rows, folders=folders, left=_elsewhere(session, where))
+        logs = files_of_log(session, where, self.request.machine.proc)
+        facts = {"logs": [str(file) for file in logs or ()], "left": _elsewhere(session, logs)}
+        held.manifest.write("deleting", rows=scope.rows, folders=folders, **facts)
 
     def _end(self, held: Held) -> None:
         """No process of the server is left, and none begins."""
@@ -253,10 +259,7 @@ def _quit(process: int, where: Path, proc: Path) -> None:
         os.close(descriptor)
 
 
-def _elsewhere(session: Connection[Any], where: Path) -> list[str]:
-    """Return what the server keeps outside of its directories, by residual code."""
-    folder = Path(str(one(session, "SELECT current_setting('log_directory')")))
-    is_collected = one(session, "SELECT current_setting('logging_collector')") == "on"
-    is_inside = is_collected and (where / folder).resolve().is_relative_to(where.resolve())
+def _elsewhere(session: Connection[Any], files: tuple[Path, ...] | None) -> list[str]:
+    """Return what of the server is in no place that is held, by residual code."""
     is_archived = bool(one(session, "SELECT current_setting('archive_mode') <> 'off'"))
-    return [*(["archived-log"] if is_archived else []), *([] if is_inside else ["server-log"])]
+    return [*(["archived-log"] if is_archived else []), *(["server-log"] if files is None else [])]

@@ -88,10 +88,12 @@ def _status(file: Path) -> os.stat_result:
         return os.stat_result((0,) * 10)
 
 
-def live_files(where: Path) -> Iterator[tuple[Path, Place]]:
-    """Yield the server's files with what each is to it."""
+def live_files(where: Path, logs: Iterable[Path] = ()) -> Iterator[tuple[Path, Place]]:
+    """Yield the server's files with what each is to it; the files of its own log are told, which may lie elsewhere."""
+    told = set(logs)
+    yield from ((file, "engine-log") for file in sorted(told))
     for file in sorted(where.rglob("*")):
-        if file.is_symlink() or not file.is_file():
+        if file.is_symlink() or not file.is_file() or file in told:
             continue
         first = file.relative_to(where).parts[0]
         if first in ("base", "global", "pg_tblspc"):

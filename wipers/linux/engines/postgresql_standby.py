@@ -18,13 +18,14 @@ from wipers.acts import Given, Halted
 from wipers.linux.engines import Look, Request, Survivors, Withdrawn, rows_outside
 from wipers.linux.engines.postgresql_checks import check_there
 from wipers.linux.engines.postgresql_files import live_files, segments
+from wipers.linux.engines.postgresql_log import MOST_READ, MOST_VALUES, ServerLog, files_of_log
 from wipers.linux.engines.postgresql_obstacles import apart, snapshots
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_rewrite import sum_of, survivors
 from wipers.linux.engines.postgresql_scope import PARTITIONED, Scope, find_scope
 from wipers.linux.engines.postgresql_segments import Segments, mark_of, number_of, position_of
 from wipers.linux.engines.postgresql_server import object_of, one, rows, run, token_of, translated
-from wipers.linux.engines.postgresql_traces import MOST_READ, MOST_VALUES, ServerLog, forget_statements
+from wipers.linux.engines.postgresql_traces import forget_statements
 from wipers.linux.engines.postgresql_values import samples_of, values_of
 from wipers.linux.held import Held
 from wipers.model import Lost, Obstacle
@@ -116,7 +117,8 @@ class OpenedStandby:
 
     def files(self) -> Iterable[tuple[Path, Place]]:
         """The standby's files, and what each is to it."""
-        return live_files(self.request.where)
+        where = self.request.where
+        return live_files(where, files_of_log(self.watching, where, self.request.machine.proc) or ())
 
     def values(self, most: int) -> Iterator[bytes]:
         """Values of what is ordered, as long as the primary has them too."""
@@ -184,13 +186,13 @@ class Replayed:
             raise Lost("records-changed", where=str(self.request.where), detail=detail)
         # From here on, so that no mark of an earlier order counts.
         since = str(one(self.watching, "SELECT pg_last_wal_receive_lsn()::text"))
-        texts = ServerLog(self.watching, self.request.where, self.held)
+        texts = ServerLog(self.watching, self.request.where, self.request.machine.proc, self.held)
         lines, is_complete = texts.redact(
             values_of(self.working, scope, MOST_VALUES if scope.rows <= MOST_READ else MOST_READ)
         )
         forget_statements(self.watching, self.request.where, self.held)
         tables = [[table.oid, table.name] for table in scope.tables.values() if table.kind != PARTITIONED]
-        facts = {"rows": scope.rows, "lines": lines, "is_complete": is_complete and scope.rows <= MOST_READ}
+        facts = {"rows": scope.rows, "lines": lines, "is_complete": is_complete}
         self.held.manifest.write("waiting", since=since, tables=tables, first=len(self.held.taken()), **facts)
 
     def _wait(self, log: Segments) -> None:

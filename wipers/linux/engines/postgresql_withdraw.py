@@ -13,20 +13,14 @@ from wipers.linux.engines.postgresql_database import drop_database, scope_of
 from wipers.linux.engines.postgresql_files import paths_of
 from wipers.linux.engines.postgresql_filling import pages_of
 from wipers.linux.engines.postgresql_inplace import InPlace, search_of
+from wipers.linux.engines.postgresql_log import MOST_READ, MOST_VALUES, ServerLog
 from wipers.linux.engines.postgresql_obstacles import acting
 from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments, mark_of
 from wipers.linux.engines.postgresql_server import connect, object_of, one, rows, run, token_of
 from wipers.linux.engines.postgresql_swap import status_of
-from wipers.linux.engines.postgresql_traces import (
-    MOST_READ,
-    MOST_VALUES,
-    ServerLog,
-    forget_statements,
-    forget_statistics,
-    hold_orphans,
-)
+from wipers.linux.engines.postgresql_traces import forget_statements, forget_statistics, hold_orphans
 from wipers.linux.engines.postgresql_values import samples_of, values_of
 from wipers.linux.held import Held
 from wipers.model import Lost
@@ -101,10 +95,8 @@ class Withdrawal:
             # Rows that went in a run before this one cannot be asked any more: nothing may be taken for clean then.
             samples = list(samples_of(self.working, scope, MOST_SEARCHED))
             self.wanted = search_of(samples) if samples else None
-        log = ServerLog(self.watching, self.request.where, self.held)
-        is_few = scope.rows <= MOST_READ
-        lines, is_complete = log.redact(self._values(scope, MOST_VALUES if is_few else MOST_READ))
-        is_complete = is_complete and is_few
+        log = ServerLog(self.watching, self.request.where, self.request.machine.proc, self.held)
+        lines, is_complete = log.redact(self._values(scope, MOST_VALUES if scope.rows <= MOST_READ else MOST_READ))
         texts = forget_statements(self.working, self.request.where, self.held)
         self.held.manifest.write("texts", lines=lines, is_complete=is_complete, statements=int(texts))
 
