@@ -71,7 +71,8 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that needs root is one of real things, and is skipped for an ordinary user; long ones are begun first."""
-    # Tests of one file stay together in one process, and nobody is to wait at the end for one that was begun last.
+    # Tests of one file stay together in one process, and nobody is to wait at the end for one that was begun last. The
+    # second virtual machine is no long one: it would take the core that the first has for its devices.
     items.sort(key=_lateness)
     for item in items:
         if item.get_closest_marker("needs_root"):

@@ -8,7 +8,7 @@ from tests.campaigns import power_cuts
 from tests.lab.base import Unavailable
 from tests.lab.image import check_available
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = pytest.mark.integration
 KILLS = 3
 SEED = 24
 """Its first run is killed three times, which takes two boots less than runs that are killed once each."""
