@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,8 @@ NEEDS_ROOT = pytest.mark.skip(reason="needs root: attaches loop devices or mount
 def safe_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that is not marked `integration` fails when it opens a device, starts a program or uses a socket."""
     if request.node.get_closest_marker("integration"):
-        yield
+        with _beside_others(is_alone=request.node.get_closest_marker("alone") is not None):
+            yield
         return
     with watched() as caught:
         yield
@@ -62,6 +65,14 @@ def boxes_of_runs_that_never_ended(tmp_path_factory: pytest.TempPathFactory) -> 
         Path("/dev/shm/expunge", f"{name}.needles").unlink(missing_ok=True)
 
 
+@contextmanager
+def _beside_others(*, is_alone: bool) -> Iterator[None]:
+    """Tests of real things run side by side, but for those that change what is the whole machine's."""
+    with open(Path(tempfile.gettempdir()) / f"expunge-tests-{os.getuid()}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH)
+        yield
+
+
 def pytest_collection_finish() -> None:
     """What was collected lives to the end: looking for garbage does not go through it again in every test."""
     gc.collect()
@@ -70,7 +81,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that needs root is one of real things, and is skipped for an ordinary user; long ones are begun first."""
+    """A test that needs root is one of real things, and is skipped for an ordinary user; long ones are begun first, and
+    last those that nothing may run beside."""
     # Tests of one file stay together in one process, and nobody is to wait at the end for one that was begun last. The
     # second virtual machine is no long one: it would take the core that the first has for its devices.
     items.sort(key=_lateness)
@@ -82,6 +94,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _lateness(item: pytest.Item) -> int:
+    if item.get_closest_marker("alone"):
+        return 3
     return 0 if item.get_closest_marker("long") else 1 if "integration" in item.path.parts else 2
 
 

@@ -89,17 +89,6 @@ def test_a_mounted_partition_refuses_the_whole_device(bench: Bench, image: Path)
     assert users(bench.listed(device)) == [f"mounted at {point}"]
 
 
-def test_swap_is_refused(bench: Bench, device: Path) -> None:
-    """The kernel would write into it, and read from it."""
-    run("mkswap", device)
-    run("swapon", device)
-    try:
-        assert users(bench.listed(device)) == [f"swap {device}"]
-        assert "system-disk" in bench.reasons(device)
-    finally:
-        run("swapoff", device)
-
-
 @pytest.mark.parametrize("options", [(), ("--offset", "1048576")])
 def test_two_loops_over_one_file_are_refused_and_named(
     bench: Bench, image: Path, device: Path, options: tuple[str, ...]
@@ -256,16 +245,6 @@ class TestImageFile:
         """Somebody's backup changes nothing."""
         with bench.opened_elsewhere(plain, "O_RDONLY"):
             RealRun(bench.host, carrier_of(image_identity(plain)), path_selector(plain)).go()
-
-    def test_one_that_the_kernel_swaps_to_is_refused(self, bench: Bench, plain: Path) -> None:
-        """It has no descriptor anywhere."""
-        plain.chmod(0o600)
-        run("mkswap", plain)
-        run("swapon", plain)
-        try:
-            assert f"swap {plain}" in str(refusal(bench, carrier_of(image_identity(plain)), plain))
-        finally:
-            run("swapoff", plain)
 
     def test_one_that_became_used_since_the_plan_is_refused_at_open(self, bench: Bench, plain: Path) -> None:
         """Looked at again on the very descriptor that is written through."""

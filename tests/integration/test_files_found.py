@@ -145,30 +145,6 @@ def test_a_plan_names_who_has_a_file_mapped(ext4: Ground) -> None:
     assert dict(obstacle.facts)["by"].startswith(f"process {other.pid} (python3")
 
 
-def test_a_swap_file_in_use_is_refused_and_is_a_file_again_afterwards(ext4: Ground) -> None:
-    """The kernel writes pages there whenever it likes; after swapoff what they held is still there to be destroyed."""
-    root = folder(ext4, "swapped")
-    swap = root / "swap"
-    swap.write_bytes(CONTENT * 200)
-    os.truncate(swap, 1 << 20)
-    with swap.open("r+b") as file:
-        file.seek(1 << 19)
-        file.write(bytes(1 << 19))
-        os.fsync(file.fileno())
-    swap.chmod(0o600)
-    run("mkswap", swap)
-    try:
-        run("swapon", swap)
-    except AssertionError:
-        pytest.skip("this machine takes no swap")
-    try:
-        obstacles = order(root, "swap").target().obstacles
-    finally:
-        run("swapoff", swap)
-    assert any("swapoff" in dict(one.facts).get("by", "") for one in obstacles)
-    assert order(root, "swap").reasons() == set()
-
-
 def test_files_on_xfs_are_reached_unless_they_share_blocks(xfs: Ground) -> None:
     """A reflink's first overwrite goes to new blocks; without one, xfs writes in place."""
     root = folder(xfs, "plain")
