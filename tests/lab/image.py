@@ -1,6 +1,7 @@
 """What the virtual machine boots from, built once into `.lab/` in the checkout: a base system, packages, sources.
 
 Each is an image that mke2fs fills from a directory; it is built again when what it is made from has changed.
+`python -m tests.lab.image` builds what is missing.
 """
 
 from __future__ import annotations
@@ -112,3 +113,7 @@ def _outdated(name: str, wanted: str) -> bool:
 
 def _stamp(name: str, value: str) -> None:
     (FOLDER / f"{name}.stamp").write_text(value, encoding="ascii")
+
+
+if __name__ == "__main__":
+    built()
