@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Literal
 
 from certificates.statements import (
@@ -251,7 +251,8 @@ class RecordsWriter:
             found = file_system_of(root, self._request.machine)
         places: dict[int, str] = {}
         for path, place in self._session.files():
-            if path.exists():
+            # A server at work removes files of its log whenever it likes.
+            with suppress(FileNotFoundError):
                 places[path.stat().st_ino] = place
         ground = Ground(found, self._spans(), places)
         packings = (*PACKINGS, *self._session.packings())

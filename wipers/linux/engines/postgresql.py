@@ -22,7 +22,7 @@ from wipers.linux.engines.postgresql_cluster import (
     scope_of_cluster,
 )
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
-from wipers.linux.engines.postgresql_files import PAGE, live_files, segments
+from wipers.linux.engines.postgresql_files import PAGE, live_files, segments, size_of
 from wipers.linux.engines.postgresql_inplace import never_vacuumed, size_of_indexes, suits
 from wipers.linux.engines.postgresql_log import files_of_log
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
@@ -96,7 +96,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     pages = suits(session, scope) if request.identity.scope == "rows" and not obstacles else None
     way = Method.COPY_FORWARD if pages is None else Method.HOLE_FILLING
     size = sum(table.bytes for table in scope.tables.values()) if pages is None else 0
-    logged = sum(file.stat().st_size for file in segments(request.where))
+    logged = size_of(segments(request.where))
     copies = find_copies(session)
     is_log_reached = files_of_log(session, request.where, request.machine.proc) is not None
     expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
@@ -129,7 +129,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
 def _room(request: Request, rewritten: int, vacuumed: int) -> int:
     """Return what a rewrite takes beside the files that it replaces: the new ones, and as much of the log, which is
     kept meanwhile; of pages that are vacuumed only the log. A server whose log finds no room ends."""
-    spare = sum(file.stat().st_size for file in segments(request.where)[:SPARES])
+    spare = size_of(segments(request.where)[:SPARES])
     return spare + (rewritten + vacuumed if request.identity.scope == "rows" else 0)
 
 

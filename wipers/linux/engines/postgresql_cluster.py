@@ -20,7 +20,7 @@ from certificates.errors import Refused
 from certificates.statements import Consequence, Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.engines import Look, Request, Withdrawn, rows_outside
-from wipers.linux.engines.postgresql_files import live_files
+from wipers.linux.engines.postgresql_files import live_files, size_of
 from wipers.linux.engines.postgresql_log import files_of_log
 from wipers.linux.engines.postgresql_obstacles import backups, find_copies
 from wipers.linux.engines.postgresql_packings import PACKED
@@ -73,7 +73,7 @@ def check_served(request: Request) -> None:
 def look_at_cluster(session: Connection[Any], request: Request, facts: tuple[Fact, ...]) -> Look:
     """Return what a server holds. Reads only."""
     scope, copies = scope_of_cluster(session, request), find_copies(session)
-    size = sum(file.stat().st_size for file in _files(request.where, _folders(session, request.where)))
+    size = size_of(_files(request.where, _folders(session, request.where)))
     kinds = {copy.what for copy in copies}
     logs = files_of_log(session, request.where, request.machine.proc)
     unlogged = (Residual("server-log"),) if logs is None else ()

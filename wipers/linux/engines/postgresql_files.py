@@ -80,6 +80,11 @@ def orphans(session: Connection[Any], where: Path) -> tuple[Path, ...]:
     )
 
 
+def size_of(files: Iterable[Path]) -> int:
+    """Return the bytes of files of a server at work, which may remove some in the meantime."""
+    return sum(_status(file).st_size for file in files)
+
+
 def _status(file: Path) -> os.stat_result:
     """Return what a file is; an empty one where it went in the meantime."""
     try:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wipers.linux.engines.postgresql_files import size_of
 from wipers.linux.engines.postgresql_server import one, postmaster_of
 from wipers.linux.held import Held
 from wipers.searching import Search, literal, search_for
@@ -120,7 +121,7 @@ def _wanted(values: Iterable[bytes]) -> set[bytes]:
 
 def _narrowed(wanted: set[bytes], files: tuple[Path, ...]) -> set[bytes]:
     """Return those that a small log holds at all: to make a search of all of them takes longer than to read it."""
-    size = sum(file.stat().st_size for file in files)
+    size = size_of(files)
     if size * len(wanted) > AT_ONCE or size > CHUNK:
         return wanted
     told = b"\n".join(file.read_bytes() for file in files)

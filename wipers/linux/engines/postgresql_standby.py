@@ -17,7 +17,7 @@ from certificates.statements import Consequence, Fact, Id, Method, Place, Residu
 from wipers.acts import Given, Halted
 from wipers.linux.engines import Look, Request, Survivors, Withdrawn, rows_outside
 from wipers.linux.engines.postgresql_checks import check_there
-from wipers.linux.engines.postgresql_files import live_files, segments
+from wipers.linux.engines.postgresql_files import live_files, segments, size_of
 from wipers.linux.engines.postgresql_log import MOST_READ, MOST_VALUES, ServerLog, files_of_log
 from wipers.linux.engines.postgresql_obstacles import apart, snapshots
 from wipers.linux.engines.postgresql_packings import PACKED
@@ -51,7 +51,7 @@ _KEPT = "SELECT setting::int8 FROM pg_settings WHERE name = 'wal_keep_size'"
 
 def look_at_standby(session: Connection[Any], request: Request, facts: tuple[Fact, ...], scope: Scope) -> Look:
     """Return what a standby has of what is ordered. Reads only."""
-    logged = sum(file.stat().st_size for file in segments(request.where))
+    logged = size_of(segments(request.where))
     copies = _copies(session)
     return Look(
         facts=facts,
