@@ -28,7 +28,7 @@ from tests.support.halting import UNMARKED
 from tests.support.real_site import Charge, RealSite, ended
 
 MOST_KILLS = 4
-LONGEST = 300.0
+LONGEST = 120.0
 """Seconds after which a run is taken for stuck."""
 
 
