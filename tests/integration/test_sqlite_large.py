@@ -15,7 +15,7 @@ from certificates.statements import Parameter
 from tests.support.ext4_image import Mounted
 from tests.support.people_disk import WHO, database, people_disk
 from tests.support.withdrawing import Asked, ask, withdraw
-from wipers.linux.engines import sqlite
+from wipers.linux.engines import sqlite_samples
 from wipers.linux.sqlite_pages import count_rows, open_pages
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -84,7 +84,7 @@ def test_rows_on_both_sides_of_the_page_that_is_never_used_go_and_stay(disk: Mou
         assert count_rows(open_pages(file.fileno(), None)) == ROWS
     expected = left(path)
     asked = order(path, tmp_path / "state")
-    assert path.stat().st_size > sqlite.MOST_COPIED
+    assert path.stat().st_size > sqlite_samples.MOST_COPIED
     found = asked.engine.look(asked.request)
     assert found is not None
     with asked.engine.open(asked.request, found.facts, resuming=False) as session:

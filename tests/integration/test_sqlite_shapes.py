@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered, order_database
 from tests.support.ext4_image import Mounted
 from tests.support.ext4_image import run as run_program
-from tests.support.people_disk import WHO, database, order_people, people_disk
+from tests.support.people_disk import WHO, database, open_elsewhere, order_people, people_disk
 from tests.support.records_ordered import order_records
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -105,30 +105,6 @@ def traces(disk: Mounted) -> int:
     a hundred times as long."""
     disk.sync()
     return len(TRACES.findall(disk.image.read_bytes().lower()))
-
-
-@contextmanager
-def open_elsewhere(path: Path) -> Iterator[None]:
-    """Another process has the file open, and asks nothing."""
-    told, tells = os.pipe()
-    ends, end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(end)
-        held = sqlite3.connect(path)
-        held.execute("SELECT count(*) FROM people").fetchone()
-        os.write(tells, b".")
-        os.read(ends, 1)
-        os._exit(0)
-    os.close(ends)
-    os.read(told, 1)
-    try:
-        yield
-    finally:
-        os.close(end)
-        os.waitpid(child, 0)
-        os.close(told)
-        os.close(tells)
 
 
 def left(path: Path, *, before: bool) -> list[object]:

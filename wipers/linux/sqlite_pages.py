@@ -120,6 +120,25 @@ def _logged_pages(log: int, size: int) -> dict[int, int]:
     return committed
 
 
+def salts_of(log: int) -> bytes:
+    """Return what every frame of the log repeats that counts: drawn anew each time the log begins anew (4.1)."""
+    return os.pread(log, 8, 16)
+
+
+def end_of_log(log: int) -> int:
+    """Return how many bytes of the log count: its header, and every frame since it began anew (4.1)."""
+    head = os.pread(log, WAL_HEADER.size, 0)
+    if len(head) < WAL_HEADER.size:
+        return 0
+    _, _, page_size, _, *salts, _, _ = WAL_HEADER.unpack(head)
+    end, size = WAL_HEADER.size, os.fstat(log).st_size
+    while end + FRAME_HEADER.size + page_size <= size:
+        if list(FRAME_HEADER.unpack(os.pread(log, FRAME_HEADER.size, end))[2:4]) != salts:
+            break
+        end += FRAME_HEADER.size + page_size
+    return end
+
+
 def count_rows(pages: Pages) -> int:
     """Return the rows of all ordinary tables, not of indexes nor of what a virtual table keeps; raises NotReadable."""
     try:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from certificates.errors import Refused
@@ -15,48 +16,46 @@ from wipers.acts import Given
 from wipers.linux.beneath import open_beneath, open_root
 from wipers.linux.direct import error_name
 from wipers.linux.engines import LOCK_SECONDS, Look, Request, Withdrawn, facts_of
+from wipers.linux.engines.sqlite_ahead import check_finished
 from wipers.linux.engines.sqlite_catalog import (
-    Table,
+    as_lost,
     connected,
     guard,
-    name_of,
+    is_damage,
     number,
     read_catalog,
+    said,
     thing_of,
     thing_since,
     word,
 )
-from wipers.linux.engines.sqlite_reach import Reach, reach_of, unshared
-from wipers.linux.engines.sqlite_rewrite import NEW, was_exchanged
+from wipers.linux.engines.sqlite_kept import Kept, close_others, let_go_of_log
+from wipers.linux.engines.sqlite_logged import LoggedWithdrawal, keeps_log
+from wipers.linux.engines.sqlite_reach import reach_of
+from wipers.linux.engines.sqlite_rewrite import NEW, remove_new, was_exchanged
+from wipers.linux.engines.sqlite_samples import samples_of, telling
 from wipers.linux.engines.sqlite_whole import WholeWithdrawal, rows_of, values_of
-from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of, take_out
+from wipers.linux.engines.sqlite_withdrawal import Withdrawal, others_of
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.linux.identity import check_unchanged
-from wipers.linux.machine import attribute
+from wipers.linux.secluded import secluded
 from wipers.linux.sqlite_locks import is_unfinished, lasting_change, told
 from wipers.linux.sqlite_pages import has_magic, looks_encrypted
 from wipers.linux.streams import READING
 from wipers.linux.usage import in_use
 from wipers.model import Lost, Obstacle
-from wipers.needles import BLOCK, most_telling
 from wipers.packings import Packing
-from wipers.searching import literal, search_for
 
 BESIDE = ("", "-wal", "-shm", "-journal")
 """What a database's files end in."""
 SCOPES = ("rows", "table", "database")
-ALWAYS_COPIED, MOST_COPIED, COPIES = 64 << 20, 1000 << 20, 6
-"""Largest database of which a copy is made in memory without asking how much is free, largest of which one is made at
-all (SQLite keeps a file of 1 GiB in memory), and how many times one between them must find room."""
 RATE = 60 << 20
 """Bytes a second of the whole rewrite, measured at its slowest: for the time of the lock that a plan states."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 """What SQLite answers when another connection is in the way, also one that has just left something to roll back."""
 RESERVED = 20
 """Where the header says how many bytes of each page are an extension's (1.3.4 there)."""
-WAL_VERSION = b"\x02\x02"
-"""Bytes 18 and 19 of a file whose changes go into a log (https://www.sqlite.org/fileformat2.html, 1.3.3)."""
 
 
 def look(request: Request) -> Look | None:
@@ -77,15 +76,15 @@ def _looked(request: Request, how: Callable[[Request, sqlite3.Connection], Look]
     try:
         with _reading(request) as connection:
             return how(request, connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return Look(facts, 0, 0, Method.COPY_FORWARD, obstacles=(_told(error, path),))
 
 
-def _told(error: sqlite3.DatabaseError, path: Path) -> Obstacle:
+def _told(error: sqlite3.DatabaseError | UnicodeDecodeError, path: Path) -> Obstacle:
     """Why a database that has been one so far cannot be read: somebody is in the way, or something in it."""
     if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in BUSY:
         return in_use(str(path), f"a connection ({error})")
-    return Obstacle("database-unreadable", (("detail", str(error)), ("where", str(path))))
+    return Obstacle("database-unreadable", (("detail", said(error)), ("where", str(path))))
 
 
 def _look(request: Request, connection: sqlite3.Connection) -> Look:
@@ -129,21 +128,22 @@ def _glance(request: Request, connection: sqlite3.Connection) -> Look:
     size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
     beside = sum(Path(f"{path}{end}").stat().st_size for end in BESIDE[1:] if Path(f"{path}{end}").exists())
     journal = word(connection, "PRAGMA journal_mode")
-    # A connection to a database with a log holds a lock for as long as it lives, and one to a file keeps its blocks.
+    # Who has the file open keeps its blocks.
     is_whole = request.identity.scope == "database"
     return Look(
         facts=_facts(request, thing_of(path, number(connection, "PRAGMA main.schema_version"))),
         rows=0,
         size=size + beside,
         preferred=Method.HOLE_FILLING if others and not is_whole else Method.COPY_FORWARD,
-        obstacles=(in_use(str(path), others[0]),) if others and (is_whole or journal == "wal") else (),
+        obstacles=(in_use(str(path), others[0]),) if others and is_whole else (),
         residual=(Residual("values-not-sampled"),),
         # The new file, and in place the journal beside it.
         room=0 if is_whole else 2 * size,
         description=(
             Fact("pages", str(number(connection, "PRAGMA page_count"))),
             Fact("journal", journal),
-            Fact("lock-milliseconds", str(1000 * size // RATE + 100)),
+            # With a log nobody is kept from reading.
+            Fact("lock-milliseconds", "0" if others and journal == "wal" else str(1000 * size // RATE + 100)),
             Fact("open-elsewhere", str(len(others))),
         ),
     )
@@ -154,8 +154,7 @@ def recover(request: Request, held: Held) -> None:
     use is removed, and the rest goes on where it stopped. Nothing is put back: others may have gone on meanwhile."""
     if held.path is None or was_exchanged(held, held.path / NEW):
         return
-    for end in BESIDE:
-        Path(f"{held.path / NEW}{end}").unlink(missing_ok=True)
+    remove_new(held.path / NEW)
 
 
 @contextmanager
@@ -170,7 +169,11 @@ def open(request: Request, expected: tuple[Fact, ...], resuming: bool) -> Iterat
             raise Refused(obstacle.reason, **dict(obstacle.facts))
         thing = thing_since(request.where, expected[-1].value, found.facts[-1].value)
         check_unchanged(str(request.where), (*expected[:-1], replace(expected[-1], value=thing)), found.facts)
-    yield Session(request, expected)
+    session = Session(request, expected)
+    try:
+        yield session
+    finally:
+        session.close()
 
 
 class Session:
@@ -181,6 +184,8 @@ class Session:
         self._request = request
         self._expected = expected
         self._is_whole = request.identity.scope == "database"
+        self._foreseen: tuple[Held, Given] | None = None
+        self._kept: Kept | None = None
 
     def facts(self) -> tuple[Fact, ...]:
         if not self._request.where.exists() and not self._is_whole:
@@ -196,63 +201,95 @@ class Session:
     def packings(self) -> tuple[Packing, ...]:
         return ()
 
+    def foresee(self, held: Held, given: Given) -> None:
+        """Nothing happens yet; what stays is written there when samples are asked for."""
+        self._foreseen = held, given
+
     def values(self, most: int) -> Iterator[bytes]:
+        with as_lost():
+            found = self._values_ahead(most)
+            yield from self._values_now(most) if found is None else found
+
+    def _values_now(self, most: int) -> Iterator[bytes]:
         with _reading(self._request) as connection:
             if self._is_whole:
-                yield from _telling(values_of(connection, most))
+                yield from telling(values_of(connection, most))
                 return
-            reach = reach_of(connection, read_catalog(connection), self._request, with_keys=has_keys(self._request))
-            each = most // len(reach.doomed)
-            found = (
-                part
-                for name, place in reach.doomed.items()
-                for part in _telling(_values(connection, reach.catalog.table(name), place, each))
-            )
-            yield from self._telling_apart(connection, reach, tuple(dict.fromkeys(found)))
+            with_keys = has_keys(self._request)
+            reach = reach_of(connection, read_catalog(connection), self._request, with_keys=with_keys)
+            yield from samples_of(connection, reach, self._request, most, with_keys=with_keys)
 
-    def _telling_apart(self, connection: sqlite3.Connection, reach: Reach, parts: tuple[bytes, ...]) -> Iterator[bytes]:
-        """Yield the parts that tell what goes from what stays."""
-        size = number(connection, "PRAGMA page_count") * number(connection, "PRAGMA page_size")
-        if not self._may_copy(size) or word(connection, "PRAGMA encoding") != "UTF-8":
-            yield from unshared(connection, reach, parts)
-            return
-        with _left_over(connection, self._request) as (copy, held):
-            found = {parts[at] for at, _ in search_for([literal(one) for one in parts])().scan(held)}
-            yield from (one for one in parts if one not in found)
-            # Rows are looked through only where something of them reads like what goes.
-            apart = unshared(connection, reach, found) if found else ()
-            yield from (one for one in apart if _is_value(copy, one))
+    def _values_ahead(self, most: int) -> tuple[bytes, ...] | None:
+        """The same told apart by the new file of the withdrawal to come; none where that is not to be written yet."""
+        if self._foreseen is None or self._is_whole or self._foreseen[0].manifest.last("counted") is not None:
+            return None
+        (held, given), self._foreseen = self._foreseen, None
+        with guard(self._request.where):
+            let_go_of_log(self._request.where)
+            is_logged = keeps_log(self._request.where)
+            if is_logged and others_of(self._request):
+                # Written anew where it is, by transactions of its own.
+                return None
+            check_finished(self._request.where)
+            self._kept = Kept(self._request, is_logged=is_logged, with_keys=has_keys(self._request))
+            found = None
+            try:
+                with self._kept.reading() as connection:
+                    begin = partial(self._begin, held, given)
+                    found = self._kept.samples(connection, self._expected, most, begin)
+            finally:
+                if found is None:
+                    self.close()
+        return found
 
-    def _may_copy(self, size: int) -> bool:
-        """Tell whether memory has room for the database several times over."""
-        if size <= ALWAYS_COPIED or size > MOST_COPIED:
-            return size <= ALWAYS_COPIED
-        told = attribute(self._request.machine.proc / "meminfo")
-        free = next((int(line.split()[1]) << 10 for line in told.splitlines() if line.startswith("MemAvailable:")), 0)
-        return size * COPIES <= free
+    def _begin(self, held: Held, given: Given) -> Path:
+        """The held directory is there; return what the new file is called in it."""
+        return held.begin(secluded(self._request.where.parent), given.entropy(8).hex()) / NEW
+
+    def close(self) -> None:
+        """Nothing is kept that was written for a withdrawal; what took the database's place is not touched."""
+        if self._kept is not None:
+            with guard(self._request.where):
+                self._kept.close()
+            self._kept = None
 
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
-        held.begin(self._request.where.parent, given.entropy(8).hex())
-        try:
+        with as_lost():
+            self._begin(held, given)
             with_keys = has_keys(self._request)
-            way = WholeWithdrawal if self._is_whole else Withdrawal
             with guard(self._request.where):
-                return way(self._request, self._expected, held, given, method, with_keys=with_keys).go()
-        except sqlite3.OperationalError as error:
-            reason = "records-in-use" if "locked" in str(error) else "engine-failed"
-            raise Lost(reason, where="the database", detail=str(error)) from error
-        except sqlite3.Error as error:
-            raise Lost("engine-failed", where="the database", detail=str(error)) from error
+                close_others(self._request.where, self._kept)
+                way, kept = self._way(), self._kept
+                try:
+                    return way(self._request, self._expected, held, given, method, with_keys=with_keys, kept=kept).go()
+                finally:
+                    self.close()
+
+    def _way(self) -> type[Withdrawal]:
+        if self._is_whole:
+            return WholeWithdrawal
+        is_logged = self._kept is not None and self._kept.is_logged
+        return LoggedWithdrawal if is_logged or keeps_log(self._request.where) else Withdrawal
 
     def check(self) -> tuple[str, bool]:
         """PRAGMA quick_check: the whole integrity_check was made before the new file came into use."""
         if self._is_whole:
             return "none: the database is gone", True
-        try:
-            with _reading(self._request) as connection:
-                return "PRAGMA quick_check", word(connection, "PRAGMA quick_check") == "ok"
-        except sqlite3.Error:
+        with as_lost():
+            try:
+                with _reading(self._request) as connection:
+                    return "PRAGMA quick_check", word(connection, "PRAGMA quick_check") == "ok"
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    # Somebody's lock is no damage: a resume checks again.
+                    raise
+            except UnicodeDecodeError:
+                # What its schema holds is in no letters.
+                pass
             return "PRAGMA quick_check", False
+
+    def cut_check(self) -> None:
+        """It takes a second a gibibyte."""
 
 
 def has_keys(request: Request) -> bool:
@@ -275,6 +312,7 @@ def _content_obstacles(request: Request) -> Iterator[Obstacle]:
     """Yield why the file is no database that can be read now; takes no lock, but waits for who is changing it."""
     path, where = request.where, (("where", str(request.where)),)
     with guard(path), _opened(path) as (root, main):
+        let_go_of_log(path)
         if looks_encrypted(main):
             yield Obstacle("database-encrypted", where)
         elif not has_magic(main):
@@ -308,8 +346,9 @@ def _opened(path: Path) -> Iterator[tuple[int, int]]:
 def _reading(request: Request) -> Iterator[sqlite3.Connection]:
     """A connection that reads, and makes neither a log nor its index where nobody has made them."""
     path = request.where
-    with guard(path), path.open("rb") as file:
-        is_logged = file.read(20)[18:20] == WAL_VERSION
+    with guard(path):
+        let_go_of_log(path)
+        is_logged = keeps_log(path)
     log = Path(f"{path}-wal")
     is_still = is_logged and not (log.exists() and log.stat().st_size)
     with guard(path), connected(path, "ro&immutable=1" if is_still else "ro") as connection:
@@ -326,61 +365,3 @@ def _facts(request: Request, version: str) -> tuple[Fact, ...]:
     finally:
         os.close(root)
     return facts_of("sqlite", system="-", filesystem=filesystem, inode=inode, database="main", thing=version)
-
-
-def _values(connection: sqlite3.Connection, table: Table, place: str, most: int) -> Iterator[bytes]:
-    """Yield values of a table's rows that go, spread evenly over rows and columns."""
-    rows = number(connection, f"SELECT count(*) FROM {place}")
-    stride = max(rows * max(len(table.columns), 1) // max(most, 1), 1)
-    noted = " AND ".join(f"noted.k{at} = own.{key}" for at, key in enumerate(table.key))
-    for column in table.columns:
-        quoted = name_of(column)
-        found = connection.execute(
-            f"SELECT own.{quoted} FROM (SELECT *, row_number() OVER () AS at FROM {place}) AS noted "
-            f"JOIN main.{name_of(table.name)} AS own ON {noted} "
-            f"WHERE noted.at % ? = 0 AND typeof(own.{quoted}) IN ('text', 'blob')",
-            (stride,),
-        )
-        yield from (value for (value,) in found)
-
-
-def _telling(values: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the part of each value that tells most; of one that tells too little nothing."""
-    found = (most_telling(value[:BLOCK]) for value in values)
-    return (part[1] for part in found if part is not None)
-
-
-@contextmanager
-def _left_over(connection: sqlite3.Connection, request: Request) -> Iterator[tuple[sqlite3.Connection, memoryview]]:
-    """A copy in memory without the rows that go, and the bytes of another, written anew as the file will be: there what
-    stays may read like what goes where one value ends and something else begins, as the number of a row behind its
-    name."""
-    place = f"file:/expunge-{os.urandom(8).hex()}?vfs=memdb"
-    with closing(_in_memory("file::memory:")) as copy, closing(_in_memory(place)) as anew:
-        connection.backup(copy)
-        copy.text_factory = bytes
-        with_keys = has_keys(request)
-        copy.execute(f"PRAGMA foreign_keys = {'ON' if with_keys else 'OFF'}")
-        catalog = read_catalog(copy)
-        take_out(copy, reach_of(copy, catalog, request, with_keys=with_keys), request.identity.scope)
-        # Into a second place: VACUUM alone would write it there and back again.
-        copy.execute("VACUUM INTO ?", (place,))
-        yield copy, memoryview(anew.serialize())
-
-
-def _in_memory(place: str) -> sqlite3.Connection:
-    """A database that no file system has, nor anything that is noted beside it; connections to one place share it."""
-    connection = sqlite3.connect(place, isolation_level=None, uri=True)
-    connection.execute("PRAGMA temp_store = MEMORY")
-    return connection
-
-
-def _is_value(copy: sqlite3.Connection, part: bytes) -> bool:
-    """Tell whether any table, also one that is another's shadow, holds the part inside one value."""
-    for table in read_catalog(copy).tables.values():
-        if table.kind in {"table", "shadow"} and table.columns:
-            inside = " OR ".join(f"instr(CAST({name_of(one)} AS BLOB), ?)" for one in table.columns)
-            asked = f"SELECT EXISTS (SELECT 1 FROM main.{name_of(table.name)} WHERE {inside})"
-            if number(copy, asked, (part,) * len(table.columns)):
-                return True
-    return False

@@ -3,6 +3,8 @@ words, triggers. Reads only."""
 
 from __future__ import annotations
 
+import errno
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,14 +14,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 from certificates.errors import Refused
+from wipers.linux.direct import error_name
 from wipers.linux.engines import LOCK_SECONDS
+from wipers.model import Lost
 
 _GUARDS: dict[Path, threading.RLock] = {}
 _GUARDING = threading.Lock()
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What whoever keeps the run's journal tells apart from a fault."""
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""What SQLite says of pages that are not what they must be."""
 OLDEST = (3, 37, 0)
 """First SQLite that tells virtual and shadow tables from others (PRAGMA table_list)."""
 WORDS = ("fts3", "fts4", "fts5")
 """Modules whose indexes of words are rebuilt after rows went."""
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|--[^\n]*|/\*.*?(?:\*/|\Z))|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$]+|.""",
+    re.DOTALL,
+)
+"""What SQLite's own reader takes for one piece of a statement, as far as names, brackets and texts go."""
 HIDDEN_KEYS = ("rowid", "_rowid_", "oid")
 """Names of a row's number, each unless a column has it."""
 
@@ -39,6 +52,10 @@ class Table:
     """Module of a virtual table."""
     content: str | None = None
     """Index of words: the table whose words they are; empty where it keeps no contents; none where it keeps its own."""
+
+    def is_over(self, other: Table) -> bool:
+        """Tell whether this is an index of the words of the other, whose name SQLite takes in any case."""
+        return bool(self.content) and str(self.content).lower() == other.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +165,32 @@ def connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+@contextmanager
+def as_lost() -> Iterator[None]:
+    """Whatever SQLite, or what leads to its files, has against going on is a Lost: a lock of somebody else's, a damaged
+    page, a directory that was renamed. A full disk stays what it is."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        is_locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+        reason = "records-in-use" if is_locked else "engine-failed"
+        raise Lost(reason, where="the database", detail=said(error)) from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise Lost("engine-failed", where="the database", detail=error_name(error)) from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Tell whether SQLite found pages that are not what they must be, rather than a wrong statement or a lock."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in DAMAGED
+
+
+def said(error: Exception) -> str:
+    """What SQLite says of a fault; where it repeats what a damaged schema holds, not even as letters."""
+    return "a schema in no letters" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
 def number(connection: sqlite3.Connection, statement: str, values: tuple[object, ...] = ()) -> int:
     """The one number that a statement answers."""
     return int(connection.execute(statement, values).fetchone()[0])
@@ -202,15 +245,42 @@ def _table(connection: sqlite3.Connection, name: str, kind: str, *, has_no_rowid
 
 
 def _module(sql: str) -> tuple[str, str | None]:
-    """The module of CREATE VIRTUAL TABLE ... USING module(arguments), and its option `content`."""
-    after = sql[sql.lower().find(" using ") + len(" using ") :].strip()
-    module, _, arguments = after.partition("(")
+    """The module of CREATE VIRTUAL TABLE name USING module(arguments), and its option `content`."""
+    pieces = [one for one in _TOKEN.finditer(sql) if one["blank"] is None]
+    # The fifth piece is the word, whatever the name before it holds, and what follows is the module.
+    if len(pieces) < len(_HEAD) or pieces[4][0].upper() != "USING":
+        return "", None
     content = None
-    for argument in arguments.rstrip(" )").split(","):
+    for argument in _arguments(pieces[len(_HEAD) :]):
         option, equals, value = argument.partition("=")
-        if equals and option.strip().lower() == "content":
-            content = value.strip().strip("\"'`[]")
-    return module.strip().lower(), content
+        # Options of FTS5 may be cut short.
+        if equals and option.strip() and "content".startswith(option.strip().lower()):
+            content = _bare(value.strip())
+    return _bare(pieces[5][0]).lower(), content
+
+
+_HEAD = ("CREATE", "VIRTUAL", "TABLE", "name", "USING", "module")
+
+
+def _arguments(pieces: list[re.Match[str]]) -> Iterator[str]:
+    """Yield what stands between the commas of the outermost brackets."""
+    depth, found = 0, ""
+    for piece in pieces:
+        depth -= piece[0] == ")"
+        if depth and not (depth == 1 and piece[0] == ","):
+            found += piece[0]
+        elif found:
+            yield found
+            found = ""
+        depth += piece[0] == "("
+
+
+def _bare(text: str) -> str:
+    """A name or text without its quotes."""
+    quote = text[:1]
+    if quote == "[":
+        return text[1:-1]
+    return text[1:-1].replace(quote * 2, quote) if quote and quote in "\"'`" else text
 
 
 def _references(connection: sqlite3.Connection, table: Table, tables: dict[str, Table]) -> Iterator[Reference]:

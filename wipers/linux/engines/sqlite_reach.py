@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import marshal
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from certificates.encoding import digest
 from certificates.errors import Refused
 from certificates.statements import Consequence
 from wipers.conditions import Bound, bind
 from wipers.linux.engines import Request, Survivors
-from wipers.linux.engines.sqlite_catalog import HIDDEN_KEYS, Catalog, Reference, Table, name_of, number
+from wipers.linux.engines.sqlite_catalog import HIDDEN_KEYS, Catalog, Reference, Table, is_damage, name_of, number
 from wipers.searching import literal, search_for
 
 BATCH = 512
@@ -22,7 +23,20 @@ BATCH = 512
 DENIED = frozenset({"load_extension", "random", "randomblob", "changes", "total_changes", "last_insert_rowid"})
 """Functions that no condition may ask: one loads what it is told to, the others answer differently each time."""
 _READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_VALUE = re.compile(r"NULL|[-+]?\d+(\.\d+)?|[xX]?'(?:[^']|'')*'", re.IGNORECASE)
+"""A default that is the same whenever it is asked for, and no name."""
 _CHANGES = {sqlite3.SQLITE_INSERT: "adds to", sqlite3.SQLITE_UPDATE: "changes", sqlite3.SQLITE_DELETE: "takes from"}
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """What a foreign key empties: SET NULL, SET DEFAULT."""
+
+    column: str
+    place: str
+    """The temporary table with the keys of the rows in which it does."""
+    value: str
+    """The expression of what they hold afterwards."""
 
 
 @dataclass(slots=True)
@@ -36,8 +50,10 @@ class Reach:
     values: tuple[Bound, ...]
     doomed: dict[str, str] = field(default_factory=dict)
     """By table in lower case: the temporary table with the keys of its rows that go."""
-    changed: dict[str, set[str]] = field(default_factory=dict)
-    """By table in lower case: columns that a foreign key empties in rows that stay."""
+    changed: dict[str, list[Emptied]] = field(default_factory=dict)
+    """By table in lower case: what foreign keys empty in rows that stay."""
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+    """By table in lower case: columns of which nobody can say beforehand what foreign keys will leave in them."""
     consequences: list[Consequence] = field(default_factory=list)
     rows: int = 0
     """Rows that the condition selects."""
@@ -45,6 +61,10 @@ class Reach:
     def of(self, table: Table) -> str | None:
         """The temporary table with the keys of a table's rows that go; none where none does."""
         return self.doomed.get(table.name.lower())
+
+    def afterwards(self, catalog: Catalog) -> Reach:
+        """The same of a database from which all that has gone."""
+        return replace(self, catalog=catalog, doomed={}, changed={})
 
 
 def reach_of(connection: sqlite3.Connection, catalog: Catalog, request: Request, *, with_keys: bool) -> Reach:
@@ -59,12 +79,20 @@ def reach_of(connection: sqlite3.Connection, catalog: Catalog, request: Request,
     values: tuple[Bound, ...] = ()
     if request.identity.scope == "rows":
         condition, values = bind(request.selects.condition or "", request.parameters, lambda _: "?")
+        _check_values(values)
     reach = Reach(catalog, table, f"({condition})", values)
     _check_triggers(connection, reach)
     _select(connection, reach)
     if with_keys:
         _follow(connection, request, reach)
     return reach
+
+
+def _check_values(values: tuple[Bound, ...]) -> None:
+    """SQLite has room for every number; raises Refused."""
+    for value in values:
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise Refused("condition-wrong", detail="a number of more than 64 bits")
 
 
 def _check_kind(request: Request, catalog: Catalog, table: Table) -> None:
@@ -76,15 +104,16 @@ def _check_kind(request: Request, catalog: Catalog, table: Table) -> None:
         raise Refused("records-not-offered", where=where, detail="a table whose columns hide the number of its rows")
     if table in catalog.words and table.content is not None:
         raise Refused("records-not-offered", where=where, detail="an index of words without contents of its own")
-    older = [one for one in catalog.words if one.content == table.name and one.module != "fts5"]
+    older = [one for one in catalog.words if one.is_over(table) and one.module != "fts5"]
     if older and request.identity.scope == "table":
         raise Refused("records-not-offered", where=where, detail="an index of words of before FTS5 over the table")
 
 
 def _check_triggers(connection: sqlite3.Connection, reach: Reach) -> None:
-    """A trigger may keep an index of words up to date; one that does more would carry rows elsewhere."""
+    """A trigger may keep an index of words up to date; one that does more would carry rows elsewhere, or take others
+    along: an index that keeps its own contents has rows that nobody ordered."""
     found: list[str] = []
-    words = {one.name.lower() for one in reach.catalog.words}
+    words = {one.name.lower() for one in reach.catalog.words if one.content is not None}
 
     def note(action: int, thing: str | None, _other: str | None, _database: str | None, trigger: str | None) -> int:
         if action in _CHANGES and trigger and (thing or "").lower() not in words:
@@ -96,6 +125,8 @@ def _check_triggers(connection: sqlite3.Connection, reach: Reach) -> None:
         table = name_of(reach.table.name)
         connection.execute(f"EXPLAIN DELETE FROM main.{table} WHERE {reach.condition}", reach.values)
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise
         raise Refused("condition-wrong", detail=str(error)) from error
     finally:
         connection.set_authorizer(None)
@@ -122,7 +153,7 @@ def _select(connection: sqlite3.Connection, reach: Reach) -> None:
             reach.values,
         )
     except sqlite3.Error as error:
-        if "locked" in str(error):
+        if "locked" in str(error) or is_damage(error):
             raise
         raise Refused("condition-wrong", detail=str(error)) from error
     finally:
@@ -135,11 +166,15 @@ def _noted(connection: sqlite3.Connection, reach: Reach, table: Table) -> str:
     place = reach.of(table)
     if place is None:
         place = f"temp.expunge_{len(reach.doomed)}"
-        columns = ", ".join(f"k{at}" for at in range(len(table.key)))
-        connection.execute(f"DROP TABLE IF EXISTS {place}")
-        connection.execute(f"CREATE TABLE {place} ({columns}, PRIMARY KEY ({columns})) WITHOUT ROWID")
+        _make_place(connection, place, table)
         reach.doomed[table.name.lower()] = place
     return place
+
+
+def _make_place(connection: sqlite3.Connection, place: str, table: Table) -> None:
+    columns = ", ".join(f"k{at}" for at in range(len(table.key)))
+    connection.execute(f"DROP TABLE IF EXISTS {place}")
+    connection.execute(f"CREATE TABLE {place} ({columns}, PRIMARY KEY ({columns})) WITHOUT ROWID")
 
 
 def _follow(connection: sqlite3.Connection, request: Request, reach: Reach) -> None:
@@ -166,17 +201,56 @@ def _follow(connection: sqlite3.Connection, request: Request, reach: Reach) -> N
 
 def _leave(connection: sqlite3.Connection, request: Request, reach: Reach, one: Reference) -> None:
     child = reach.catalog.table(one.child)
-    count = number(
-        connection,
-        f"SELECT count(*) FROM main.{name_of(child.name)} AS child "
-        f"WHERE {_refers(reach, one)} AND {staying(reach, child, 'child')}",
-    )
+    which = f"FROM main.{name_of(child.name)} AS child WHERE {_refers(reach, one)} AND {staying(reach, child, 'child')}"
+    count = number(connection, f"SELECT count(*) {which}")
     if not count:
         return
     if one.on_delete not in {"SET NULL", "SET DEFAULT"}:
         raise Refused("records-referenced", where=request.where, detail=f"{count} rows by a foreign key")
-    reach.changed.setdefault(child.name.lower(), set()).update(own for own, _ in one.columns)
+    emptied = {own.lower() for own, _ in one.columns}
+    for other in reach.catalog.references:
+        if other.parent.lower() == child.name.lower() and emptied & {column.lower() for _, column in other.columns}:
+            # What refers to the column that is emptied would change too, and what refers to that.
+            raise Refused("records-referenced", where=request.where, detail=f"{count} rows that others refer to")
+    _note_emptied(connection, reach, one, which)
     reach.consequences.append(Consequence("references-emptied", count))
+
+
+def _note_emptied(connection: sqlite3.Connection, reach: Reach, one: Reference, which: str) -> None:
+    """Note what the rows of the child hold afterwards, or leave the column out where that cannot be told."""
+    child = reach.catalog.table(one.child)
+    before = reach.changed.setdefault(child.name.lower(), [])
+    place = f"temp.expunge_emptied_{sum(map(len, reach.changed.values()))}"
+    if child.key:
+        _make_place(connection, place, child)
+        connection.execute(f"INSERT INTO {place} SELECT {', '.join(f'child.{key}' for key in child.key)} {which}")
+    for own, _ in one.columns:
+        value = "NULL" if one.on_delete == "SET NULL" else _default(connection, child, own)
+        is_other = any(noted.column == own and noted.value != value for noted in before)
+        if not child.key or value is None or is_other:
+            reach.left_out.setdefault(child.name.lower(), set()).add(own)
+        else:
+            before.append(Emptied(own, place, value))
+
+
+def _default(connection: sqlite3.Connection, table: Table, column: str) -> str | None:
+    """Return the expression of what a column holds by default, as it is kept; none where it is not plainly a value."""
+    for _, name, kind, _, told, *_ in connection.execute(f"PRAGMA main.table_xinfo({name_of(table.name)})").fetchall():
+        if str(name, "utf-8") == column:
+            value = str(told or b"NULL", "utf-8")
+            if not _VALUE.fullmatch(value):
+                return None
+            return _as_kept(connection, str(kind or b"", "utf-8", "replace"), value)
+    return None
+
+
+def _as_kept(connection: sqlite3.Connection, kind: str, value: str) -> str:
+    """Return the expression of a value as a column of that declared type keeps it."""
+    connection.execute("DROP TABLE IF EXISTS temp.expunge_kept")
+    connection.execute(f"CREATE TABLE temp.expunge_kept (a {name_of(kind) if kind else ''})")
+    connection.execute(f"INSERT INTO temp.expunge_kept VALUES ({value})")
+    (kept,) = connection.execute("SELECT quote(a) FROM temp.expunge_kept").fetchone()
+    return str(kept, "utf-8")
 
 
 def _refers(reach: Reach, one: Reference) -> str:
@@ -207,15 +281,32 @@ def staying(reach: Reach, table: Table, alias: str) -> str:
     return f"NOT EXISTS (SELECT 1 FROM {place} AS noted WHERE {noted})"
 
 
-def _kept_of(connection: sqlite3.Connection, reach: Reach) -> Iterator[tuple[Table, sqlite3.Cursor]]:
-    """Yield every table with its rows that stay, in the order of their keys, which nothing here changes."""
+def kept_in(reach: Reach) -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """Yield every table of which rows stay, with its columns of which is known what they hold afterwards, by name."""
     is_dropped = reach.condition == DROPPED
     own_words = (one for one in reach.catalog.words if one.content is None)
     for table in sorted((*reach.catalog.kept, *reach.catalog.shadows, *own_words), key=lambda one: one.name):
-        if is_dropped and table == reach.table:
-            continue
-        left_out = reach.changed.get(table.name.lower(), set())
-        columns = ", ".join(f"own.{name_of(one)}" for one in table.columns if one not in left_out) or "1"
+        if not (is_dropped and table == reach.table):
+            left_out = reach.left_out.get(table.name.lower(), set())
+            yield table, tuple(one for one in table.columns if one not in left_out)
+
+
+def value_of(reach: Reach, table: Table, column: str, alias: str) -> str:
+    """The expression of what a column of a row that stays holds afterwards."""
+    found = f"{alias}.{name_of(column)}"
+    for one in reach.changed.get(table.name.lower(), ()):
+        if one.column == column:
+            noted = " AND ".join(f"noted.k{at} = +{alias}.{key}" for at, key in enumerate(table.key))
+            found = (
+                f"CASE WHEN EXISTS (SELECT 1 FROM {one.place} AS noted WHERE {noted}) THEN {one.value} ELSE {found} END"
+            )
+    return found
+
+
+def _kept_of(connection: sqlite3.Connection, reach: Reach) -> Iterator[tuple[Table, sqlite3.Cursor]]:
+    """Yield every table with its rows that stay, as they are afterwards, in the order of their keys."""
+    for table, kept in kept_in(reach):
+        columns = ", ".join(value_of(reach, table, one, "own") for one in kept) or "1"
         order = ", ".join(f"own.{one}" for one in table.key) or "1"
         statement = f"SELECT {columns} FROM main.{name_of(table.name)} AS own WHERE {staying(reach, table, 'own')}"
         yield table, connection.execute(f"{statement} ORDER BY {order}")

@@ -83,9 +83,11 @@ class WholeWithdrawal(Withdrawal):
         """All files are in the held directory, the main one last: without it the others say nothing."""
         if others := others_of(self._request):
             raise Lost("records-in-use", where="the database", detail=f"{others[0]} has it open")
-        self._check_locked()
+        inode = self._check_locked()
         for end in ("-journal", "-wal"):
             self._take(end)
-        (taken,) = self._held.move((self._path,))
-        self._new = self._new.with_name(taken.name)
+        taken = self._held.move((self._path,))
+        if [one.inode for one in taken] != [inode]:
+            raise Lost("records-changed", where="the database", detail="another file has its name")
+        self._new = self._new.with_name(taken[0].name)
         self._see_latecomers_off()

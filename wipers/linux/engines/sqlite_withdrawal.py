@@ -8,39 +8,40 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from certificates.statements import Consequence, Fact, Method, Scope
+from certificates.statements import Consequence, Fact, Method
 from wipers.acts import Given, Halted
-from wipers.linux.engines import LOCK_SECONDS, Request, Survivors, Withdrawn, rows_outside
+from wipers.linux.engines import LOCK_SECONDS, Request, Survivors, Withdrawn
+from wipers.linux.engines.sqlite_ahead import Ahead, check_count, check_finished, check_schema, write_ahead
 from wipers.linux.engines.sqlite_catalog import (
     Catalog,
     Table,
     connected,
-    name_of,
     note_thing,
     number,
     read_catalog,
     thing_of,
-    thing_since,
 )
-from wipers.linux.engines.sqlite_reach import Reach, going, reach_of, survivors
+from wipers.linux.engines.sqlite_kept import Kept
+from wipers.linux.engines.sqlite_reach import Reach, reach_of, survivors
 from wipers.linux.engines.sqlite_rewrite import (
     INCREMENTAL,
     NEW,
     SHRINKING,
     exchange,
-    faults_of,
+    faults_in,
     fill_up,
     is_locked,
     make_alike,
     mode_of,
     swap,
+    sync,
     was_exchanged,
     write_new,
     write_over,
 )
+from wipers.linux.engines.sqlite_taking import take_out
 from wipers.linux.held import Held
 from wipers.linux.manifest import sync_folder
 from wipers.linux.openers import openers
@@ -69,9 +70,17 @@ class Withdrawal:
     """One run's way from a database with the rows to one without, resumable between any two of its steps."""
 
     def __init__(
-        self, request: Request, expected: tuple[Fact, ...], held: Held, given: Given, method: Method, *, with_keys: bool
+        self,
+        request: Request,
+        expected: tuple[Fact, ...],
+        held: Held,
+        given: Given,
+        method: Method,
+        *,
+        with_keys: bool,
+        kept: Kept | None = None,
     ) -> None:
-        """Open nothing yet; the held directory has begun."""
+        """Open nothing yet; the held directory has begun. `kept`: what was written ahead where samples were taken."""
         self._request = request
         self._path = request.where
         self._expected = expected
@@ -79,8 +88,11 @@ class Withdrawal:
         self._given = given
         self._method = method
         self._with_keys = with_keys
+        self._kept = kept
         self._new = (held.path or self._path.parent) / NEW
         self._version_now = 0
+        counted = held.manifest.last("counted")
+        self._inode: int | None = counted.facts.get("inode") if counted is not None else None
 
     def go(self) -> Withdrawn:
         """The rows are gone, and every file that held them is in the held directory under its only name."""
@@ -105,24 +117,82 @@ class Withdrawal:
         )
 
     def _withdraw(self) -> None:
-        """Take the lock once, and do everything under it; raises Halted before that alone."""
+        """Write and prove what stays while others read, then take the lock once; raises Halted before that alone."""
         if self._given.stop.is_set():
             raise Halted
         if self._method is Method.COPY_FORWARD:
             self._waited_until_alone()
         self._take_logs()
-        with self._locked() as connection:
+        if self._held.manifest.last("mode") is None and not (self._kept is not None and self._kept.is_logged):
+            # Later a journal may be this run's own, which is to be undone.
+            check_finished(self._path)
+        if self._kept is not None:
+            self._kept.look_again()
+        with self._connected() as connection:
+            ahead = write_ahead(
+                connection,
+                self._request,
+                self._new,
+                with_keys=self._with_keys,
+                is_as_ordered=self._is_as_ordered,
+                kept=self._handed_over,
+            )
+            self._lock(connection)
             began = time.monotonic()
             was = thing_of(self._path, number(connection, "PRAGMA main.schema_version"))
-            before, reach = self._delete(connection)
-            write_new(connection, self._new)
-            after = self._check_new(reach)
-            facts = {"before": [before.tables, before.rows, before.digest]}
-            self._held.manifest.write("rewritten", after=[after.tables, after.rows, after.digest], **facts)
+            if ahead is None or not self._is_taken_over(connection, ahead):
+                self._rewrite(connection)
             if not self._exchange(connection):
                 self._write_over(connection)
             self._note_done(int((time.monotonic() - began) * 1000) + 1)
             note_thing(self._path, was, thing_of(self._path, self._version_now))
+
+    def _handed_over(self) -> Ahead | None:
+        """What was written ahead where samples were taken, where nobody has changed anything since."""
+        found = self._kept.handed_over() if self._kept is not None else None
+        if found is None:
+            return None
+        ahead, self._inode = found
+        return ahead
+
+    def _is_as_ordered(self, reach: Reach) -> bool:
+        """Tell whether the rows are all there still, none of which an earlier part of this run took; raises Lost."""
+        counted = self._held.manifest.last("counted")
+        if counted is None:
+            self._check_count(reach.catalog, reach)
+        return counted is None or counted.facts["rows"] == reach.rows
+
+    def _is_taken_over(self, connection: sqlite3.Connection, ahead: Ahead) -> bool:
+        """Tell whether the file that was written ahead holds what stays now, since nobody has changed the old one;
+        what is under the lock is noted then."""
+        if not ahead.holds(connection):
+            return False
+        if self._was("shrinks"):
+            connection.execute(f"PRAGMA main.auto_vacuum = {INCREMENTAL}")
+        self._note_count(ahead.reach)
+        self._version_now = ahead.version
+        self._note_rewritten(ahead.survivors, ahead.survivors)
+        return True
+
+    def _rewrite(self, connection: sqlite3.Connection) -> None:
+        """The rows are gone from the old file, and what stays is in a new one."""
+        before, reach = self._delete(connection)
+        write_new(connection, self._new)
+        sync(self._new)
+        after = self._check_new(reach)
+        if after != before:
+            # The old file is whole yet but for what was ordered: nothing takes its place.
+            raise Lost("engine-failed", where="the new file", detail="rows that stay are not as they were")
+        self._note_rewritten(before, after)
+
+    def _note_rewritten(self, before: Survivors, after: Survivors) -> None:
+        facts = {"before": [before.tables, before.rows, before.digest]}
+        self._held.manifest.write("rewritten", after=[after.tables, after.rows, after.digest], **facts)
+
+    def _note_count(self, reach: Reach) -> None:
+        if self._held.manifest.last("counted") is None:
+            consequences = [[one.code, one.count] for one in reach.consequences]
+            self._held.manifest.write("counted", rows=reach.rows, consequences=consequences, inode=self._inode)
 
     def _note_done(self, locked: int) -> None:
         self._held.manifest.write("done", locked=locked)
@@ -149,22 +219,40 @@ class Withdrawal:
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
-        """A connection that keeps everybody out from its first transaction on, with the log brought into the file."""
+        """A connection that keeps everybody out, with the log brought into the file."""
+        with self._connected() as connection:
+            self._lock(connection)
+            yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection that overwrites what it frees, with what the database was before the run noted."""
         with connected(self._path, "rw") as connection:
             mode = mode_of(connection)
             if self._held.manifest.last("mode") is None:
                 shrinks = number(connection, "PRAGMA main.auto_vacuum") == SHRINKING
                 self._held.manifest.write("mode", mode=mode, shrinks=shrinks)
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA foreign_keys = {'ON' if self._with_keys else 'OFF'}")
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("COMMIT")
-            if number_of_mode(connection) != "persist":
-                raise Lost("records-in-use", where="the database", detail="its log cannot be brought in")
-            self._take("-shm")
             yield connection
+
+    def _lock(self, connection: sqlite3.Connection) -> None:
+        """Everybody is kept out from now on, and the log is brought into the file; raises sqlite3.Error, Lost."""
+        if mode_of(connection) == "wal":
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        # Later, a connection that keeps its locks has no writer left that would wait for it.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("COMMIT")
+        # Of a database with a log it is a lock for reading until the log is brought in.
+        self._check_locked("WRITE", "READ")
+        # A log that somebody began meanwhile.
+        self._take_logs()
+        if number_of_mode(connection) != "persist":
+            raise Lost("records-in-use", where="the database", detail="its log cannot be brought in")
+        self._check_locked()
+        self._take("-shm")
 
     def _take(self, end: str) -> None:
         """A file beside the database is in the held directory alone; it may have been linked there before."""
@@ -179,6 +267,12 @@ class Withdrawal:
 
     def _delete(self, connection: sqlite3.Connection) -> tuple[Survivors, Reach]:
         """The rows are gone in one transaction, counted in it; what stays was counted in it too."""
+        taken = self._take_out(connection)
+        connection.execute("COMMIT")
+        return taken
+
+    def _take_out(self, connection: sqlite3.Connection, *kinds: str) -> tuple[Survivors, Reach]:
+        """The same with the transaction still open; `kinds` of lock that the connection has on the file."""
         if self._was("shrinks"):
             # Else the file's tail would be given back, unwritten, as soon as they are gone.
             connection.execute(f"PRAGMA main.auto_vacuum = {INCREMENTAL}")
@@ -194,33 +288,27 @@ class Withdrawal:
                 self._check_count(catalog, reach)
             elif reach.rows not in (0, counted.facts["rows"]):
                 raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows since the run began")
+        self._check_locked(*kinds)
         before = survivors(connection, reach, self._request.key)
-        if counted is None:
-            consequences = [[one.code, one.count] for one in reach.consequences]
-            self._held.manifest.write("counted", rows=reach.rows, consequences=consequences)
+        self._note_count(reach)
         if not is_gone:
             take_out(connection, reach, self._request.identity.scope)
-        connection.execute("COMMIT")
         return before, reach
 
     def _check_schema(self, catalog: Catalog) -> None:
         """It is the schema that was planned for; raises Lost."""
-        now = thing_of(self._path, catalog.version)
-        if thing_since(self._path, self._expected[-1].value, now) != now:
-            raise Lost("records-changed", where="the database", detail="its schema is another than planned for")
+        self._inode = check_schema(self._request, self._expected, catalog)
 
     def _check_count(self, catalog: Catalog, reach: Reach) -> None:
         """Under the lock it is the schema that was planned for, and as many rows as ordered; raises Lost."""
-        self._check_schema(catalog)
-        if rows_outside(self._request, reach.rows) is not None:
-            raise Lost("records-changed", where="the database", detail=f"{reach.rows} rows under lock")
+        self._inode = check_count(self._request, self._expected, catalog, reach.rows)
 
     def _check_new(self, reach: Reach) -> Survivors:
         """Everything that stays is in the new file, which SQLite finds whole meanwhile; raises Lost."""
         with ThreadPoolExecutor(1) as beside, connected(self._new, "ro") as fresh:
             # SQLite's own check runs in one step outside this interpreter.
-            checked = beside.submit(_faults_in, self._new)
-            left = replace(reach, catalog=read_catalog(fresh), doomed={})
+            checked = beside.submit(faults_in, self._new)
+            left = reach.afterwards(read_catalog(fresh))
             self._version_now = left.catalog.version
             after = survivors(fresh, left, self._request.key)
             if faults := checked.result():
@@ -248,8 +336,7 @@ class Withdrawal:
             self._make_as_it_was(fresh)
         make_alike(self._path, self._new)
         self._take_logs()
-        self._check_locked()
-        lock = exchange(self._path, self._held, self._new)
+        lock = exchange(self._path, self._check_locked(), self._held, self._new)
         try:
             if not opened_by(self._request, self._new):
                 self._take("-journal")
@@ -262,10 +349,15 @@ class Withdrawal:
             fresh.execute("PRAGMA journal_mode = DELETE").fetchall()
         return False
 
-    def _check_locked(self) -> None:
-        """Nobody else can have committed since the rows were counted; raises Lost."""
-        if not is_locked(self._path, self._request.machine.proc):
+    def _check_locked(self, *kinds: str) -> int:
+        """Nobody else can have committed since the rows were counted, and the connection has that file open whose rows
+        were; return its inode. Raises Lost."""
+        inode = self._path.lstat().st_ino
+        if self._inode not in (None, inode):
+            raise Lost("records-changed", where="the database", detail="another file has its name")
+        if not is_locked(inode, self._request.machine.proc, kinds or ("WRITE",)):
             raise Lost("records-in-use", where="the database", detail="its lock was lost")
+        return inode
 
     def _see_latecomers_off(self) -> None:
         """Whoever opened the old file in the moment before the exchange meets its lock until it gives up; it cannot
@@ -288,49 +380,6 @@ class Withdrawal:
         sync_folder(self._new.parent)
 
 
-def _faults_in(path: Path) -> int:
-    with connected(path, "ro") as connection:
-        return faults_of(connection)
-
-
 def number_of_mode(connection: sqlite3.Connection) -> str:
     """Ask for a journal that is kept rather than removed, and return what SQLite made of it."""
     return str(connection.execute("PRAGMA main.journal_mode = PERSIST").fetchone()[0], "utf-8")
-
-
-def take_out(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None:
-    """What is ordered is in no table and no index of words any more; within a transaction of the caller's."""
-    table = name_of(reach.table.name)
-    words = [one for one in reach.catalog.words if one.content is None or one.content]
-    if scope == "table":
-        over = [one for one in words if one.content == reach.table.name]
-        for one in over:
-            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('delete-all')")
-        connection.execute(f"DROP TABLE main.{table}")
-        words = [one for one in words if one != reach.table and one not in over]
-    else:
-        # By what was noted: a condition that asks for the time or for chance would select others now.
-        gone = connection.execute(f"DELETE FROM main.{table} WHERE {going(reach)}").rowcount
-        if gone != reach.rows and reach.table.kind == "table":
-            raise Lost("records-changed", where="the database", detail=f"{gone} rows went")
-    for one in words:
-        # Deleted words stay in an index's segments until it is built anew.
-        connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('rebuild')")
-    for one in reach.catalog.words:
-        if one.content == "":
-            connection.execute(f"INSERT INTO main.{name_of(one.name)}({name_of(one.name)}) VALUES ('optimize')")
-    _refresh_statistics(connection, reach, scope)
-
-
-def _refresh_statistics(connection: sqlite3.Connection, reach: Reach, scope: Scope) -> None:
-    """Statistics keep values of rows (sqlite_stat3, sqlite_stat4): those of the tables concerned are dropped, and
-    gathered anew where this SQLite gathers them."""
-    concerned = sorted({*reach.doomed, *reach.changed})
-    for kept in ("sqlite_stat3", "sqlite_stat4", "sqlite_stat1"):
-        if kept in reach.catalog.tables:
-            for name in concerned:
-                connection.execute(f"DELETE FROM main.{kept} WHERE lower(tbl) = ?", (name,))
-    if "sqlite_stat1" in reach.catalog.tables:
-        for name in concerned:
-            if name != reach.table.name.lower() or scope == "rows":
-                connection.execute(f"ANALYZE main.{name_of(reach.catalog.table(name).name)}")
