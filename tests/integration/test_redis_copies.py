@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import ExitStack
 
@@ -14,7 +13,7 @@ from tests.support.erasing import Ordered, order_files
 from tests.support.ext4_image import Mounted
 from tests.support.records_ordered import order_records
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.redis import Redis, redis
+from tests.support.servers.redis import TOLD, Redis, redis, reserved_port
 from tests.support.servers.redis_scanner import found_in_memory, found_on
 from wipers.hunting import hunt
 from wipers.linux.direct import Storage
@@ -26,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 ROWS = 200
 TRACE = rb"VCTMcopy-[0-9]{5}"
-SETTINGS = ("--appendonly", "yes", "--repl-diskless-sync-delay", "0")
+SETTINGS = (*TOLD, "--repl-diskless-sync-delay", "0")
 
 
 def fill(server: Redis) -> None:
@@ -69,24 +68,18 @@ def traces(disk: Mounted) -> int:
 
 
 def wait_for_keys(server: Redis, count: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while server.do("DBSIZE") != count:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def free_port() -> str:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return str(trial.getsockname()[1])
-
-
 def test_a_replica_is_erased_as_a_copy_and_filled_again_by_its_primary() -> None:
-    """Its files keep what was taken out at the primary, in blocks of its own: stopped, erased as files, and started
-    empty once the primary is done; nothing is left on either raw image. The primary's memory keeps what it freed
+    """Its files keep what was taken out at the primary, in blocks of its own: stopped, erased as files once the primary
+    is done, and started empty; nothing is left on either raw image. The primary's memory keeps what it freed
     until it is started again, as its certificate says."""
-    port = free_port()
     with ExitStack() as left:
+        port = left.enter_context(reserved_port())
         disks = [left.enter_context(disk_for_a_server(24 << 20)) for _ in range(2)]
         primary = left.enter_context(redis(disks[0].root, *SETTINGS, "--bind", "127.0.0.1", "--port", port))
         follows = (*SETTINGS, "--replicaof", "127.0.0.1", port)
@@ -101,9 +94,10 @@ def test_a_replica_is_erased_as_a_copy_and_filled_again_by_its_primary() -> None
             replica.do("SAVE")
             assert traces(disks[1]) > 2 * ROWS
         fill(primary)
+        run = proven(order(disks[0], primary))
+        assert traces(disks[1]) > 2 * ROWS
         proven(order_files(disks[1].root, ("redis",), disks[1].image.parent / "state", destroy=("history",)))
         assert traces(disks[1]) == 0
-        run = proven(order(disks[0], primary))
         assert run.plan is not None
         assert "server-memory" in {one.code for one in run.plan.residual}
         assert primary.process is not None

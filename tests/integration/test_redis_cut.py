@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +13,9 @@ from certificates.errors import Refused
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.redis import Redis, redis
+from tests.support.servers.redis import TOLD, Redis, redis, reserved_port
 from tests.support.withdrawing import Asked, ask, destroy_held, withdraw
+from wipers.linux.engines import redis_writing
 from wipers.linux.manifest import Manifest
 from wipers.model import Lost
 
@@ -40,7 +41,7 @@ def server(disk: Mounted, tmp_path: Path) -> Iterator[Redis]:
     work = disk.root / tmp_path.name
     work.mkdir()
     # A server that is killed has told the kernel what it wrote, whether or not that is on the disk.
-    with redis(work, "--appendonly", "yes") as found:
+    with redis(work, *TOLD) as found:
         yield found
 
 
@@ -141,20 +142,40 @@ def resumed(server: Redis, state: Path, cut: Cut) -> None:
     assert (done.rows, done.before) == (300, done.after)
 
 
+def test_a_log_that_a_server_had_begun_when_it_died_is_left_behind(
+    disk: Mounted, server: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes up that very file with its next rewrite: it would write on in what is held."""
+    monkeypatch.setattr(redis_writing, "WAIT_SECONDS", 5.0)
+    fill(server, "begun")
+    server.kill()
+    log = server.data / "appendonlydir"
+    (current,) = log.glob("*.incr.aof")
+    following = log / f"appendonly.aof.{int(current.name.split('.')[2]) + 1}.incr.aof"
+    following.touch()
+    shutil.chown(following, "nobody", "nogroup")
+    server.start()
+    withdraw(order(server, tmp_path / "state"))
+    assert destroy_held(order(server, tmp_path / "state")) > 10_000
+    disk.sync()
+    assert scan(disk.image, b"VCTMbegun", packed=False).total == 0
+    server.kill()
+    server.start()
+    assert server.do("DBSIZE") == 300
+
+
 def test_a_replica_is_found_and_named(disk: Mounted, tmp_path: Path) -> None:
     """It has files of its own, which nothing here reaches; and what is taken out of it alone comes back."""
     for name in ("first", "second"):
         (disk.root / name).mkdir()
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = str(trial.getsockname()[1])
     with (
+        reserved_port() as port,
         redis(disk.root / "first", *AT_ONCE, "--bind", "127.0.0.1", "--port", port) as primary,
         redis(disk.root / "second", "--replicaof", "127.0.0.1", port) as replica,
     ):
         replica.wait_for(primary)
         fill(primary, "replica")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while replica.do("DBSIZE") != 600:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -55,7 +55,7 @@ def details(asked: Asked) -> set[str]:
     ("settings", "named"),
     [
         (("--rename-command", "BGREWRITEAOF", "other"), "BGREWRITEAOF"),
-        (("--rename-command", "FLUSHALL", ""), "FLUSHALL"),
+        (("--rename-command", "FLUSHALL", "", "--rename-command", "EVAL", "other"), "EVAL"),
         (("--cluster-enabled", "yes"), "a node of a cluster"),
     ],
     ids=["renamed", "taken away", "cluster"],
@@ -70,11 +70,12 @@ def test_a_server_that_cannot_do_its_part_is_refused(
         assert any(named in detail for detail in details(order(found, tmp_path / "state")))
 
 
-def test_settings_that_cannot_be_read_are_refused_by_the_commands_name(disk: Mounted, tmp_path: Path) -> None:
-    """Without them nobody knows where the files are."""
+@pytest.mark.parametrize("command", ["CONFIG", "INFO", "ACL", "CLIENT"])
+def test_what_cannot_be_asked_is_refused_by_the_commands_name(disk: Mounted, tmp_path: Path, command: str) -> None:
+    """Without it nobody knows where the files are, who else is there, or what may be done."""
     work = disk.root / tmp_path.name
     work.mkdir()
-    with redis(work, "--rename-command", "CONFIG", "") as found, pytest.raises(Refused, match="CONFIG"):
+    with redis(work, "--rename-command", command, "") as found, pytest.raises(Refused, match=command):
         details(order(found, tmp_path / "state"))
 
 
@@ -86,6 +87,9 @@ def test_a_user_needs_every_right_and_the_password_comes_from_a_file(server: Red
     server.do("ACL", "SETUSER", "clerk", "reset", "on", ">a long secret", "~*", "+@all", "-bgsave")
     server.do("SET", "anna:1", "VCTM-of-anna-000001")
     asked = order(server, tmp_path / "state", user="clerk")
+    with pytest.raises(Refused, match="neither credentials nor REDISCLI_AUTH"):
+        # Else the default user would be asked, who may do more.
+        details(asked)
     selects = replace(asked.request.selects, credentials=str(secret))
     asked = replace(asked, request=replace(asked.request, selects=selects))
     assert details(asked) == {"its user may not BGSAVE, or it has another name there"}
@@ -148,6 +152,9 @@ def test_keys_that_end_or_are_evicted_meanwhile_are_no_longer_what_was_ordered(s
         withdraw(asked)
     server.do("SET", "anna:3", "VCTM-of-anna-again")
     server.pipeline([("CONFIG", "SET", "maxmemory-policy", "allkeys-random"), ("CONFIG", "SET", "maxmemory", "1")])
+    while server.do("DBSIZE"):
+        # It evicts for half a millisecond at a time.
+        time.sleep(0.01)
     with pytest.raises(Refused, match="0 rows"):
         withdraw(order(server, tmp_path / "b", least=10, most=10))
     server.pipeline([("CONFIG", "SET", "maxmemory", "0"), ("CONFIG", "SET", "maxmemory-policy", "noeviction")])
@@ -190,3 +197,29 @@ def test_a_database_is_named_by_its_number(server: Redis, tmp_path: Path) -> Non
     assert {fact.name: fact.value for fact in found.facts}["database"] == "0"
     with pytest.raises(Refused, match="have numbers"):
         asked.engine.look(replace(plain, identity=replace(plain.identity, database="main")))
+
+
+def test_a_snapshot_behind_a_link_is_refused(server: Redis, tmp_path: Path) -> None:
+    """The server puts a new file in the link's place, and what the link led to would keep everything."""
+    server.pipeline([("SET", "anna:1", "VCTM-of-anna-000001"), ("SAVE",)])
+    snapshot = server.data / "dump.rdb"
+    snapshot.rename(server.data / "elsewhere")
+    snapshot.symlink_to("elsewhere")
+    try:
+        assert details(order(server, tmp_path / "state")) == {
+            "dump.rdb is a symbolic link, and what it leads to would stay"
+        }
+    finally:
+        snapshot.unlink()
+        (server.data / "elsewhere").unlink()
+
+
+def test_credentials_that_hold_no_password_are_refused(server: Redis, tmp_path: Path) -> None:
+    """They were passed over, and the default user was asked."""
+    empty_file = tmp_path / "password"
+    empty_file.write_text("\n", encoding="ascii")
+    empty_file.chmod(0o600)
+    asked = order(server, tmp_path / "state")
+    selects = replace(asked.request.selects, credentials=str(empty_file))
+    with pytest.raises(Refused, match="without a password"):
+        details(replace(asked, request=replace(asked.request, selects=selects)))

@@ -17,6 +17,9 @@ from wipers.linux.engines.redis_server import Reply, Server
 PROGRAM = "/usr/bin/redis-check-rdb"
 """The one program of Debian's Redis, which is what it is called as; the package of the tools has no service."""
 USER = "nobody"
+TOLD = ("--appendonly", "yes", "--appendfsync", "no")
+"""A log of which the kernel has what a command did before its answer comes, so that no SIGKILL loses it: with the
+default (every second) a server answers up to two seconds before it writes, while the disk is slow."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,15 @@ class Redis(Foreground):
         """It answers while it still loads what it kept, and then not with this."""
         trial.sendall(b"PING\r\n")
         return trial.recv(64).startswith(b"+PONG")
+
+
+@contextmanager
+def reserved_port() -> Iterator[str]:
+    """A port of the loopback that is given to nobody who does not ask for it, and which a server may take meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield str(held.getsockname()[1])
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wipers.packings import repeat
+
 MOST = 1 << 20
 """Bytes that are unpacked at most."""
 
@@ -59,10 +61,8 @@ def unpacked(data: bytes, size: int) -> bytes:
             at += 1
         if at >= len(data):
             break
-        begin = len(found) - ((control & 0x1F) << 8 | data[at]) - 1
+        back = ((control & 0x1F) << 8 | data[at]) + 1
         at += 1
-        if begin < 0:
+        if not repeat(found, back, length + 2):
             break
-        for place in range(begin, begin + length + 2):
-            found.append(found[place])
     return bytes(found[:size])

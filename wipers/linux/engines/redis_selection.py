@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,8 +15,13 @@ from wipers.linux.engines.redis_server import Server
 
 PART = 1 << 16
 """Bytes of a text that are read at once."""
+STREAM_ID = re.compile(rb"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})")
+"""The id of an entry, as the server spells it."""
 COUNT = 1000
-"""Keys that are asked for at once."""
+"""Keys that are asked for at once, or parts of one."""
+AT_ONCE = 1 << 20
+"""Bytes of a key's parts that are asked for at once, about."""
+SIZES = {"hash": "HLEN", "set": "SCARD", "zset": "ZCARD", "list": "LLEN", "stream": "XLEN"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,16 @@ def _listed(request: Request, condition: str) -> tuple[bytes, ...]:
 def _parts(server: Server, key: bytes, items: tuple[bytes, ...]) -> Selection:
     kind = server.do("TYPE", key)
     told = kind.decode() if isinstance(kind, bytes) else "none"
-    rows = sum(_has(server, told, key, one) for one in items)
+    rows = sum(_there(server, told, key, items).values())
     return Selection("elements", told, rows, key, items)
+
+
+def _there(server: Server, kind: str, key: bytes, parts: tuple[bytes, ...]) -> dict[bytes, int]:
+    """Return which of the parts are there, and how many of each; a list is read once for all of them."""
+    if kind == "list":
+        wanted = set(parts)
+        return Counter(one for one, _ in _named(server, kind, key) if one in wanted)
+    return {one: count for one in parts if (count := _has(server, kind, key, one))}
 
 
 def _has(server: Server, kind: str, key: bytes, part: bytes) -> int:
@@ -86,11 +101,18 @@ def _has(server: Server, kind: str, key: bytes, part: bytes) -> int:
             return server.number("SISMEMBER", key, part)
         case "zset":
             return int(server.do("ZSCORE", key, part) is not None)
-        case "list":
-            return len(server.all("LPOS", key, part, "COUNT", 0))
         case "stream":
-            return len(server.all("XRANGE", key, part, part))
+            # The server takes part of an id for a range, and zeros before one for nothing: neither is an entry's name.
+            entries = server.all("XRANGE", key, part, part) if id_of(part) else []
+            return sum(1 for entry in entries if isinstance(entry, list) and entry[0] == part)
     return 0
+
+
+def id_of(text: bytes) -> tuple[int, int] | None:
+    """A stream's id as numbers, by which it is ordered; none where it is not spelled as the server spells one."""
+    found = STREAM_ID.fullmatch(text)
+    at = (int(found[1]), int(found[2])) if found else None
+    return at if at is not None and max(at) < 1 << 64 else None
 
 
 def _scan(server: Server, pattern: bytes) -> Iterator[bytes]:
@@ -116,7 +138,7 @@ def present(server: Server, selection: Selection) -> Iterator[bytes]:
         case "keys":
             yield from (one for one in selection.items if server.number("EXISTS", one))
         case "elements":
-            yield from (one for one in selection.items if _has(server, selection.kind, selection.key, one))
+            yield from _there(server, selection.kind, selection.key, selection.items)
 
 
 def only(server: Server, selection: Selection, is_noted: Callable[[bytes], bool]) -> Selection:
@@ -178,10 +200,16 @@ def _texts_of_key(server: Server, key: bytes) -> Iterator[bytes]:
         yield from (text for _, text in _named(server, kind.decode(), key))
 
 
+def step_of(server: Server, kind: str, key: bytes) -> int:
+    """Return how many parts of a key are asked for at once, so that neither they nor their bytes are many."""
+    size, wide = server.number(SIZES[kind], key), server.number("MEMORY", "USAGE", key)
+    return max(1, min(COUNT, AT_ONCE * size // max(wide, 1)))
+
+
 def widest_entry(server: Server, key: bytes) -> int:
-    """Return how many names and values the widest entry of a stream has; a thousand entries are read at once."""
-    widest, begin = 0, b"-"
-    while entries := server.all("XRANGE", key, begin, "+", "COUNT", COUNT):
+    """Return how many names and values the widest entry of a stream has."""
+    widest, begin, step = 0, b"-", step_of(server, "stream", key)
+    while entries := server.all("XRANGE", key, begin, "+", "COUNT", step):
         last = b""
         for entry in entries:
             if isinstance(entry, list) and isinstance(entry[0], bytes) and isinstance(entry[1], list):
@@ -191,19 +219,40 @@ def widest_entry(server: Server, key: bytes) -> int:
 
 
 def _named(server: Server, kind: str, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the texts of a key's parts, each with the name of its part."""
+    """Yield the texts of a key's parts, each with the name of its part; so many are asked for at once that nobody waits
+    for a large key."""
+    step = step_of(server, kind, key) if kind in SIZES else 0
     match kind:
-        case "hash" | "zset":
-            ask = ("HGETALL", key) if kind == "hash" else ("ZRANGE", key, 0, -1, "WITHSCORES")
-            found = server.texts(*ask)
-            for name, value in zip(found[::2], found[1::2], strict=True):
+        case "hash" | "zset" | "set":
+            yield from _scanned(server, kind, key, step)
+        case "list":
+            begin = 0
+            while found := server.texts("LRANGE", key, begin, begin + step - 1):
+                yield from ((one, one) for one in found)
+                begin += len(found)
+        case "stream":
+            after = b"-"
+            while entries := server.all("XRANGE", key, after, "+", "COUNT", step):
+                for entry in entries:
+                    if isinstance(entry, list) and isinstance(entry[0], bytes) and isinstance(entry[1], list):
+                        yield from ((entry[0], text) for text in entry[1] if isinstance(text, bytes))
+                        after = b"(" + entry[0]
+
+
+def _scanned(server: Server, kind: str, key: bytes, count: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what a cursor finds in a key without order: names, and the values of a hash."""
+    command = {"hash": "HSCAN", "zset": "ZSCAN", "set": "SSCAN"}[kind]
+    cursor = b"0"
+    while True:
+        told = server.all(command, key, cursor, "COUNT", count)
+        found = told[1] if isinstance(told[1], list) else []
+        step = 1 if kind == "set" else 2
+        for at in range(0, len(found), step):
+            name, value = found[at], found[at + step - 1]
+            if isinstance(name, bytes) and isinstance(value, bytes):
                 yield name, name
                 if kind == "hash":
                     yield name, value
-        case "set" | "list":
-            for one in server.texts("SMEMBERS", key) if kind == "set" else server.texts("LRANGE", key, 0, -1):
-                yield one, one
-        case "stream":
-            for entry in server.all("XRANGE", key, "-", "+"):
-                if isinstance(entry, list) and isinstance(entry[0], bytes) and isinstance(entry[1], list):
-                    yield from ((entry[0], text) for text in entry[1] if isinstance(text, bytes))
+        cursor = told[0] if isinstance(told[0], bytes) else b"0"
+        if cursor == b"0":
+            return

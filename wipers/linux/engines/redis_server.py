@@ -50,7 +50,7 @@ class Server:
     def forbidden(self, *commands: str) -> tuple[str, ...]:
         """Those of the commands that this connection may not give, or that the server knows by no such name."""
         user = self.do("ACL", "WHOAMI")
-        return tuple(one.split()[0] for one in commands if not self._may(user, one))
+        return tuple(dict.fromkeys(one.split()[0] for one in commands if not self._may(user, one)))
 
     def _may(self, user: Reply, command: str) -> bool:
         try:
@@ -140,6 +140,12 @@ def database_of(request: Request) -> str:
     return "0" if named == "-" else named
 
 
+def databases_of(server: Server) -> dict[str, int]:
+    """Databases that hold keys, with how many."""
+    told = server.info("keyspace").items()
+    return {name[2:]: int(text.split(",")[0].partition("=")[2]) for name, text in told if name.startswith("db")}
+
+
 def connect(request: Request) -> Server:
     """A connection to the server; raises Refused where there is none, or it holds other files than those named."""
     given = request.connect
@@ -155,6 +161,9 @@ def connect(request: Request) -> Server:
         password = _password(request)
         if password:
             server.do("AUTH", *((given["user"],) if "user" in given else ()), password)
+        elif "user" in given and server.do("ACL", "WHOAMI") != given["user"].encode():
+            detail = "a user, and neither credentials nor REDISCLI_AUTH"
+            raise Refused("connect-wrong", carrier=request.carrier, detail=detail)
         server.do("PING")
         _check_ours(server, request)
         server.do("SELECT", database_of(request))
@@ -182,9 +191,12 @@ def _password(request: Request) -> bytes:
     try:
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise Refused("engine-unreachable", where=path, detail="credentials that others may read")
-        return path.read_bytes().split(b"\n", 1)[0].strip()
+        found = path.read_bytes().split(b"\n", 1)[0].strip()
     except OSError as error:
         raise Refused("engine-unreachable", where=path, detail=f"credentials: {type(error).__name__}") from error
+    if not found:
+        raise Refused("engine-unreachable", where=path, detail="credentials without a password in their first line")
+    return found
 
 
 def _check_ours(server: Server, request: Request) -> None:
