@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 CUTS = (
     ("holes", "ALTER TABLE `cut0`.`holes` PAGE_COMPRESSED=", 0.0, "both"),
-    ("plain", "line:deleted", 0.0, "server"),
+    # Aria commits nothing under a lock: a crash before the rewriting undoes the deletion, which was noted as done.
+    ("aria", "ALTER TABLE `cut1`.`aria` FORCE", 0.0, "both"),
     ("plain", "SET GLOBAL innodb_log_file_size", 0.5, "both"),
 )
 """A table, a statement or a line of the manifest, how long after its begin somebody is killed, and who."""

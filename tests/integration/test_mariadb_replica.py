@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from certificates.statements import KnownCopy
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.mariadb import MariaDB, mariadb
+from tests.support.servers.foreground import LONGEST
+from tests.support.servers.mariadb import MariaDB, mariadb, reserved_port
 from tests.support.servers.mariadb_story import Story
-from tests.support.withdrawing import destroy_held, withdraw
+from tests.support.withdrawing import Asked, destroy_held, withdraw
+from wipers.linux.engines import mariadb_obstacles
+from wipers.linux.records import target_of
+from wipers.records import listing_copies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -26,22 +29,41 @@ def follow(replica: MariaDB, port: str) -> None:
     )
 
 
-def wait_for(story: Story, table: str, rows: int) -> None:
-    deadline = time.monotonic() + 60
-    while story.do(f"SELECT COUNT(*) FROM information_schema.tables WHERE table_name = '{table}'") == [(0,)] or (
-        story.counted(table)[0] != rows
-    ):
-        assert time.monotonic() < deadline, story.server.query("SHOW ALL SLAVES STATUS")
-        time.sleep(0.1)
+def catch_up(replica: MariaDB, primary: MariaDB) -> None:
+    """The replica has done all that its primary's log holds: a number of rows would say so of some of it."""
+    ((file, position, *_),) = primary.query("SHOW MASTER STATUS")
+    waited = replica.query(f"SELECT MASTER_POS_WAIT('{file}', {position}, {LONGEST})")
+    assert waited[0][0] not in (None, -1), replica.query("SHOW ALL SLAVES STATUS")
+
+
+def check_behind(asked: Asked, story: Story, replica: MariaDB) -> None:
+    """One that takes nothing any more is in the way: it would be cut off from what it has not read."""
+    with pytest.MonkeyPatch.context() as patch, replica.paused():
+        patch.setattr(mariadb_obstacles, "LOCK_SECONDS", 0.2)
+        # More than the kernel keeps for a connection.
+        story.do("CREATE TABLE bulk (a MEDIUMTEXT)", "INSERT INTO bulk SELECT REPEAT('x', 1000000) FROM seq_1_to_24")
+        assert asked.reasons() == {"records-snapshot"}
+    story.do("DROP TABLE bulk")
+
+
+def check_known(asked: Asked, copy: KnownCopy) -> None:
+    """The order must name the copy, or the site have it listed; the wrong one is none."""
+    found = asked.engine.look(asked.request)
+    assert found is not None
+    target = target_of(asked.carrier, asked.request, found)
+    assert [(one.reason, dict(one.facts)["what"]) for one in target.obstacles] == [("copies-not-ordered", copy.what)]
+    listed = listing_copies(target)
+    code = {"replica": "unordered-replicas"}.get(copy.what, "unordered-copies")
+    assert (listed.obstacles, [one.count for one in listed.residual if one.code == code]) == ((), [1])
+    for named, wanting in ((copy, 0), (replace(copy, place="elsewhere"), 1)):
+        carrier = replace(asked.carrier, copies=(named,))
+        assert len(target_of(carrier, asked.request, found).obstacles) == wanting
 
 
 def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path) -> None:
-    """The primary names the replica and leaves it alone; the replica's relay log goes with its rows; what is written
-    to the primary afterwards still arrives."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = str(trial.getsockname()[1])
-    with disk_for_a_server(500 << 20) as disk:
+    """Each knows of the other, and an order that does not name it is refused, or lists it where the site says so. The
+    replica's relay log goes with its rows; what is written to the primary afterwards still arrives."""
+    with reserved_port() as port, disk_for_a_server(500 << 20) as disk:
         for name in ("first", "second"):
             (disk.root / name).mkdir()
         with (
@@ -57,13 +79,17 @@ def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path
             story.fill("docs", count=300)
             follow(replica, port)
             other = replace(story, server=replica, state=tmp_path / "replica")
-            replica.query("CREATE DATABASE IF NOT EXISTS copied")
-            wait_for(other, "docs", 300)
+            catch_up(replica, primary)
+            assert other.counted("docs") == (300, 100)
             asked = story.ask("docs", most=100)
             found = asked.engine.look(asked.request)
             assert found is not None
-            assert [copy.what for copy in found.copies] == ["replica"]
+            assert [(copy.what, copy.place.split()[:2]) for copy in found.copies] == [("replica", ["server", "2"])]
             assert asked.reasons() == set()
+            check_behind(asked, story, replica)
+            catch_up(replica, primary)
+            check_known(asked, KnownCopy("replica", "second", "2"))
+            check_known(other.ask("docs", most=100), KnownCopy("primary", "first", port))
             for one in (story, other):
                 done = withdraw(one.ask("docs", most=100))
                 assert (done.rows, done.before, done.left) == (100, done.after, ())
@@ -71,7 +97,8 @@ def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path
             story.do(
                 "INSERT INTO docs VALUES (9001, 'cy', 'KEEP', 'a', 'b')", "UPDATE docs SET small = 'z' WHERE id = 1"
             )
-            wait_for(other, "docs", 201)
+            catch_up(replica, primary)
+            assert other.counted("docs") == (201, 0)
             assert story.summed("docs") == other.summed("docs")
             disk.sync()
             assert scan(disk.image, story.pattern(), packed=False).total == 0

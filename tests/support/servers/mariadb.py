@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
+import socket as sockets
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from typing import Any
 
 import pymysql
 
-from tests.support.servers.foreground import Foreground
+from tests.support.servers.foreground import LONGEST, Foreground
 
 USER = "nobody"
 SETTINGS = {
@@ -46,6 +49,14 @@ class MariaDB(Foreground):
     def log(self) -> Path:
         return self.data / "error.log"
 
+    def is_ready(self, trial: sockets.socket) -> bool:
+        """It greets: one that is told to end before it does so may never end."""
+        trial.settimeout(LONGEST)
+        try:
+            return bool(trial.recv(1))
+        except ConnectionError:
+            return False
+
     def connect(self, database: str | None = None, **options: Any) -> pymysql.connections.Connection[Any]:
         """A session that commits every statement by itself, as the superuser whom the socket vouches for."""
         return pymysql.connect(
@@ -59,6 +70,21 @@ class MariaDB(Foreground):
                 cursor.execute(statement)
             return list(cursor.fetchall())
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No thread of the server does anything, nor writes what it began before: a disk that is full meanwhile is none
+        of its business."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + LONGEST
+            while not _all_stopped(self.process.pid):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def start(self) -> None:
         """The server takes connections."""
         options = [f"--{name}={value}" for name, value in self.settings.items()]
@@ -68,6 +94,22 @@ class MariaDB(Foreground):
     def _reached(self) -> tuple[str, ...]:
         """Beside the socket by nobody, or where a port is set by this machine alone."""
         return ("--bind-address=127.0.0.1",) if "port" in self.settings else ("--skip-networking",)
+
+
+def _all_stopped(process: int) -> bool:
+    """Whether every thread has come to rest: one that is within a write ends it first (proc_pid_stat(5), `state`)."""
+    tasks = Path(f"/proc/{process}/task").glob("*/stat")
+    return all(task.read_text(encoding="ascii").rpartition(") ")[2].startswith("T") for task in tasks)
+
+
+@contextmanager
+def reserved_port() -> Iterator[str]:
+    """A port of this machine that a server may listen at, and that is given to nobody else meanwhile: the kernel looks
+    for another one for whoever asks for any, as long as this one is bound, and lets two bind it that allow it both."""
+    with sockets.socket() as holder:
+        holder.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield str(holder.getsockname()[1])
 
 
 def as_user() -> dict[str, Any]:

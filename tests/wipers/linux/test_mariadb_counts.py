@@ -10,7 +10,6 @@ import pytest
 
 from wipers.linux.engines import mariadb_rows, mariadb_tables
 from wipers.linux.engines.mariadb_cluster import withdraw_cluster
-from wipers.linux.engines.mariadb_obstacles import obstacles
 from wipers.linux.engines.mariadb_scope import Part, Table
 from wipers.linux.held import Held
 from wipers.linux.manifest import Manifest
@@ -99,20 +98,3 @@ def test_a_server_with_other_numbers_of_rows_is_not_ended(tmp_path: Path) -> Non
         withdraw_cluster(Server(11), held, given, request)  # type: ignore[arg-type]
     assert caught.value.reason == "records-changed"
     assert held.manifest.last("deleting") is None
-
-
-def test_a_node_of_a_galera_cluster_is_refused() -> None:
-    """Other nodes would send the rows back, or differ from this one."""
-
-    class Node:
-        """One of several servers that hold the same."""
-
-        def is_on(self, name: str) -> bool:
-            return name == "wsrep_on"
-
-        def rows(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-            return []
-
-    request: Any = SimpleNamespace(**{**vars(REQUEST), "identity": SimpleNamespace(scope="cluster")})
-    (found,) = obstacles(Node(), request, ())  # type: ignore[arg-type]
-    assert (found.reason, dict(found.facts)["detail"]) == ("records-not-offered", "a Galera cluster")

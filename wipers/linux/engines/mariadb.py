@@ -15,22 +15,26 @@ from certificates.errors import Refused
 from certificates.statements import Consequence, Fact, Method, Place, Residual
 from wipers.acts import Given
 from wipers.linux.beneath import open_root
-from wipers.linux.engines import CopyKnown, Look, Request, Survivors, Withdrawn, facts_of, room_missing, rows_outside
+from wipers.linux.engines import Look, Request, Survivors, Withdrawn, facts_of, room_missing, rows_outside
+from wipers.linux.engines.mariadb_beside import Summing, Unfit, is_fit, withdraw_beside
 from wipers.linux.engines.mariadb_cluster import Stopped, withdraw_cluster
 from wipers.linux.engines.mariadb_innodb import scrub_innodb, system_files, undo_files
+from wipers.linux.engines.mariadb_logs import is_logged_elsewhere, log_files, scrub_logs
 from wipers.linux.engines.mariadb_obstacles import copies, obstacles
+from wipers.linux.engines.mariadb_redo import redo_noted, widen_redo
 from wipers.linux.engines.mariadb_room import check_room, room_needed
 from wipers.linux.engines.mariadb_rows import parts_of, withdraw_rows
 from wipers.linux.engines.mariadb_scope import Part, Table, count, files_of, is_encrypted, ordered, tables_of
-from wipers.linux.engines.mariadb_server import Server, connect
+from wipers.linux.engines.mariadb_server import Server, connect, end_query
 from wipers.linux.engines.mariadb_tables import withdraw_tables
 from wipers.linux.engines.mariadb_take import Taking
 from wipers.linux.engines.mariadb_traces import (
     aria_log_begun_anew,
+    binary_logs,
     drop_filler,
     scrub_binary_log,
-    scrub_logs,
     scrub_statistics,
+    take_statistics,
     take_traces,
 )
 from wipers.linux.engines.mariadb_values import spread
@@ -38,10 +42,11 @@ from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
 from wipers.packings import Packing
 
-SAMPLED = 400
-"""Values by which undo and redo are looked through within a withdrawal."""
+SAMPLED = 4000
+"""Values by which undo and redo are looked through within a withdrawal, where none were taken for the hunt."""
 LOGS = ("aria_log.0*", "ib_logfile*")
 CIPHERTEXT = Residual("ciphertext-not-hunted")
+SERVER_LOG = Residual("server-log")
 RESIDUAL = (Residual("server-memory"), Residual("temporary-files"), Residual("values-not-sampled"))
 
 
@@ -65,12 +70,19 @@ def _look(server: Server, request: Request) -> Look | None:
         size=_size(server, request, tables),
         preferred=Method.COPY_FORWARD,
         obstacles=tuple(obstacles(server, request, tables)),
-        residual=(*RESIDUAL, *([CIPHERTEXT] if is_encrypted(server, tables) else [])),
+        residual=_residual(server, request, tables),
         consequences=tuple(Consequence(code, number) for code, number in found[1].items() if number),
-        copies=tuple(CopyKnown("replica", place) for place in copies(server)),
+        copies=copies(server),
         room=room_needed(server, request),
-        description=tuple(_description(request, tables)),
+        description=tuple(_description(server, request, tables)),
     )
+
+
+def _residual(server: Server, request: Request, tables: tuple[Table, ...]) -> tuple[Residual, ...]:
+    """What this way does not reach."""
+    unseen = [CIPHERTEXT] if is_encrypted(server, tables) else []
+    unlogged = [SERVER_LOG] if is_logged_elsewhere(server, request.where, request.machine) else []
+    return (*RESIDUAL, *unseen, *unlogged)
 
 
 def _counts(server: Server, request: Request, tables: tuple[Table, ...]) -> tuple[int, dict[str, int]]:
@@ -121,9 +133,11 @@ def _size(server: Server, request: Request, tables: tuple[Table, ...]) -> int:
     return sum(path.lstat().st_blocks * 512 for path in paths)
 
 
-def _description(request: Request, tables: tuple[Table, ...]) -> Iterator[Fact]:
+def _description(server: Server, request: Request, tables: tuple[Table, ...]) -> Iterator[Fact]:
     size = sum(table.size for table in tables)
-    if request.identity.scope == "rows":
+    if request.identity.scope == "rows" and is_fit(server, parts_of(server, request)):
+        yield Fact("lock-milliseconds", "100")
+    elif request.identity.scope == "rows":
         # A rebuild writes about 50 MB a second where nothing else is known.
         yield Fact("lock-milliseconds", str(200 + size // 50_000))
     else:
@@ -218,17 +232,14 @@ class Session:
         where = self._request.where
         logs = {path for pattern in LOGS for path in where.glob(pattern)}
         if self._server is not None:
-            logs |= set(undo_files(self._here))
-            for path in system_files(self._here):
+            logs |= {*undo_files(self._server), *binary_logs(self._server), *log_files(self._server)}
+            for path in system_files(self._server):
                 yield path, "engine"
         for path in logs:
             yield path, "engine-log"
         for pattern in ("*/*.ibd", "*/*.MAD", "*/*.MAI", "*/*.MYD", "*/*.MYI"):
             for path in where.glob(pattern):
                 yield path, "engine"
-        for pattern in ("*.log", "*-bin.0*", "binlog.0*"):
-            for path in where.glob(pattern):
-                yield path, "engine-log"
 
     def values(self, most: int) -> Iterator[bytes]:
         self._sampled = spread(self._here, self._parts(), most)
@@ -250,19 +261,24 @@ class Session:
         self._is_changed = True
         held.begin(self._request.where, given.entropy(8).hex())
         if held.manifest.last("rewritten") is None:
-            check_room(server, self._request)
+            check_room(server, self._request, redo_noted(held))
         taking = Taking(server, held, given, self._request.machine)
+        with taking.open:
+            return self._taken_out(taking, sampled)
+
+    def _taken_out(self, taking: Taking, sampled: tuple[bytes, ...]) -> Withdrawn:
+        drop_filler(taking)
         take_traces(taking)
-        given.note("the rows are taken out of their tables")
+        take_statistics(taking)
+        taking.given.note("the rows are taken out of their tables")
         if self._request.identity.scope == "rows":
-            rows, locked, before, after, parts = withdraw_rows(taking, self._request)
-            tables = tuple(part.table for part in parts)
+            rows, locked, before, after, tables = _withdraw_rows(taking, self._request)
         else:
             rows, locked, before, after, tables = withdraw_tables(taking, self._request)
-        given.note("the server's statistics and logs are begun anew")
+        taking.given.note("the server's statistics and logs are begun anew")
         self._scrub(taking, tables, sampled)
         os.sync()
-        return _withdrawn(rows, locked, before, after, taking)
+        return _withdrawn(rows, locked, before, after if isinstance(after, Survivors) else after.result(), taking)
 
     def _scrub(self, taking: Taking, tables: tuple[Table, ...], sampled: tuple[bytes, ...]) -> None:
         taking.rest()
@@ -282,8 +298,31 @@ class Session:
 
         return checked(self._here, self._request)
 
+    def cut_check(self) -> None:
+        if self._server is not None:
+            end_query(self._server, self._request)
+
     def packings(self) -> tuple[Packing, ...]:
         return ()
+
+
+def _withdraw_rows(
+    taking: Taking, request: Request
+) -> tuple[int, int, Survivors, Survivors | Summing, tuple[Table, ...]]:
+    """The rows are in no live file: taken out beside their readers where that suits a run's begin, or under a lock."""
+    parts = parts_of(taking.server, request)
+    tables = tuple(part.table for part in parts)
+    widen_redo(taking, max(table.size for table in tables), room_needed(taking.server, request))
+    if taking.held.manifest.last("deleting") is None and is_fit(taking.server, parts):
+        try:
+            rows, locked, before, summing = withdraw_beside(taking, request, parts[0])
+        except Unfit:
+            taking.rest()
+        else:
+            taking.count("tables-rewritten", 1)
+            return rows, locked, before, summing, tables
+    rows, locked, before, after, _ = withdraw_rows(taking, request)
+    return rows, locked, before, after, tables
 
 
 def _withdrawn(rows: int, locked: int, before: Survivors, after: Survivors, taking: Taking) -> Withdrawn:

@@ -11,10 +11,10 @@ import os
 import struct
 from pathlib import Path
 
+from wipers.linux.engines.mariadb_redo import begin_redo, give_redo_back
 from wipers.linux.engines.mariadb_server import Server
 from wipers.linux.engines.mariadb_take import Taking
 from wipers.linux.engines.mariadb_traces import files_like, filler_schema
-from wipers.model import Lost
 from wipers.searching import Search, literal, search_for
 
 ROUNDS = 5
@@ -25,9 +25,6 @@ FILLER_ROWS = 600
 """Rows of the filler; two a page make more pages than the doublewrite buffer has."""
 UNDO = 24 << 20
 """Bytes of undo that displacing it once makes, where there was none to use again."""
-REDO_STEP = 4 << 20
-REDO_MOST = 256 << 20
-"""Size from which redo is made smaller for a while: every one of the files is held until it is written over."""
 TRX_SYS = 5
 """Page of the system tablespace that says where the doublewrite buffer lies (storage/innobase/include/trx0sys.h)."""
 DOUBLEWRITE = 200
@@ -50,14 +47,14 @@ def scrub_innodb(taking: Taking, values: tuple[bytes, ...], *, is_blind: bool) -
     for turn in range(ROUNDS):
         taking.rest()
         _displace_undo(taking, filler, size, turn)
-        _begin_redo(taking)
-        _displace_doublewrite(taking, filler, size, number)
+        begin_redo(taking)
+        _displace_doublewrite(taking, filler, size, number, is_blind=is_blind)
         found = codes_found(taking, values)
         if not found and ((values and not is_blind) or turn > 0):
             break
     else:
         taking.left |= found
-    _give_redo_back(taking)
+    give_redo_back(taking)
     server.run(f"DROP TABLE {filler}")
 
 
@@ -86,6 +83,10 @@ def _flush_table(server: Server, filler: str) -> None:
 def _displace_undo(taking: Taking, filler: str, size: int, turn: int) -> None:
     """Every rollback segment was used for more than a page, and one transaction in each undo tablespace for much."""
     server = taking.server
+    if turn:
+        # What is written now is cleared away for the next turn only where nobody sees what it replaces.
+        taking.awaited()
+        taking.gone_by = None
     letters = "bcdefghijk"
     for number in range(SEGMENTS * 2):
         letter = letters[(number + turn) % len(letters)]
@@ -109,16 +110,23 @@ def undo_room(server: Server) -> int:
 
 
 def wait_for_purge(taking: Taking) -> None:
-    """What transactions that ended before now deleted is cleared away; raises Lost where a reader still sees it."""
+    """What transactions deleted that ended before now, or had ended when the rows were gone where a snapshot of our own
+    was taken after that, is cleared away; raises Lost where a reader still sees it."""
     server = taking.server
-    server.run("SET SESSION autocommit = 0")
-    goal = _status_number(server, "Trx id counter")
-    server.run("COMMIT")
-    server.run("SET SESSION autocommit = 1")
+    goal = taking.gone_by or transactions(server)
     taking.wait(
         lambda: _is_idle(server) or _status_number(server, "Purge done for trx's n:o <") >= goal,
         "a session still sees old versions of the rows",
     )
+
+
+def transactions(server: Server) -> int:
+    """A number that every transaction which ends from now on is above."""
+    server.run("SET SESSION autocommit = 0")
+    found = _status_number(server, "Trx id counter")
+    server.run("COMMIT")
+    server.run("SET SESSION autocommit = 1")
+    return found
 
 
 def _is_idle(server: Server) -> bool:
@@ -134,73 +142,36 @@ def _status_number(server: Server, mark: str) -> int:
     return int(word) if word.isdigit() else 0
 
 
-def _begin_redo(taking: Taking) -> None:
-    """InnoDB's log is a new file of another size, and every page that was changed before is in its table's file: a
-    change of size makes both so. What the size was is noted, and given back in the end."""
-    server = taking.server
-    noted = taking.held.manifest.last("redo")
-    if noted is None:
-        taking.held.manifest.write("redo", size=int(server.variable("innodb_log_file_size")))
-    size = _redo_size(server, _redo_noted(taking))
-    is_so = int(server.variable("innodb_log_file_size")) == size
-    _resize_redo(taking, size + REDO_STEP * is_so)
-
-
-def _give_redo_back(taking: Taking) -> None:
-    """InnoDB's log has the size that it had, where the server takes it at work."""
-    size = _redo_noted(taking)
-    if size >= int(taking.server.variable("innodb_log_buffer_size")):
-        _resize_redo(taking, size)
-
-
-def _redo_noted(taking: Taking) -> int:
-    noted = taking.held.manifest.last("redo")
-    return int(noted.facts["size"]) if noted is not None else int(taking.server.variable("innodb_log_file_size"))
-
-
-def _redo_size(server: Server, before: int) -> int:
-    """A size that is not the one it has, and not much larger than it must be: the old file is held meanwhile."""
-    return max(min(before, REDO_MOST), int(server.variable("innodb_log_buffer_size"))) + REDO_STEP
-
-
-def redo_room(server: Server) -> int:
-    """Bytes of the logs that are made one after the other while each before is held."""
-    before = int(server.variable("innodb_log_file_size"))
-    return _redo_size(server, before) + before
-
-
-def _resize_redo(taking: Taking, size: int) -> None:
-    server = taking.server
-    if taking.take((server.path("innodb_log_group_home_dir", ".") / "ib_logfile0",)):
-        taking.left.add("write-ahead-log")
-    if not taking.has_room(size):
-        taking.left.add("write-ahead-log")
-        return
-    try:
-        server.run(f"SET GLOBAL innodb_log_file_size = {size}")
-    except Lost as error:
-        if "1238" not in error.facts.get("detail", ""):
-            raise
-        taking.left.add("write-ahead-log")
-        return
-    taking.count("log-segments-held", 1)
-
-
-def _displace_doublewrite(taking: Taking, filler: str, size: int, number: int) -> None:
-    """Every page of the doublewrite buffer is one of the filler, as those pages themselves say."""
+def _displace_doublewrite(taking: Taking, filler: str, size: int, number: int, *, is_blind: bool) -> None:
+    """Every page of the doublewrite buffer is one of the filler, as those pages themselves say; where all of them are
+    ciphertext, which says nothing, every one was written since this began."""
     server = taking.server
     if not server.is_on("innodb_doublewrite"):
         return
+    before = _doublewrite_pages(server)
     for letter in "lmnopqrs":
         server.run(f"UPDATE {filler} SET a = REPEAT('{letter}', {size})")
         _flush_table(server, filler)
-        if set(_doublewrite_spaces(server)) <= {number}:
+        now = _doublewrite_pages(server)
+        if all(_space_of(page) == number for page in now) or (is_blind and _is_written_over(before, now)):
             return
     taking.left.add("doublewrite-buffer")
 
 
-def _doublewrite_spaces(server: Server) -> list[int]:
-    """Which tablespaces the pages in the doublewrite buffer belong to."""
+def _is_written_over(before: list[bytes], now: list[bytes]) -> bool:
+    """Whether no page is what it was, but for those that never held anything."""
+    return len(before) == len(now) and all(
+        page != other or not any(page) for page, other in zip(before, now, strict=True)
+    )
+
+
+def _space_of(page: bytes) -> int:
+    """Number of the tablespace that a page belongs to."""
+    return int(struct.unpack_from(">I", page, SPACE_ID)[0])
+
+
+def _doublewrite_pages(server: Server) -> list[bytes]:
+    """The pages in the doublewrite buffer; none where there was never one."""
     page = int(server.variable("innodb_page_size"))
     extent = max(1 << 20, page * 64) // page
     with system_files(server)[0].open("rb") as file:
@@ -210,9 +181,8 @@ def _doublewrite_spaces(server: Server) -> list[int]:
             return []
         found = []
         for first in blocks:
-            for one in range(first, first + extent):
-                file.seek(one * page + SPACE_ID)
-                found.append(struct.unpack(">I", file.read(4))[0])
+            file.seek(first * page)
+            found += [file.read(page) for _ in range(extent)]
     return found
 
 
@@ -220,6 +190,12 @@ def system_files(server: Server) -> tuple[Path, ...]:
     """Files of the system tablespace, the first first."""
     folder = server.path("innodb_data_home_dir", ".")
     return tuple(folder / one.split(":")[0] for one in str(server.variable("innodb_data_file_path")).split(";"))
+
+
+def temporary_files(server: Server) -> tuple[Path, ...]:
+    """Files of the temporary tablespace, which the server removes when it ends."""
+    folder = server.path("innodb_data_home_dir", ".")
+    return tuple(folder / one.split(":")[0] for one in str(server.variable("innodb_temp_data_file_path")).split(";"))
 
 
 def undo_files(server: Server) -> tuple[Path, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from certificates.errors import Refused
-from wipers.linux.engines import Request
+from wipers.linux.engines import LOCK_SECONDS, CopyKnown, Request
+from wipers.linux.engines.mariadb_innodb import system_files
+from wipers.linux.engines.mariadb_logs import cut_off, log_files
+from wipers.linux.engines.mariadb_places import files_of_server, places_of
 from wipers.linux.engines.mariadb_rows import parts_of
 from wipers.linux.engines.mariadb_scope import (
     ENGINES,
@@ -23,21 +28,25 @@ from wipers.model import Obstacle
 
 LONG_SECONDS = 10
 """Age from which a transaction of somebody else stands in the way: old versions of rows last as long as it does."""
+POLL = 0.02
 
 
 def obstacles(server: Server, request: Request, tables: tuple[Table, ...]) -> Iterator[Obstacle]:
     """Yield what stands in the way, each by name."""
     where = str(request.where)
-    if server.is_on("wsrep_on"):
+    if server.is_on("wsrep_on") or str(server.variable("wsrep_provider") or "none") != "none":
         yield _not_offered(where, "a Galera cluster")
     if any(request.where.glob(".expunge-*")):
         # What a log holds would be held there too, and stay when this run lets go of it.
         yield in_use(where, "another run that is not finished: expunge resume")
     yield from _snapshots(server, where)
     yield from _replication(server, where)
-    if request.identity.scope == "cluster":
-        return
+    for setting in cut_off(server):
+        yield _not_offered(where, f"a log that is cut off, so that its blocks are free: set {setting} to 1 or more")
     yield from _apart(server, request, where)
+    if request.identity.scope == "cluster":
+        yield from _beyond(server, request, where)
+        return
     for table in tables:
         yield from _of_table(server, request, table, where)
     if request.identity.scope == "rows":
@@ -72,25 +81,48 @@ def _not_offered(where: str, detail: str) -> Obstacle:
 
 
 def _replication(server: Server, where: str) -> Iterator[Obstacle]:
-    for session, state in server.rows(
-        "SELECT id, COALESCE(state, '') FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%'"
-    ):
-        if "has sent all" not in state:
-            yield _snapshot(where, f"a replica that is behind, session {session}")
+    for session in _behind(server):
+        yield _snapshot(where, f"a replica that is behind, session {session}")
     for row in server.rows("SHOW ALL SLAVES STATUS"):
         # Columns as documented: 12 and 13 tell whether both threads run; the lag is null where one does not.
         if "No" in (str(row[12]), str(row[13])):
             yield _snapshot(where, "a relay log that is not being applied")
 
 
-def copies(server: Server) -> tuple[str, ...]:
-    """The replicas that are connected or registered, each by address and number."""
-    registered = {f"server {row[0]} {row[1]}".strip() for row in server.rows("SHOW SLAVE HOSTS")}
+def _behind(server: Server) -> tuple[int, ...]:
+    """Sessions to which the binary log is sent, and that were at its end at no moment in which they were looked at: a
+    server at work has always something to send to somebody."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    behind = _fetching(server)
+    while behind and time.monotonic() < deadline:
+        time.sleep(POLL)
+        behind &= _fetching(server)
+    return tuple(sorted(behind))
+
+
+def _fetching(server: Server) -> set[int]:
+    """Those sessions that have not been sent all."""
+    found = server.rows(
+        "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%'"
+        " AND COALESCE(state, '') NOT LIKE '%%has sent all%%'"
+    )
+    return {int(row[0]) for row in found}
+
+
+def copies(server: Server) -> tuple[CopyKnown, ...]:
+    """The replicas that are registered, by number and address, other sessions to which the binary log is sent, and the
+    servers whose binary log this one applies, or would if it were told to go on: what goes here is there still."""
+    registered = sorted({f"server {row[0]} {row[1]}".strip() for row in server.rows("SHOW SLAVE HOSTS")})
     dumps = server.rows(
         "SELECT host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%%' ORDER BY id"
     )
     unnamed = [f"session from {row[0]}" for row in dumps][len(registered) :]
-    return (*sorted(registered), *unnamed)
+    # Columns as documented: the name of the connection, and where it leads.
+    primaries = [f"{row[3]} port {row[5]} {row[0]}".strip() for row in server.rows("SHOW ALL SLAVES STATUS")]
+    return (
+        *(CopyKnown("replica", place) for place in (*registered, *unnamed)),
+        *(CopyKnown("primary", place) for place in primaries),
+    )
 
 
 LOGS = {
@@ -106,13 +138,26 @@ LOGS = {
 
 def _apart(server: Server, request: Request, where: str) -> Iterator[Obstacle]:
     """Yield the logs that lie where nothing is held, written over or looked for."""
-    device = request.where.stat().st_dev
+    device, found = request.where.stat().st_dev, []
     for name, what in LOGS.items():
         told = server.variable(name)
         place = request.where / str(told or ".")
         folder = place.parent if name.endswith("_basename") and told else place
         if folder.exists() and folder.stat().st_dev != device:
-            yield _not_offered(where, f"{what} lies on another file system")
+            found.append(what)
+    if any(path.exists() and path.stat().st_dev != device for path in system_files(server)):
+        found.append(LOGS["innodb_data_home_dir"])
+    for what in dict.fromkeys(found):
+        yield _not_offered(where, f"{what} lies on another file system")
+
+
+def _beyond(server: Server, request: Request, where: str) -> Iterator[Obstacle]:
+    """Yield what else of everything lies on another file system; a log of statements there is listed."""
+    device, logs = request.where.stat().st_dev, set(log_files(server))
+    found = set(files_of_server(request.where, places_of(server, request), Path()))
+    if number := sum(path.stat().st_dev != device for path in found - logs):
+        detail = f"{number} of its files lie on other file systems: stop it, and order its directories as files"
+        yield _not_offered(where, detail)
 
 
 def _of_table(server: Server, request: Request, table: Table, where: str) -> Iterator[Obstacle]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wipers.linux.engines import Request, room_missing
-from wipers.linux.engines.mariadb_innodb import redo_room, undo_room
+from wipers.linux.engines.mariadb_innodb import undo_room
+from wipers.linux.engines.mariadb_redo import redo_room
 from wipers.linux.engines.mariadb_rows import parts_of
 from wipers.linux.engines.mariadb_scope import Table, files_of
 from wipers.linux.engines.mariadb_server import Server
@@ -19,12 +20,12 @@ OWN = 28 << 20
 """Bytes that tables of our own take: measured 25 MiB."""
 
 
-def room_needed(server: Server, request: Request) -> int:
+def room_needed(server: Server, request: Request, redo: int | None = None) -> int:
     """Bytes that must be free before anything is changed: what is written anew beside the files that are held, new
-    logs, tables of our own, and what is left alone."""
+    logs, tables of our own, and what is left alone. `redo` is the size that a run noted of the log."""
     if request.identity.scope == "cluster":
         return 0
-    beside = 2 * ARIA_LOG + redo_room(server) + undo_room(server) + OWN + WATERMARK
+    beside = 2 * ARIA_LOG + redo_room(server, redo) + undo_room(server) + OWN + WATERMARK
     if request.identity.scope != "rows":
         return beside
     found = {part.table.quoted: part.table for part in parts_of(server, request)}
@@ -38,8 +39,8 @@ def _rewritten(files: tuple[Path, ...], table: Table) -> int:
     return GROWN + (2 * size if table.is_page_compressed else size) + table.indexed
 
 
-def check_room(server: Server, request: Request) -> None:
+def check_room(server: Server, request: Request, redo: int | None) -> None:
     """There is room now; raises Lost, with nothing changed since the last step."""
-    missing = room_missing(request.where, room_needed(server, request))
+    missing = room_missing(request.where, room_needed(server, request, redo))
     if missing is not None:
         raise Lost(missing.reason, **dict(missing.facts))

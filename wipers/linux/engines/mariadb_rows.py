@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -18,6 +18,7 @@ from wipers.linux.engines.mariadb_scope import (
     files_of,
     followers,
     ordered,
+    put_aside,
     table_of,
 )
 from wipers.linux.engines.mariadb_server import Server, quoted
@@ -34,15 +35,18 @@ def parts_of(server: Server, request: Request) -> tuple[Part, ...]:
     return (first, *followers(server, first))
 
 
-def tally(server: Server, tables: tuple[Table, ...], key: bytes) -> Survivors:
-    """The tables' rows, counted and summed by the server, under a key."""
+def tally(
+    server: Server, tables: tuple[Table, ...], key: bytes, counting: tuple[Callable[[], int], ...] = ()
+) -> Survivors:
+    """The tables' rows, counted and summed by the server, under a key; `counting`: what somebody else counts, each
+    table, in a snapshot of the same moment."""
     rows = 0
     total = blake2b(key=key[:64], digest_size=32)
-    for table in tables:
-        counted = count(server, Part(table, "TRUE", ()))
+    for number, table in enumerate(tables):
         summed = server.rows(f"CHECKSUM TABLE {table.quoted} EXTENDED")[0][1]
         if summed is None:
             raise server.lost("the server gives no sum of a table", 0)
+        counted = counting[number]() if counting else count(server, Part(table, "TRUE", ()))
         rows += counted
         total.update(f"{table.quoted}:{counted}:{summed};".encode())
     return Survivors(len(tables), rows, f"sha256:{total.hexdigest()}")
@@ -85,23 +89,30 @@ def locked(server: Server, tables: tuple[Table, ...]) -> Iterator[None]:
 def withdraw_rows(taking: Taking, request: Request) -> tuple[int, int, Survivors, Survivors, tuple[Part, ...]]:
     """The rows are in no live file of their tables; return how many went, milliseconds locked, what had to survive and
     what did, and the parts."""
-    server = taking.server
+    server, manifest = taking.server, taking.held.manifest
     parts = parts_of(server, request)
     tables = tuple({part.table.quoted: part.table for part in parts}.values())
     compressed = _compressed(taking, tables)
+    if compressed and _is_freed(taking):
+        taking.left.add("free-blocks")
+    is_lasting = is_durable(server, tables)
     started = time.monotonic()
     with locked(server, tables):
         found, rows = _counted(taking, request, parts)
-        if taking.held.manifest.last("deleted") is None:
+        if manifest.last("deleted") is None:
             _uncompress(taking, request, tuple(table for table, _ in compressed))
             _delete(taking, parts, found)
+            # What is not durable yet is so with the first table that is rewritten.
+            manifest.write("deleted" if is_lasting else "rewriting", rows=found)
         before = tally(server, tables, request.key)
         again = dict(compressed)
         for table in tables:
             _rewrite(taking, request, table, again.get(table, "FORCE"))
+        if manifest.last("deleted") is None:
+            manifest.write("deleted", rows=found)
         after = tally(server, tables, request.key)
     taking.count("tables-rewritten", len(tables))
-    taking.held.manifest.write("rewritten", rows=rows)
+    manifest.write("rewritten", rows=rows)
     return rows, round((time.monotonic() - started) * 1000), before, after, parts
 
 
@@ -113,6 +124,8 @@ def _counted(taking: Taking, request: Request, parts: tuple[Part, ...]) -> tuple
     found = count(taking.server, parts[0])
     if noted is not None:
         rows = int(noted.facts["rows"])
+        if manifest.last("rewriting") is not None and not _is_known(taking, parts[0].table):
+            manifest.write("deleted", rows=rows)
         if manifest.last("deleted") is None:
             check_same(taking, request, tuple(part.table for part in parts))
             if found not in (0, rows):
@@ -135,17 +148,20 @@ def identities(tables: Iterable[Table]) -> list[list[str]]:
 def check_same(taking: Taking, request: Request, tables: Iterable[Table]) -> None:
     """The tables are those that were noted, or became so by what this run noted since; raises Lost where one was made
     anew under its name: its rows may be somebody else's."""
-    lines = [line for line in taking.held.manifest.lines if line.phase in ("deleting", "uncompressed")]
-    known = {tuple(one) for line in lines for one in line.facts.get("tables", ())}
     compressed = taking.held.manifest.last("compressed")
     changing = {(one[0], one[1]) for one in (compressed.facts["tables"] if compressed is not None else ())}
     for table in tables:
-        is_ours = (table.schema, table.name, table.identity) in known
         # Cut between the change of its pages and the note of it.
         is_changing = (table.schema, table.name) in changing and not table.is_page_compressed
-        if not is_ours and not is_changing:
+        if not is_changing and not _is_known(taking, table):
             detail = "a table was made anew under its name since the run began"
             raise Lost("records-changed", where=str(request.where), detail=detail)
+
+
+def _is_known(taking: Taking, table: Table) -> bool:
+    """Whether the table is one that was noted: it was neither made anew nor rewritten since."""
+    lines = [line for line in taking.held.manifest.lines if line.phase in ("deleting", "uncompressed")]
+    return [table.schema, table.name, table.identity] in [one for line in lines for one in line.facts.get("tables", ())]
 
 
 def check_no_more(request: Request, found: int, noted: int) -> None:
@@ -170,7 +186,14 @@ def _delete(taking: Taking, parts: tuple[Part, ...], rows: int) -> None:
         server.run("ROLLBACK")
         raise Lost("records-changed", where=first.table.name, detail="other rows would have gone too")
     server.run("COMMIT")
-    taking.held.manifest.write("deleted", rows=gone)
+
+
+def is_durable(server: Server, tables: tuple[Table, ...]) -> bool:
+    """Whether a deletion outlives the server once it is committed. Aria commits nothing while tables are locked, but
+    with the rewriting (storage/maria/ha_maria.cc maria_commit), and a crash before undoes it; InnoDB may be told to
+    write its log later."""
+    is_synced = str(server.variable("innodb_flush_log_at_trx_commit")) in {"1", "3"}
+    return is_synced and all(table.engine == "InnoDB" for table in tables)
 
 
 def _uncompress(taking: Taking, request: Request, tables: tuple[Table, ...]) -> None:
@@ -180,6 +203,15 @@ def _uncompress(taking: Taking, request: Request, tables: tuple[Table, ...]) -> 
         taking.rest()
     now = (table_of(taking.server, table.schema, table.name) for table in tables)
     taking.held.manifest.write("uncompressed", tables=identities(table for table in now if table is not None))
+
+
+def _is_freed(taking: Taking) -> bool:
+    """Whether a run before this one was cut while tables were uncompressed, rows that go among them: the server removed
+    what it had written, before anything of ours could hold it."""
+    manifest = taking.held.manifest
+    if manifest.last("deleting") is not None and manifest.last("uncompressed") is None:
+        manifest.write("freed")
+    return manifest.last("freed") is not None
 
 
 def _compressed(taking: Taking, tables: tuple[Table, ...]) -> tuple[tuple[Table, str], ...]:
@@ -202,7 +234,14 @@ def _compression(table: Table) -> str:
 
 def _rewrite(taking: Taking, request: Request, table: Table, how: str) -> None:
     """The table is in new files, and its old ones are held."""
-    paths: tuple[Path, ...] = files_of(taking.server, request, table)
-    if taking.take(paths):
-        raise Lost("records-in-use", where=table.name, detail="a file of the table lies on another file system")
+    take_files(taking, request, table)
     taking.server.run(f"ALTER TABLE {table.quoted} {how}")
+
+
+def take_files(taking: Taking, request: Request, table: Table) -> None:
+    """The files that the table is in now are held, and whole copies of its data have no other name; raises Lost."""
+    paths: tuple[Path, ...] = files_of(taking.server, request, table)
+    aside = put_aside(taking.server, request, table)
+    if taking.take((*paths, *aside)):
+        raise Lost("records-in-use", where=table.name, detail="a file of the table lies on another file system")
+    taking.drop(aside)

@@ -246,6 +246,15 @@ def files_of(server: Server, request: Request, table: Table) -> tuple[Path, ...]
     return tuple(sorted(path for path in found if path.is_file() and not path.is_symlink()))
 
 
+def put_aside(server: Server, request: Request, table: Table) -> tuple[Path, ...]:
+    """Copies of the table's data that the server kept where it mended the table after a crash (aria_recover_options,
+    myisam_recover_options: `BACKUP`)."""
+    name = re.escape(_file_name(server, table.name)) + r"\.M[AY]D-[0-9]{12}\.BAK"
+    return tuple(
+        path for path in folder_of(server, request, table.schema).glob("*.BAK") if re.fullmatch(name, path.name)
+    )
+
+
 def _stems(name: str) -> frozenset[str]:
     return frozenset({name, *(name + end for end in FILES)})
 

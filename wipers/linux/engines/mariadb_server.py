@@ -8,7 +8,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ QUIET = (
     "SET SESSION sql_log_off = 1",
     "SET SESSION slow_query_log = 0",
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
+    "SET SESSION lc_messages = 'en_US'",
+    "SET SESSION use_stat_tables = 'never'",
     "SET SESSION foreign_key_checks = 1",
     "SET SESSION max_statement_time = 0",
     "SET SESSION wait_timeout = 86400",
@@ -33,7 +35,8 @@ QUIET = (
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS:.0f}",
 )
 """What is said first: nothing of this session stands in the binary, general or slow log, and no lock is waited for
-longer than agreed. Replicas do not hear of it: each is a carrier of its own."""
+longer than agreed. Statistics, which a crash may have damaged, are not asked for. Replicas do not hear of it: each is a
+carrier of its own."""
 
 SOCKET = "/run/mysqld/mysqld.sock"
 CONNECT_SECONDS = 10.0
@@ -47,11 +50,17 @@ Failure = Callable[[str, int], Exception]
 class Server:
     """One session with a server."""
 
-    def __init__(self, connection: Any, where: Path) -> None:
+    def __init__(self, connection: Any, request: Request) -> None:
         """Take over the connection; an error means at first that nothing was touched."""
         self._connection = connection
-        self._where = where
+        self._request = request
+        self._where = request.where
         self.failure: Failure = self.refused
+
+    @property
+    def where(self) -> Path:
+        """Its data directory."""
+        return self._where
 
     def rows(self, statement: str, *values: Bound) -> list[tuple[Any, ...]]:
         """What a statement answers; a percent sign of its own is written twice."""
@@ -88,6 +97,11 @@ class Server:
         with self._told():
             yield from answered(self._connection, statement, columns, values)
 
+    @property
+    def session(self) -> int:
+        """Its number with the server."""
+        return int(self._connection.thread_id())
+
     def process(self) -> int | None:
         """Id of the server's process, as the kernel says of the socket, or the server's own file of its id."""
         found = getattr(self._connection, "_sock", None)
@@ -98,6 +112,18 @@ class Server:
             return int(self.path("pid_file").read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
+
+    def another(self) -> Server:
+        """Another session with the same server, whose errors mean that part of it may be done; raises Refused."""
+        other = connect(self._request)
+        other.failure = other.lost
+        return other
+
+    def alike(self) -> Server:
+        """Another session with the same server, whose errors mean what they mean in this one; raises Refused."""
+        other = connect(self._request)
+        other.failure = other.refused if self.failure == self.refused else other.lost
+        return other
 
     def close(self) -> None:
         """End the session; locks and what was not committed go with it."""
@@ -180,7 +206,7 @@ def connect(request: Request) -> Server:
         found.connect(_reached(given))
     except (pymysql.err.Error, OSError) as error:
         raise Refused("engine-unreachable", where=request.where, detail=detail_of(error)) from error
-    server = Server(found, request.where)
+    server = Server(found, request)
     try:
         _check_ours(server, request)
         for statement in QUIET:
@@ -189,6 +215,12 @@ def connect(request: Request) -> Server:
         server.close()
         raise
     return server
+
+
+def end_query(server: Server, request: Request) -> None:
+    """What a session is at in another thread ends, as soon as the server sees it."""
+    with suppress(Refused), closing(connect(request)) as other:
+        other.run("KILL QUERY %s", server.session)
 
 
 def _reached(given: dict[str, str]) -> socket.socket:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import nullcontext
 from hashlib import blake2b
 from pathlib import Path
 
 from wipers.linux.engines import Request, Survivors, rows_outside
-from wipers.linux.engines.mariadb_rows import check_no_more, check_same, identities, locked, parts_of
-from wipers.linux.engines.mariadb_scope import Table, count, files_of, folder_of, ordered, tables_of
+from wipers.linux.engines.mariadb_rows import (
+    check_no_more,
+    check_same,
+    identities,
+    locked,
+    parts_of,
+    take_files,
+)
+from wipers.linux.engines.mariadb_scope import Table, count, folder_of, ordered, tables_of
 from wipers.linux.engines.mariadb_server import Server, quoted
 from wipers.linux.engines.mariadb_take import Taking
+from wipers.linux.engines.mariadb_traces import STATISTICS, is_bad, mend_statistics
 from wipers.model import Lost
 
+UNDONE = ("Query execution was interrupted", "Lock wait timeout exceeded", "Deadlock found")
+"""How errors begin that say nothing of a table (ER_QUERY_INTERRUPTED, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK)."""
 MOST_CHECKED = 32
 """Tables beside a dropped one that the server is asked to check."""
 
@@ -65,7 +76,7 @@ def _counted(taking: Taking, request: Request, tables: tuple[Table, ...]) -> int
 def _drop(taking: Taking, request: Request, tables: tuple[Table, ...]) -> None:
     server = taking.server
     for table in tables:
-        taking.take(files_of(server, request, table))
+        take_files(taking, request, table)
     server.run("DROP TABLE " + ", ".join(table.quoted for table in tables))
 
 
@@ -89,7 +100,8 @@ def _names(server: Server, request: Request, going: tuple[Table, ...]) -> Surviv
 
 
 def checked(server: Server, request: Request) -> tuple[str, bool]:
-    """The server's own check of the tables that were written anew, or that stand beside what was dropped."""
+    """The server's own check of the tables that were written anew, or that stand beside what was dropped; raises Lost
+    where it was kept from it."""
     if request.identity.scope == "rows":
         names = dict.fromkeys(part.table.quoted for part in parts_of(server, request))
     else:
@@ -102,9 +114,17 @@ def checked(server: Server, request: Request) -> tuple[str, bool]:
         )
         names = dict.fromkeys(f"{quoted(schema)}.{quoted(name)}" for schema, name in found)
     names["`mysql`.`column_stats`"] = None
+    bad = _damaged(server, names)
+    if bad and bad <= set(STATISTICS):
+        mend_statistics(server)
+        bad = _damaged(server, names)
+    return f"CHECK TABLE MEDIUM, {len(names)} tables", not bad
+
+
+def _damaged(server: Server, names: Iterable[str]) -> set[str]:
     # Indexes were made from the rows a moment ago: to look up every key of theirs would tell nothing more.
     answers = server.rows(f"CHECK TABLE {', '.join(names)} MEDIUM")
-    bad = [row for row in answers if row[2] in ("error", "warning") or (row[2] == "status" and row[3] != "OK")]
-    # What cannot be checked, such as a log in a table, says so in a note and is no damage.
-    bad = [row for row in bad if "support" not in str(row[3])]
-    return f"CHECK TABLE MEDIUM, {len(names)} tables", not bad
+    if any(str(row[2]).lower() == "error" and str(row[3]).startswith(UNDONE) for row in answers):
+        # The server calls a table corrupt of which it was kept from seeing all.
+        raise server.lost("CHECK TABLE was kept from its end", 1205)
+    return {str(row[0]) for row in answers if is_bad(row)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from wipers.acts import Given, Halted
@@ -20,6 +21,9 @@ WAIT_SECONDS = 60.0
 """Longest wait for the server to let go of what it dropped, or for old versions of rows to be cleared away."""
 
 
+def _nothing() -> None: ...
+
+
 class Taking:
     """What a withdrawal of this server has in hand: the session, the held directory, and whether to stop."""
 
@@ -33,6 +37,12 @@ class Taking:
         """Places that were not reached, by residual code."""
         self.counts: dict[str, int] = {}
         """What was written anew, or went with it, by code."""
+        self.open = ExitStack()
+        """What is closed when the withdrawal ends, well or not."""
+        self.awaited: Callable[[], object] = _nothing
+        """Waits for what still sees old versions of rows for our own ends."""
+        self.gone_by: int | None = None
+        """Number of the transactions that had begun when the rows were gone, where such a snapshot is at work."""
 
     def take(self, paths: Iterable[Path]) -> int:
         """Every file that is there has a further name in the held directory, once; return how many are on another file
@@ -47,6 +57,21 @@ class Taking:
         self.held.link(near)
         self.held.keep()
         return sum(status.st_dev != device for status in found.values())
+
+    def drop(self, paths: Iterable[Path]) -> None:
+        """No file that is held has one of these names any more; names of anything else stay."""
+        folder = self.held.path
+        if folder is None:
+            return
+        known = {os.lstat(folder / name).st_ino for name in self.held.names()}
+        for path in paths:
+            if path.lstat().st_ino in known and path.lstat().st_dev == folder.stat().st_dev:
+                path.unlink()
+
+    @property
+    def where(self) -> Path:
+        """The server's data directory."""
+        return self.server.where
 
     def has_room(self, size: int) -> bool:
         """Whether so much may be written for our own ends, with enough left to the server and everybody else."""

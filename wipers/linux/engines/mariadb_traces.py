@@ -1,14 +1,17 @@
-"""Where a MariaDB server keeps rows besides their table and its storage engine's own files: statistics and logs, each
-begun anew while the server is at work."""
+"""Where a MariaDB server keeps rows besides their table and its storage engine's own files: statistics, the binary, the
+relay and Aria's log, each begun anew while the server is at work."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+from wipers.linux.engines.mariadb_logs import log_files
 from wipers.linux.engines.mariadb_scope import Table
 from wipers.linux.engines.mariadb_server import Server, quoted
 from wipers.linux.engines.mariadb_take import Taking
@@ -16,7 +19,10 @@ from wipers.model import Lost
 
 ARIA_LOG = 8 << 20
 """Smallest size at which Aria begins another log file."""
-LOG_FILES = {"general_log_file": "GENERAL", "slow_query_log_file": "SLOW", "log_error": "ERROR"}
+STATISTICS = ("mysql.table_stats", "mysql.index_stats", "mysql.column_stats")
+"""Where the server keeps what it knows of tables' values."""
+GALERA = ("galera.cache", "gcache.page.*")
+"""Rings of row changes that a Galera cluster keeps for nodes which were away."""
 ARIA_SECONDS = 30.0
 """Longest wait for Aria to remove a log file."""
 
@@ -26,11 +32,13 @@ def take_traces(taking: Taking) -> None:
     server = taking.server
     paths = [server.path("innodb_log_group_home_dir", ".") / "ib_logfile0"]
     paths += files_like(server.path("aria_log_dir_path", "."), "aria_log.0*")
-    for name in ("log_bin_basename", "relay_log_basename"):
-        if base := server.variable(name):
-            paths += files_like(Path(str(base)).parent, Path(str(base)).name + ".[0-9]*")
-    paths += [server.path(name) for name in LOG_FILES if server.variable(name)]
-    taking.take(paths)
+    taking.take((*paths, *binary_logs(server), *log_files(server)))
+
+
+def binary_logs(server: Server) -> tuple[Path, ...]:
+    """Files of the binary and the relay log that are there."""
+    bases = (Path(str(base)) for name in ("log_bin_basename", "relay_log_basename") if (base := server.variable(name)))
+    return tuple(path for base in bases for path in files_like(base.parent, escape(base.name) + "*.[0-9]*"))
 
 
 def scrub_statistics(taking: Taking, tables: Iterable[Table]) -> None:
@@ -49,41 +57,39 @@ def scrub_statistics(taking: Taking, tables: Iterable[Table]) -> None:
     taking.count("statistics-rewritten", len(again))
 
 
-def scrub_logs(taking: Taking) -> None:
-    """The general, slow and error logs begin anew; what they held is held."""
-    server = taking.server
-    for name, word in LOG_FILES.items():
-        path = server.path(name) if server.variable(name) else None
-        if path is None:
-            continue
-        if taking.take((path,)):
-            taking.left.add("server-log")
-            continue
-        # Also where it has no name any more: a run that was cut may have come so far.
-        path.unlink(missing_ok=True)
-        server.run(f"FLUSH {word} LOGS")
-        taking.count("server-logs-begun-anew", 1)
-    _scrub_log_tables(taking)
+def take_statistics(taking: Taking) -> None:
+    """The server's statistics are held, and whole: no row is taken out of a table whose statistics cannot be."""
+    folder = taking.server.path("datadir") / "mysql"
+    # What the server put aside where it mended the table by itself (aria_recover_options).
+    aside = files_like(folder, "column_stats.*.BAK")
+    taking.take((*files_like(folder, "column_stats.*"), *aside))
+    taking.drop(aside)
+    taking.count("statistics-rewritten", mend_statistics(taking.server))
 
 
-def _scrub_log_tables(taking: Taking) -> None:
-    """Logs that are kept in tables are emptied too, by taking the tables away."""
-    server = taking.server
-    for name in ("general_log", "slow_log"):
-        if not server.one(f"SELECT COUNT(*) FROM mysql.{name}"):
-            continue
-        taking.take(files_like(server.path("datadir") / "mysql", f"{name}.*"))
-        server.run("DROP TABLE IF EXISTS mysql.expunge_new, mysql.expunge_old")
-        server.run(f"CREATE TABLE mysql.expunge_new LIKE mysql.{name}")
-        server.run(f"RENAME TABLE mysql.{name} TO mysql.expunge_old, mysql.expunge_new TO mysql.{name}")
-        taking.take(files_like(server.path("datadir") / "mysql", "expunge_old.*"))
-        server.run("DROP TABLE mysql.expunge_old")
-        taking.count("server-logs-begun-anew", 1)
+def mend_statistics(server: Server) -> int:
+    """The server's tables of statistics are whole; return how many were not. A server that dies while it changes one
+    leaves it damaged: they are the only ones of its own that are not made to outlive that (Aria, TRANSACTIONAL = 0)."""
+    damaged = {str(row[0]) for row in server.rows(f"CHECK TABLE {', '.join(STATISTICS)} MEDIUM") if is_bad(row)}
+    for name in sorted(damaged & set(STATISTICS)):
+        server.rows(f"REPAIR NO_WRITE_TO_BINLOG TABLE {name}")
+    return len(damaged)
+
+
+def is_bad(row: tuple[Any, ...]) -> bool:
+    """Whether a line of what CHECK TABLE answers tells of damage: what cannot be checked, as a log in a table, says so
+    in a note and is none."""
+    _, _, kind, text = row
+    return (kind in ("error", "warning") or (kind == "status" and text != "OK")) and "support" not in str(text)
 
 
 def scrub_binary_log(taking: Taking) -> None:
-    """Binary and relay logs begin anew; raises Lost where a replica has not read them."""
+    """Binary and relay logs begin anew, and what a cluster kept of them is gone that this server belongs to no more.
+    Raises Lost where a replica has not read them."""
     server = taking.server
+    former = [path for pattern in GALERA for path in files_like(taking.where, pattern)]
+    taking.take(former)
+    taking.drop(former)
     if server.is_on("log_bin"):
         server.run("FLUSH BINARY LOGS")
         names = [str(row[0]) for row in server.rows("SHOW BINARY LOGS")]
@@ -109,7 +115,7 @@ def _scrub_relay_logs(taking: Taking) -> None:
     old = files_like(Path(base).parent, Path(base).name + "*.[0-9]*")
     if taking.take(old):
         taking.left.add("write-ahead-log")
-    kept = server.variable("relay_log_purge")
+    kept = noted_settings(taking, ("relay_log_purge",))["relay_log_purge"]
     server.run("SET GLOBAL relay_log_purge = 1")
     try:
         for _ in range(2):
@@ -132,7 +138,7 @@ def aria_log_begun_anew(taking: Taking) -> Iterator[None]:
         taking.left.add("write-ahead-log")
         yield
         return
-    with _aria_settings(server):
+    with _aria_settings(taking):
         filler = filler_schema(taking) + ".`aria`"
         server.run(f"CREATE OR REPLACE TABLE {filler} (a MEDIUMBLOB) ENGINE = Aria TRANSACTIONAL = 1")
         deadline = time.monotonic() + ARIA_SECONDS
@@ -159,14 +165,16 @@ def _write_aria(taking: Taking, filler: str, turn: int) -> None:
 
 
 @contextmanager
-def _aria_settings(server: Server) -> Iterator[None]:
-    """Aria begins a new log file early and removes old ones at once; its settings are what they were afterwards."""
+def _aria_settings(taking: Taking) -> Iterator[None]:
+    """Aria begins a new log file early and removes old ones at once; its settings are what they were afterwards, as a
+    run that was cut noted them first."""
+    server = taking.server
     wanted: dict[str, int | str] = {
         "aria_log_file_size": ARIA_LOG,
         "aria_log_purge_type": "immediate",
         "aria_checkpoint_interval": 1,
     }
-    before = {name: server.variable(name) for name in wanted}
+    before = noted_settings(taking, tuple(wanted))
     try:
         for name, value in wanted.items():
             server.run(f"SET GLOBAL {name} = %s", value)
@@ -174,12 +182,30 @@ def _aria_settings(server: Server) -> Iterator[None]:
     finally:
         with suppress(Lost):
             for name, value in before.items():
-                server.run(f"SET GLOBAL {name} = %s", int(value) if str(value).isdigit() else value)
+                server.run(f"SET GLOBAL {name} = %s", int(value) if value.isdigit() else value)
+
+
+def noted_settings(taking: Taking, names: tuple[str, ...]) -> dict[str, str]:
+    """What the server's settings were when the run began, noted before the first of them is changed."""
+    lines = [line for line in taking.held.manifest.lines if line.phase == "settings"]
+    noted = {name: str(value) for line in lines for name, value in line.facts.items()}
+    found = {name: str(taking.server.variable(name)) for name in names if name not in noted}
+    if found:
+        taking.held.manifest.write("settings", **found)
+    return {name: value for name, value in {**noted, **found}.items() if name in names}
 
 
 def drop_filler(taking: Taking) -> None:
-    """Nothing of our own is left in the server."""
-    taking.server.run(f"DROP SCHEMA IF EXISTS {_filler_name(taking)}")
+    """Nothing of our own is left in the server, nor a file of a table that it died over: that file would keep the table
+    from being made again, and the schema from being dropped."""
+    server, schema = taking.server, _filler_name(taking)
+    for path in files_like(taking.where / schema.strip("`"), "*.ibd"):
+        if not server.one(
+            "SELECT COUNT(*) FROM information_schema.innodb_sys_tables WHERE name = %s",
+            f"{path.parent.name}/{path.stem}",
+        ):
+            path.unlink()
+    server.run(f"DROP SCHEMA IF EXISTS {schema}")
 
 
 def _filler_name(taking: Taking) -> str:
