@@ -63,7 +63,7 @@ def test_a_whole_server_is_proven_gone_though_the_run_was_cut(tmp_path: Path, mo
     went, it goes on, though nobody can be asked any more."""
     take, count = held._take_one, 0
 
-    def cut(one: held.Taken, folder: Path) -> bool:
+    def cut(one: held.Taken, folder: int) -> bool:
         nonlocal count
         count += 1
         if count == AMID:

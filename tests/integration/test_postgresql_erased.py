@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from certificates.statements import Method, Residual
@@ -12,9 +17,12 @@ from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, as_user, own, postgresql
+from tests.support.servers.postgresql_standby_cut import fill_free, wait_for
 from tests.support.servers.postgresql_story import GOES, Story, withdraw
 from tests.support.withdrawing import destroy_held
+from wipers.linux.engines import postgresql_checks, postgresql_files, postgresql_server, postgresql_spills
 from wipers.linux.engines.postgresql_files import live_files
+from wipers.linux.engines.postgresql_filling import Filling
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -62,7 +70,9 @@ def leave_orphan(server: PostgreSQL, story: Story) -> None:
     server.start()
 
 
-def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+def test_rows_are_nowhere_on_the_raw_image(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows, the rows that refer to them, what a view kept, statistics, the log of changes and the server's own log."""
     story = Story(server, "rowsa", tmp_path)
     story.fill()
@@ -72,6 +82,8 @@ def test_rows_are_nowhere_on_the_raw_image(disk: Mounted, server: PostgreSQL, tm
     # The text of a statement that is no query is kept as it is; a table that was never committed leaves its file.
     story.do("SET application_name = 'VCTMrowsawho3-abcdef'")
     leave_orphan(server, story)
+    # Nobody makes tables here, so that no file is too young to be told from one that is about to be committed.
+    monkeypatch.setattr(postgresql_files, "COARSE", 0.0)
     before = {table: story.summed(table) for table in ("docs", "visits", "seen")}
     assert hits(disk, story, packed=False) > 1000
     asked = story.ask()
@@ -161,9 +173,12 @@ def test_a_log_that_somebody_else_keeps_is_written_over_where_it_stands(
         server.start()
 
 
-def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+def test_partitions_go_with_their_files(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A partitioned table has no files; those that hold the rows do, also in a tablespace on the same file system, and
     a table without any index can be ordered."""
+    trees = trees_checked(monkeypatch)
     story = Story(server, "parts", tmp_path)
     beside = server.data.parent / "space"
     beside.mkdir()
@@ -175,6 +190,7 @@ def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_p
         "CREATE TABLE docs (id int, who text) PARTITION BY RANGE (id)",
         "CREATE TABLE low PARTITION OF docs FOR VALUES FROM (0) TO (200)",
         "CREATE TABLE high PARTITION OF docs FOR VALUES FROM (200) TO (1000) TABLESPACE beside",
+        "CREATE INDEX ON high (who)",
         f"INSERT INTO docs SELECT g, {tag} FROM generate_series(1, 300) g",
         "ANALYZE docs",
     )
@@ -183,33 +199,173 @@ def test_partitions_go_with_their_files(disk: Mounted, server: PostgreSQL, tmp_p
     assert found is not None
     assert {one.code: one.count for one in found.consequences}["partitions"] == 2
     assert withdraw(asked).rows == 100
+    # What was rewritten is compared with its rows.
+    assert ("parts.high_who_idx", True) in trees
     destroy_held(asked)
     assert hits(disk, story) == 0
     assert story.counted() == (200, 0)
 
 
-def test_few_rows_are_filled_in_place(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
-    """Ten rows of a large table: no rewrite, a short lock, and neither page, index, statistics nor log has them."""
+def spilled(story: Story, held: str = "") -> psycopg.Connection[Any]:
+    """A session whose cursor keeps the rows in a temporary file."""
+    session = story.server.connect()
+    session.execute("SET work_mem = '64kB'")
+    session.execute("BEGIN")
+    statement = f"SELECT who, g FROM {story.schema}.docs, generate_series(1, 99) g ORDER BY md5(who || g)"
+    session.execute(f"DECLARE kept CURSOR {held} FOR {statement}".encode())
+    session.execute("FETCH 1 FROM kept")
+    return session
+
+
+def test_what_backends_spilled_is_held_or_told(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed backend leaves what it sorted, if the server is told so; a cursor WITH HOLD outlives every snapshot."""
+    story = Story(server, "spills", tmp_path)
+    story.fill(60)
+    folder = server.data / "base" / "pgsql_tmp"
+    server.query("ALTER SYSTEM SET remove_temp_files_after_crash = off")
+    server.query("SELECT pg_reload_conf()")
+    try:
+        dying = spilled(story)
+        process = dying.info.backend_pid
+        os.kill(process, signal.SIGKILL)
+        dying.close()
+        server.wait_until_served(dead=process)
+        left = sorted(folder.glob(f"pgsql_tmp{process}.*"))
+        assert left
+        living = spilled(story, "WITH HOLD")
+        living.execute("COMMIT")
+        kept = sorted(folder.glob(f"pgsql_tmp{living.info.backend_pid}.*"))
+        assert kept
+        asked = story.ask(most=20)
+        monkeypatch.setattr(postgresql_spills, "WAIT_SECONDS", 0.5)
+        done = withdraw(asked)
+        assert {one.code: one.count for one in done.consequences}["orphan-files"] >= len(left)
+        assert set(done.left) == {"temporary-files", "free-blocks"}
+        assert sorted(folder.iterdir()) == kept
+        assert living.execute("FETCH 5 FROM kept").fetchall()
+        living.close()
+        # Its backend removes them a moment after it was told to go.
+        wait_for(lambda: not any(file.exists() for file in kept))
+        destroy_held(asked)
+    finally:
+        server.query("ALTER SYSTEM RESET ALL")
+        server.query("SELECT pg_reload_conf()")
+    fill_free(disk)
+    assert hits(disk, story) == 0
+
+
+def trees_checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The trees that are checked from now on, and whether each is compared with its table's rows."""
+    found: list[tuple[str, bool]] = []
+
+    def run(session: Any, statement: str, values: Any = ()) -> Any:
+        if "bt_index_check" in statement:
+            ((name,),) = session.execute("SELECT %s::regclass::text", values[:1]).fetchall()
+            found.append((name, values[1]))
+        return postgresql_server.run(session, statement, values)
+
+    monkeypatch.setattr(postgresql_checks, "run", run)
+    return found
+
+
+def test_few_rows_are_filled_in_place(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten rows of a large table: no rewrite, a short lock, and neither page, index, statistics nor log has them. What
+    the server built and compared itself is not compared again; `pg_amcheck` finds it whole."""
+    trees = trees_checked(monkeypatch)
+    threads: list[str] = []
+    fill = Filling.fill
+
+    def told(filling: Filling, pages: Iterable[int]) -> tuple[int, ...]:
+        threads.append(threading.current_thread().name)
+        return fill(filling, pages)
+
+    monkeypatch.setattr(Filling, "fill", told)
     story = Story(server, "few", tmp_path)
     story.fill_large()
     staying = story.summed()
     asked = story.ask(most=10)
+    story.do(
+        "CREATE INDEX cut ON docs (id)", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'cut'::regclass"
+    )
+    found = asked.engine.look(asked.request)
+    assert found is not None
+    # Nobody writes an index anew that is not valid: it would keep what it holds.
+    assert found.preferred is Method.COPY_FORWARD
+    story.do("DROP INDEX cut")
     found = asked.engine.look(asked.request)
     assert found is not None
     assert found.preferred is Method.HOLE_FILLING
     # The table was never vacuumed: that writes all of it, and to the log, which is kept meanwhile.
     (size,) = server.query("SELECT pg_relation_size('few.docs')")[0]
-    told = {fact.name: fact.value for fact in found.description}
-    assert (found.room > size, int(told["bytes-to-write"]) > 2 * size) == (True, True)
+    facts = {fact.name: fact.value for fact in found.description}
+    assert (found.room > size, int(facts["bytes-to-write"]) > 2 * size) == (True, True)
     before = server.query("SELECT pg_relation_filenode('few.docs')")
     done = withdraw(asked, method=Method.HOLE_FILLING)
     assert (done.rows, done.before) == (10, done.after)
     assert done.before.rows > 100
+    # The pages are filled while the server builds: no index has anything to do with the column.
+    assert "fill_0" in threads
+    mine = {name: is_compared for name, is_compared in trees if name.startswith("few.")}
+    assert mine == dict.fromkeys(("few.docs_pkey", "few.docs_who_key", "few.docs_lower_idx"), False)
+    assert all(is_compared for name, is_compared in trees if name not in mine)
     assert "older-page-slack" not in done.left
     assert server.query("SELECT pg_relation_filenode('few.docs')") == before
+    # Nor is it vacuumed: its pages are full, and reading the ten closed their ranks.
+    assert server.query("SELECT relallvisible FROM pg_class WHERE oid = 'few.docs'::regclass") == [(0,)]
     destroy_held(asked)
     assert hits(disk, story) == 0
     assert (story.summed(), story.counted()) == (staying, (59990, 0))
+    check_whole(server)
+
+
+def test_an_index_that_waited_for_our_own_filling_is_built_again(
+    disk: Mounted, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a machine has much else to do, a few pages take longer than a lock is waited for: nobody else was in the
+    way, and the run had ended as if somebody were."""
+    story = Story(server, "slowly", tmp_path)
+    story.fill_large(6000)
+    fill, given_up = Filling._fill, "query LIKE 'CREATE%CONCURRENTLY%' AND state = 'idle'"
+    waited: list[int] = []
+
+    def slow(filling: Filling, place: str, page: int) -> bool:
+        if threading.current_thread().name == "fill_0" and not waited:
+            waited.append(page)
+            wait_for(lambda: server.query(f"SELECT count(*) FROM pg_stat_activity WHERE {given_up}") == [(1,)])
+        return fill(filling, place, page)
+
+    monkeypatch.setattr(Filling, "_fill", slow)
+    monkeypatch.setitem(postgresql_server.QUIET, "lock_timeout", "500")
+    asked = story.ask(most=10)
+    done = withdraw(asked, method=Method.HOLE_FILLING)
+    assert (done.rows, done.before, len(waited)) == (10, done.after, 1)
+    destroy_held(asked)
+    assert hits(disk, story, packed=False) == 0
+    assert server.query("SELECT count(*) FROM pg_class WHERE relname LIKE 'expunge%'") == [(0,)]
+    story.do("DROP TABLE docs")
+
+
+def test_pages_with_room_are_filled_too(disk: Mounted, server: PostgreSQL, tmp_path: Path) -> None:
+    """The server closes no ranks of a page with room as it is read: such a table is vacuumed."""
+    story = Story(server, "roomy", tmp_path)
+    story.fill_large(6000)
+    story.do(
+        "DELETE FROM docs WHERE id % 3 = 1",
+        "VACUUM docs",
+    )
+    staying = story.summed()
+    asked = story.ask(most=10)
+    done = withdraw(asked, method=Method.HOLE_FILLING)
+    assert (done.rows, done.before) == (10, done.after)
+    assert "older-page-slack" not in done.left
+    assert server.query("SELECT relallvisible > 0 FROM pg_class WHERE oid = 'roomy.docs'::regclass") == [(True,)]
+    destroy_held(asked)
+    assert hits(disk, story, packed=False) == 0
+    assert (story.summed(), story.counted()) == (staying, (3990, 0))
     check_whole(server)
 
 

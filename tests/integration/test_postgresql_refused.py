@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,18 @@ from certificates.statements import Fact, KnownCopy, Method, RecordsIdentity
 from tests.support.real_site import Charge, RealSite, records_carrier
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import USER, PostgreSQL, beginning, own, postgresql, standby
+from tests.support.servers.postgresql_standby_cut import wait_for
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked, Told
-from wipers.linux.engines import postgresql_files, postgresql_obstacles, postgresql_rewrite, postgresql_server
+from wipers.linux.engines import (
+    postgresql_checks,
+    postgresql_files,
+    postgresql_obstacles,
+    postgresql_rewrite,
+    postgresql_server,
+    postgresql_withdraw,
+)
+from wipers.linux.engines.postgresql import Opened
 from wipers.model import Lost
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -31,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     folder = tmp_path_factory.mktemp("postgresql-refused")
     with (
         disk_for_a_server(192 << 20) as disk,
-        postgresql(disk.root, archive_mode="on", archive_command="'true'") as found,
+        postgresql(disk.root, archive_mode="on", archive_command="'true --key=of-an-archive'") as found,
     ):
         story = Story(found, "people", folder / "state")
         story.fill(90)
@@ -118,7 +130,11 @@ def test_a_slot_that_nobody_reads_is_named(story: Story, site: RealSite) -> None
         assert found.reasons() == {"records-snapshot"}
         look = found.engine.look(found.request)
         assert look is not None
-        assert [(one.what, one.place) for one in look.copies] == [("slot", "stuck"), ("archive", "true")]
+        # A base backup of a test before this one may be noted there still.
+        assert {(one.what, one.place) for one in look.copies if one.what != "backup"} == {
+            ("slot", "stuck"),
+            ("archive", "true"),
+        }
         check_refused(site, ordered(story, site), "stuck")
     finally:
         story.do("SELECT pg_drop_replication_slot('stuck')")
@@ -213,6 +229,125 @@ def test_an_index_on_another_file_system_is_named(story: Story) -> None:
             story.do("DROP INDEX far", "DROP TABLESPACE far")
 
 
+def test_a_disk_without_room_for_the_new_files_is_refused(story: Story, site: RealSite) -> None:
+    """A server whose log finds no room ends, with all that it serves."""
+    charge = ordered(story, site)
+    full = story.server.data.parent / "full"
+    try:
+        about = os.statvfs(full.parent)
+        with full.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, about.f_bavail * about.f_frsize - (2 << 20))
+        # How many exactly is the server's matter: its own log grows.
+        check_refused(site, charge, "bytes are free")
+    finally:
+        full.unlink()
+    assert asked_of(story).reasons() == set()
+
+
+@contextmanager
+def filled_up(story: Story, left: int) -> Iterator[None]:
+    """Others left so many bytes on the server's file system."""
+    full = story.server.data.parent / "full"
+    try:
+        about = os.statvfs(full.parent)
+        with full.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, about.f_bavail * about.f_frsize - left)
+        yield
+    finally:
+        full.unlink()
+
+
+def test_a_disk_that_filled_up_since_it_was_looked_at_stops_the_run_untouched(
+    server: PostgreSQL, tmp_path: Path
+) -> None:
+    """Between the plan and the taking out lie approvals, and others write."""
+    story = Story(server, "crowded", tmp_path)
+    story.fill(90)
+    asked = story.ask(most=30)
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    with asked.engine.open(asked.request, look.facts, False) as session, filled_up(story, 2 << 20):
+        with pytest.raises(Lost) as caught:
+            session.withdraw(asked.held(), Told().given(), Method.COPY_FORWARD)
+        assert caught.value.reason == "records-space-low"
+        assert story.counted() == (90, 30)
+        assert asked.held().manifest.last("deleting") is None
+    with filled_up(story, 2 << 20), refusing("records-space-low"), asked.engine.open(asked.request, look.facts, False):
+        pytest.fail("it was opened")
+    held = asked.held().path
+    assert held is not None
+    shutil.rmtree(held)
+    story.do("DROP TABLE docs")
+
+
+@pytest.mark.parametrize("left", [1 << 20, 3 << 20])
+def test_a_disk_that_fills_up_under_the_rewrite_leaves_the_table_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """The server gives the rewrite up, or ends where its log found no room. With room again a resume completes it."""
+    with disk_for_a_server(128 << 20) as disk, postgresql(disk.root) as server, ExitStack() as full:
+        story = Story(server, "cramped", tmp_path)
+        story.fill(3000)
+        staying = story.summed()
+        asked = story.ask(most=1000)
+        crowds = iter((lambda: full.enter_context(filled_up(story, left)),))
+        monkeypatch.setattr(postgresql_withdraw, "check_room", lambda *_, **__: next(crowds, lambda: None)())
+        with pytest.raises(Lost) as caught:
+            withdraw(asked)
+        assert caught.value.reason == "records-space-low"
+        full.close()
+        server.start_anew()
+        assert (story.summed(), story.counted()[0] in (2000, 3000)) == (staying, True)
+        assert withdraw(asked, resuming=True).rows == 1000
+        assert (story.summed(), story.counted()) == (staying, (2000, 0))
+
+
+def test_a_check_that_waits_is_cut_and_is_no_damage(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is to stop does not wait for a check of minutes; a lock of others tells nothing of the files."""
+    asked = asked_of(story)
+    look = asked.engine.look(asked.request)
+    assert look is not None
+    monkeypatch.setitem(postgresql_server.QUIET, "lock_timeout", "0")
+    with asked.engine.open(asked.request, look.facts, False) as session, story.server.connect() as other:
+        assert isinstance(session, Opened)
+        other.execute("BEGIN")
+        other.execute(f"LOCK TABLE {story.schema}.docs IN ACCESS EXCLUSIVE MODE".encode())
+        with ThreadPoolExecutor(1) as beside:
+            checking = beside.submit(session.check)
+            while not checking.done():
+                session.cut_check()
+                wait((checking,), 0.1)
+            with pytest.raises(Lost) as caught:
+                checking.result()
+        assert caught.value.reason == "engine-failed"
+        session.working.execute("SET lock_timeout = 500")
+        with pytest.raises(Lost) as caught:
+            session.check()
+        assert caught.value.reason == "records-in-use"
+        other.execute("ROLLBACK")
+        assert session.check()[1]
+
+
+def test_an_index_that_lacks_rows_is_damage(story: Story) -> None:
+    """Its keys are made by a function that says something else now: what the check finds is told, not raised."""
+    story.do(
+        "CREATE FUNCTION said(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT n'",
+        "CREATE TABLE broken AS SELECT g AS id FROM generate_series(1, 900) g",
+        "CREATE INDEX ON broken (said(id))",
+        "CREATE OR REPLACE FUNCTION said(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT n + 1000'",
+    )
+    try:
+        with story.server.connect() as session:
+            ((oid,),) = story.server.query(f"SELECT '{story.schema}.broken'::regclass::oid::int8")
+            assert postgresql_checks.check_whole(session, (int(oid),)) == ("amcheck", False)
+            # Its tree is sound, which is all that is asked of one that the server compared with its rows itself.
+            ((index,),) = story.server.query(f"SELECT '{story.schema}.broken_said_idx'::regclass::oid::int8")
+            compared = frozenset((int(index),))
+            assert postgresql_checks.check_whole(session, (int(oid),), compared) == ("amcheck", True)
+    finally:
+        story.do("DROP TABLE broken", "DROP FUNCTION said")
+
+
 def test_a_table_that_is_being_made_is_no_orphan(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its file would be held and overwritten: of a prepared transaction, which no process has, and of one that commits
     while the server is asked."""
@@ -244,6 +379,8 @@ def test_a_slot_of_a_session_is_named(story: Story) -> None:
     with story.server.connect() as other:
         other.execute("SELECT pg_create_logical_replication_slot('passing', 'pgoutput', true)")
         assert asked_of(story).reasons() == {"records-snapshot"}
+    # The backend goes a moment later than its session, and the slot with it.
+    wait_for(lambda: story.server.query("SELECT count(*) FROM pg_replication_slots") == [(0,)])
 
 
 @pytest.mark.parametrize(("least", "most"), [(31, 300), (1, 3)])
@@ -337,11 +474,12 @@ def test_a_stopped_server_is_refused_with_the_order_that_destroys_it(story: Stor
 
 def test_a_version_that_is_not_known_is_refused(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """How it goes about its files was never looked at."""
-    monkeypatch.setattr(postgresql_server, "VERSIONS", range(160000, 180000))
+    monkeypatch.setattr(postgresql_server, "VERSIONS", range(180000, 200000))
     asked = asked_of(story)
     with refusing("records-not-offered") as caught:
         asked.engine.look(asked.request)
-    assert "it is PostgreSQL 15, and 16 to 17 are known" in str(caught.value.facts)
+    number = (story.server.data / "PG_VERSION").read_text().strip()
+    assert f"it is PostgreSQL {number}, and 18 to 19 are known" in str(caught.value.facts)
 
 
 def test_a_standby_that_is_behind_is_named(story: Story, site: RealSite) -> None:
@@ -352,10 +490,7 @@ def test_a_standby_that_is_behind_is_named(story: Story, site: RealSite) -> None
     try:
         with standby(story.server) as copy:
             copy.query("SELECT pg_wal_replay_pause()")
-            until = time.monotonic() + 20
-            while copy.query("SELECT pg_get_wal_replay_pause_state()") != [("paused",)]:
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            wait_for(lambda: copy.query("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
             story.server.query("SELECT pg_logical_emit_message(false, 'load', repeat('x', 17 << 20))")
             look = asked_of(story).engine.look(asked_of(story).request)
             assert look is not None
@@ -396,24 +531,24 @@ def test_an_archive_whose_command_fails_is_named(story: Story) -> None:
     """Every segment is kept until it was archived, and what every change wrote there with it."""
     story.server.query("ALTER SYSTEM SET archive_command = 'false'")
     story.server.query("SELECT pg_reload_conf()")
-    story.server.query("SELECT pg_switch_wal()")
     try:
-        until = time.monotonic() + 20
-        while not asked_of(story).reasons():
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        found = asked_of(story)
-        look = found.engine.look(found.request)
-        assert look is not None
-        assert [dict(one.facts)["where"] for one in look.obstacles] == ["the archive of the log"]
+        wait_for(lambda: archived(story) == ["the archive of the log"])
     finally:
         story.server.query("ALTER SYSTEM RESET archive_command")
         story.server.query("SELECT pg_reload_conf()")
-        story.server.query("SELECT pg_switch_wal()")
-        until = time.monotonic() + 90
-        while asked_of(story).reasons():
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: archived(story) == [])
+
+
+def archived(story: Story) -> list[str]:
+    """What stands in the way once there was something to archive: the archiver hears of a new command at some time, and
+    after failures only of a new segment."""
+    story.server.query("SELECT pg_logical_emit_message(false, 'expunge', '')")
+    story.server.query("SELECT pg_switch_wal()")
+    time.sleep(0.2)
+    found = asked_of(story)
+    look = found.engine.look(found.request)
+    assert look is not None
+    return [dict(one.facts)["where"] for one in look.obstacles]
 
 
 def test_a_base_backup_that_runs_is_named(story: Story) -> None:
@@ -435,16 +570,42 @@ def test_a_base_backup_that_runs_is_named(story: Story) -> None:
         "fast",
     )
     with beginning(*command) as backup:
-        until = time.monotonic() + 20
-        while not asked_of(story).reasons():
-            assert backup.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: bool(asked_of(story).reasons()) or backup.poll() is not None)
+        assert backup.poll() is None
         found = asked_of(story)
         look = found.engine.look(found.request)
         assert look is not None
         assert {dict(one.facts)["where"] for one in look.obstacles} == {"a base backup"}
+    # The server notices a moment later that nobody takes the backup any more.
+    wait_for(lambda: asked_of(story).reasons() == set())
     shutil.rmtree(folder)
+
+
+def test_rows_that_go_by_too_many_foreign_keys_in_a_row_are_refused(story: Story) -> None:
+    """Those at the end would go uncounted, and nobody would fill or search their pages."""
+    story.do(
+        "CREATE TABLE tree (id int PRIMARY KEY, who text, above int REFERENCES tree ON DELETE CASCADE)",
+        "INSERT INTO tree SELECT g, 'VCTM', CASE WHEN g > 301 THEN g - 1 END FROM generate_series(301, 313) g",
+    )
+    try:
+        assert "records-not-offered" in story.ask(table="tree").reasons()
+        story.do("DELETE FROM tree WHERE id > 305")
+        assert story.ask(table="tree").reasons() == set()
+    finally:
+        story.do("DROP TABLE tree")
+
+
+def test_what_a_long_chain_of_views_ends_in_is_found(story: Story) -> None:
+    """A materialised view keeps copies of rows however many views it reads them through."""
+    chain = [f"CREATE VIEW v{number} AS SELECT * FROM v{number - 1}" for number in range(1, 71)]
+    story.do("CREATE VIEW v0 AS SELECT who FROM docs", *chain, "CREATE MATERIALIZED VIEW far AS SELECT * FROM v70")
+    try:
+        asked = asked_of(story)
+        look = asked.engine.look(asked.request)
+        assert look is not None
+        assert {one.code: one.count for one in look.consequences}["materialized-views-refreshed"] == 1
+    finally:
+        story.do("DROP VIEW v0 CASCADE")
 
 
 def test_large_objects_that_rows_point_to_are_told(story: Story) -> None:
@@ -463,8 +624,7 @@ def test_large_objects_that_rows_point_to_are_told(story: Story) -> None:
 
 def test_a_tablespace_on_another_file_system_is_refused(story: Story) -> None:
     """A file cannot be held where its file system is another."""
-    folder = Path("/dev/shm") / f"expunge-space-{story.server.data.stat().st_ino}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="expunge-space-", dir="/dev/shm"))
     own(folder)
     story.server.query(f"CREATE TABLESPACE far LOCATION '{folder}'")
     story.do("CREATE TABLE far TABLESPACE far AS SELECT * FROM docs")
@@ -479,13 +639,11 @@ def test_a_standby_is_named_and_is_not_the_place_to_begin(story: Story) -> None:
     """It replays every change and keeps its own log: a copy. One that holds the horizon stands in the way besides."""
     with standby(story.server, hot_standby_feedback="on", wal_receiver_status_interval="1") as copy:
         asked = asked_of(story)
-        until = time.monotonic() + 20
-        while "records-snapshot" not in asked.reasons():
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: "records-snapshot" in asked.reasons())
         look = asked.engine.look(asked.request)
         assert look is not None
-        assert [one.what for one in look.copies] == ["replica", "archive"]
+        # Of base backups each is noted until the archive has the note, those of tests before this one too.
+        assert {one.what for one in look.copies} == {"replica", "archive", "backup"}
         assert "replicas" in {one.code for one in look.residual}
         connect = (Fact("socket", str(copy.socket)), Fact("user", "postgres"))
         there = replace(asked.request.selects, where=str(copy.data), connect=connect)

@@ -3,6 +3,8 @@ each a device of its own, have nothing left. Or it is stopped, its files destroy
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -20,11 +22,13 @@ from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
 from tests.support.servers.postgresql import PostgreSQL, postgresql, standby
 from tests.support.servers.postgresql_proof import ordered_by
-from tests.support.servers.postgresql_story import Story
+from tests.support.servers.postgresql_story import Story, withdraw
+from tests.support.withdrawing import destroy_held
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 REPLICA = (KnownCopy("replica", "standby-1"),)
 WAITING = b'["waiting"'
+REMOVING = b'["setting"'
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def following(primary: PostgreSQL, at: Path, story: Story) -> Iterator[Story]:
 
 
 def wait_for(story: Story, *counted: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while story.counted() != counted:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -59,12 +63,36 @@ def begun(run: CarriedOut, state: Path) -> threading.Thread:
     """A run that goes on beside until it waits for its primary."""
     thread = threading.Thread(target=run.go)
     thread.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not any(WAITING in file.read_bytes() for file in state.glob("*.records")):
         assert thread.is_alive(), run.stopped
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return thread
+
+
+@contextmanager
+def stalled(copy: PostgreSQL, state: Path) -> Iterator[None]:
+    """A standby receives nothing from now on until a moment after its primary began to remove segments of its log, as
+    on a machine with much else to do: it has no slot, and would never find again what it has not received."""
+    ((process,),) = copy.query("SELECT pid FROM pg_stat_wal_receiver")
+
+    def goes_on() -> None:
+        deadline = time.monotonic() + 30
+        while not any(REMOVING in file.read_bytes() for file in state.glob("*.records")):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        time.sleep(1)
+        os.kill(process, signal.SIGCONT)
+
+    os.kill(process, signal.SIGSTOP)
+    thread = threading.Thread(target=goes_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @pytest.mark.parametrize(("name", "method"), [("follows", Method.COPY_FORWARD), ("filled", Method.HOLE_FILLING)])
@@ -84,8 +112,9 @@ def test_a_standby_is_begun_first_and_replays_its_primarys_run(
         there = CarriedOut(ordered_by(other, history=True, most=rows))
         staying = story.summed()
         waiting = begun(there, other.state)
-        here.go()
-        waiting.join(120)
+        with stalled(other.server, story.state):
+            here.go()
+        waiting.join(300)
         assert (here.stopped, there.stopped) == (None, None)
         assert here.plan is not None
         assert here.plan.method is method
@@ -101,6 +130,31 @@ def test_a_standby_is_begun_first_and_replays_its_primarys_run(
             "SELECT count(*) FROM pg_settings WHERE name IN ('wal_recycle', 'wal_keep_size') AND source <> 'default'"
         ) == [(0,)]
     story.do("DROP TABLE docs")
+
+
+def test_a_database_goes_from_its_primary_while_a_standby_follows(
+    disks: tuple[Mounted, Mounted], primary: PostgreSQL, tmp_path: Path
+) -> None:
+    """The standby drops it as it replays, and goes on; what its own disk keeps goes with its files, which it says."""
+    primary.query("CREATE DATABASE customers")
+    story = Story(primary, "base", tmp_path / "primary", database="customers")
+    story.fill(90)
+    with following(primary, disks[1].root, story) as other:
+        refused = other.ask("database", table=None, most=90)
+        assert refused.reasons() == {"records-not-offered"}
+        asked = story.ask("database", table=None, most=90)
+        assert asked.reasons() == set()
+        done = withdraw(asked)
+        assert (done.rows, done.left) == (90, ())
+        destroy_held(asked)
+        disks[0].sync()
+        assert scan(disks[0].image, story.pattern).total == 0
+        deadline = time.monotonic() + 120
+        while other.server.query("SELECT count(*) FROM pg_database WHERE datname = 'customers'") != [(0,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert other.server.query("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") == [(1,)]
+        assert scan(disks[1].image, story.pattern, packed=False).total > 10
 
 
 def test_a_standby_whose_primary_was_first_is_refused(

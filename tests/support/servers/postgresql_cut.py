@@ -19,7 +19,7 @@ import psycopg
 from certificates.statements import Method
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
-from tests.support.servers.postgresql import PostgreSQL
+from tests.support.servers.postgresql import PATIENCE, PostgreSQL
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import Asked, destroy_held
 from wipers.linux import held
@@ -48,7 +48,7 @@ def begun(story: Story, effect: int, victim: str, method: Method = Method.COPY_F
 def ended(process: subprocess.Popen[str]) -> int:
     """What became of it: its return code."""
     try:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -72,7 +72,9 @@ def check_cut(disk: Mounted, story: Story, effect: int, victim: str) -> int:
     assert (story.summed(), story.counted()) == (staying, (100, 0)), (effect, victim)
     if done is not None:
         assert (done.rows, done.before) == (50, done.after), (effect, victim)
-    if done is None or "free-blocks" not in done.left:
+    # With the first line nothing is begun: what a server that dies then removes of its log is as it always was.
+    is_early = effect == 1 and victim != "agent"
+    if not is_early and (done is None or "free-blocks" not in done.left):
         assert scan(disk.image, story.pattern, packed=False).total == 0, (effect, victim)
     assert server.query("SELECT source FROM pg_settings WHERE name = 'wal_recycle'") == [("default",)]
     assert server.query("SELECT count(*) FROM pg_replication_slots") == [(0,)]
@@ -81,7 +83,8 @@ def check_cut(disk: Mounted, story: Story, effect: int, victim: str) -> int:
 
 def check_filling_cut(disk: Mounted, story: Story, effect: int, victim: str, *, may_free: bool = True) -> int:
     """The same where pages are filled. What to search for died with the process: every index is written anew then, and
-    what a search would have found elsewhere is told. Blocks are free only where a server that died gave them back."""
+    what a search would have found elsewhere is told. Blocks are free only where the server gave them back: it died, or
+    it committed after the agent died between the note that files are taken and their taking."""
     server = story.server
     story.fill_large(MANY)
     staying = story.summed()
@@ -97,8 +100,8 @@ def check_filling_cut(disk: Mounted, story: Story, effect: int, victim: str, *, 
     disk.sync()
     assert (story.summed(), story.counted()) == (staying, (MANY - 10, 0)), (effect, victim)
     is_freed = done is not None and "free-blocks" in done.left
-    assert not is_freed or (may_free and victim != "agent"), (effect, victim)
-    if not is_freed:
+    assert not is_freed or may_free, (effect, victim)
+    if not is_freed and (effect > 1 or victim == "agent"):
         assert scan(disk.image, story.pattern, packed=False).total == 0, (effect, victim)
     assert server.query("SELECT count(*) FROM pg_class WHERE relname LIKE 'expunge%'") == [(0,)]
     assert server.query("SELECT source FROM pg_settings WHERE name = 'wal_recycle'") == [("default",)]
@@ -163,7 +166,7 @@ def _count(cut_at: _Cut) -> None:
         write(self, phase, **facts)
         cut_at.happened()
 
-    def counted_take(one: held.Taken, folder: Path) -> bool:
+    def counted_take(one: held.Taken, folder: int) -> bool:
         done = take(one, folder)
         # Links of segments are many, and one is like the other.
         if one.how != "link" or one.name.endswith("0"):

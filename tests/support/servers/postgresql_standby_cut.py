@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from certificates.errors import Refused
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
-from tests.support.servers.postgresql import PostgreSQL
+from tests.support.servers.postgresql import PATIENCE, PostgreSQL
 from tests.support.servers.postgresql_cut import NOT_REACHED, begun, ended, of_a_standby
 from tests.support.servers.postgresql_story import Story, withdraw
 from tests.support.withdrawing import destroy_held
@@ -19,10 +20,9 @@ from wipers.linux.engines import Withdrawn
 from wipers.model import Lost
 
 WAITING = b'["waiting"'
-PATIENCE = 60
-"""Seconds until a standby waits for its primary, or has what that did."""
 MOMENT = 0.5
-"""Seconds in which a process that is to die at once has died, and a standby that was started receives the log."""
+"""Seconds in which a process that is to die at once mostly has died: where it dies later, its primary's run is in the
+middle of something or over, which has to go as well."""
 
 
 def check_standby_cut(disk: Mounted, primary: Story, other: Story, effect: int, victim: str) -> int:
@@ -40,6 +40,7 @@ def check_standby_cut(disk: Mounted, primary: Story, other: Story, effect: int, 
     became = ended(process)
     if not other.server.is_running():
         other.server.start()
+    primary.server.wait_until_followed()
     if became != NOT_REACHED:
         done = _resumed(primary, other, is_done=is_done)
         assert (done.rows, done.before) == (50, done.after), (effect, victim)
@@ -53,7 +54,7 @@ def _is_done(story: Story) -> bool:
     asked = story.ask()
     try:
         withdraw(asked, resuming=bool(asked.held().manifest.lines))
-    except Lost:
+    except (Lost, Refused):
         return False
     destroy_held(story.ask())
     return True

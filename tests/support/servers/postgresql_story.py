@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificates.errors import Refused
 from certificates.statements import Method, Parameter, Scope
 from tests.support.servers.postgresql import PostgreSQL
 from tests.support.withdrawing import Asked, Told, ask
@@ -140,7 +141,8 @@ def withdraw(
     else:
         found = engine.look(asked.request)
         assert found is not None
-        assert found.obstacles == ()
+        for obstacle in found.obstacles:
+            raise Refused(obstacle.reason, **dict(obstacle.facts))
         resuming = unchecked
         facts = found.facts
         held.manifest.write("target", facts=[[one.name, one.value] for one in facts])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certificates.errors import Refused
 from certificates.statements import Fact, Method, Place, Residual
 from wipers.acts import Given
-from wipers.linux.engines import Look, Request, Withdrawn, facts_of, rows_outside
+from wipers.linux.engines import Look, Request, Withdrawn, facts_of, room_missing, rows_outside
 from wipers.linux.engines.postgresql_checks import check_whole
 from wipers.linux.engines.postgresql_cluster import (
     OpenedCluster,
@@ -23,10 +23,11 @@ from wipers.linux.engines.postgresql_cluster import (
 )
 from wipers.linux.engines.postgresql_database import place_of_work, reopen, scope_of
 from wipers.linux.engines.postgresql_files import PAGE, live_files, segments, size_of
-from wipers.linux.engines.postgresql_inplace import never_vacuumed, size_of_indexes, suits
+from wipers.linux.engines.postgresql_inplace import suits
 from wipers.linux.engines.postgresql_log import files_of_log
 from wipers.linux.engines.postgresql_obstacles import find_copies, find_obstacles
 from wipers.linux.engines.postgresql_packings import PACKED
+from wipers.linux.engines.postgresql_room import never_vacuumed, room_needed, size_of_indexes
 from wipers.linux.engines.postgresql_scope import Scope, find_scope
 from wipers.linux.engines.postgresql_segments import restore_setting
 from wipers.linux.engines.postgresql_server import (
@@ -39,7 +40,7 @@ from wipers.linux.engines.postgresql_server import (
 )
 from wipers.linux.engines.postgresql_standby import OpenedStandby, look_at_standby, obstacles_of_standby
 from wipers.linux.engines.postgresql_swap import check_in_use, conclude, pending, settle
-from wipers.linux.engines.postgresql_values import samples_of
+from wipers.linux.engines.postgresql_values import Sampled, samples_of
 from wipers.linux.engines.postgresql_withdraw import Withdrawal
 from wipers.linux.filesystems import file_system_of
 from wipers.linux.held import Held
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 ENGINE = "postgresql"
 REWRITTEN_PER_SECOND = 40 << 20
 """Bytes of tables that a second of lock rewrites, for what is told beforehand."""
-SPARES = 4
-"""Segments of the log that are begun anew, at most."""
 SHORT_LOCK = 100
 """Milliseconds in which an index changes files."""
 
@@ -100,8 +99,8 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     copies = find_copies(session)
     is_log_reached = files_of_log(session, request.where, request.machine.proc) is not None
     expected = 1000 * size // REWRITTEN_PER_SECOND if pages is None else SHORT_LOCK
-    unseen = never_vacuumed(session, scope) if pages is not None else 0
-    indexes = size_of_indexes(session, scope) if pages is not None else 0
+    unseen = never_vacuumed(session, scope.tables) if pages is not None else 0
+    indexes = size_of_indexes(session, scope.tables) if pages is not None else 0
     touched = sum(map(len, pages.values())) if pages is not None else size // PAGE
     return Look(
         facts=facts(request, scope.object),
@@ -112,7 +111,7 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
         residual=_residual(copies, scope, is_log_reached=is_log_reached),
         consequences=scope.consequences(),
         copies=copies,
-        room=_room(request, 2 * (size + indexes), unseen),
+        room=room_needed(session, request, scope.tables, is_filling=pages is not None),
         description=(
             Fact("way", way.value),
             Fact("pages", str(touched)),
@@ -126,16 +125,9 @@ def _look(session: Connection[Any], request: Request, scope: Scope, obstacles: t
     )
 
 
-def _room(request: Request, rewritten: int, vacuumed: int) -> int:
-    """Return what a rewrite takes beside the files that it replaces: the new ones, and as much of the log, which is
-    kept meanwhile; of pages that are vacuumed only the log. A server whose log finds no room ends."""
-    spare = size_of(segments(request.where)[:SPARES])
-    return spare + (rewritten + vacuumed if request.identity.scope == "rows" else 0)
-
-
 def _residual(copies: tuple[Any, ...], scope: Scope, *, is_log_reached: bool) -> tuple[Residual, ...]:
     kinds = {copy.what for copy in copies}
-    found = [Residual("server-memory"), Residual("temporary-files")]
+    found = [Residual("server-memory")]
     if "replica" in kinds or "slot" in kinds:
         found.append(Residual("replicas"))
     if "archive" in kinds:
@@ -225,7 +217,11 @@ def _standby(opened: OpenedStandby, *, resuming: bool) -> OpenedStandby:
 
 
 def _check(opened: Opened) -> None:
-    _refuse(opened, find_obstacles(opened.watching, opened.request, opened.scope))
+    request, scope = opened.request, opened.scope
+    # The least that any way takes: which way it goes is known later.
+    room = room_missing(request.where, room_needed(opened.watching, request, scope.tables, is_filling=True))
+    found = find_obstacles(opened.watching, request, scope)
+    _refuse(opened, found if room is None else (*found, room))
 
 
 def _refuse(opened: Opened | OpenedStandby | OpenedCluster, more: tuple[Obstacle, ...]) -> None:
@@ -250,6 +246,9 @@ class Opened:
     scope: Scope
     expected: tuple[Fact, ...]
     is_out: bool = False
+    sampled: Sampled = field(default_factory=Sampled)
+    exchanged: frozenset[int] = frozenset()
+    """Indexes that this run had the server build and compare with their tables."""
 
     def facts(self) -> tuple[Fact, ...]:
         """Identity, read again; what this run took out is told as it was."""
@@ -266,7 +265,7 @@ class Opened:
         """Values of what is ordered, as the server stores them."""
         if self.request.identity.scope != "database":
             with translated(self.request.where):
-                yield from samples_of(self.working, self.scope, most)
+                yield from self.sampled.of(self.working, self.scope, most)
             return
         with connect(self.request) as inside, translated(self.request.where):
             yield from samples_of(inside, self.scope, most)
@@ -278,11 +277,17 @@ class Opened:
     def withdraw(self, held: Held, given: Given, method: Method) -> Withdrawn:
         """What is ordered is out, and what held it is held; raises Lost, Halted."""
         with translated(self.request.where):
-            done = Withdrawal(self.request, self.working, self.watching, held, given, method).run()
-        self.is_out = True
+            sampled = self.sampled
+            withdrawal = Withdrawal(self.request, self.working, self.watching, held, given, method, sampled)
+            done = withdrawal.run()
+        self.is_out, self.exchanged = True, frozenset(withdrawal.exchanged)
         return done
 
     def check(self) -> tuple[str, bool]:
         """Heap and indexes of what was written anew hold together, as the server's own extension sees it."""
         with translated(self.request.where):
-            return check_whole(self.working, tuple(self.scope.tables))
+            return check_whole(self.working, tuple(self.scope.tables), self.exchanged)
+
+    def cut_check(self) -> None:
+        """The server is asked to end what it is at."""
+        self.working.cancel()

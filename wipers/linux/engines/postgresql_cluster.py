@@ -216,6 +216,9 @@ class OpenedCluster:
         """Nothing is left to be checked."""
         return "none: the server is gone", True
 
+    def cut_check(self) -> None:
+        """Nothing is under way."""
+
     def _note(self, held: Held, session: Connection[Any]) -> None:
         """What there is, counted for the last time, and where, is noted before anything changes; raises Lost."""
         scope, where = scope_of_cluster(session, self.request), self.request.where

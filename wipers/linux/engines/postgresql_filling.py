@@ -26,11 +26,23 @@ LONGEST = 1800
 """Bytes of one filling version: a row above 2,032 would be packed or put outside."""
 POINTER = 4
 """Bytes that a version's line pointer takes at the other end of the hole."""
+AT_ONCE = 100
+"""Pages of one transaction: whoever builds an index beside waits for it."""
 TRIES = 200
 """Updates of one page after which it is given up."""
 
+PAGES = "unnest(%s::int8[]) expunge_page(expunge_number)"
+ON_PAGE = (
+    "ctid >= format('(%%s,0)', expunge_page.expunge_number)::tid"
+    " AND ctid < format('(%%s,0)', expunge_page.expunge_number + 1)::tid"
+)
+"""In a subquery with a limit or an offset, which is asked for each page by its bounds: no join that reads the table."""
+
 _FILLABLE = (
-    "SELECT a.attname FROM pg_attribute a WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped"
+    "SELECT a.attname, EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND (a.attnum = ANY(i.indkey)"
+    " OR EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"
+    " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) AS is_indexed"
+    " FROM pg_attribute a WHERE a.attrelid = %(oid)s::oid AND a.attnum > 0 AND NOT a.attisdropped"
     " AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bytea'::regtype) AND a.atttypmod = -1"
     " AND a.attgenerated = '' AND a.attidentity = ''"
     " AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conrelid = a.attrelid AND a.attnum = ANY(c.conkey))"
@@ -38,8 +50,7 @@ _FILLABLE = (
     " AND (i.indisunique OR i.indisexclusion) AND a.attnum = ANY(i.indkey))"
     " AND NOT EXISTS (SELECT 1 FROM pg_constraint c WHERE c.conrelid = a.attrelid AND c.contype IN ('c', 'x')"
     " AND c.conkey IS NULL)"
-    " ORDER BY EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid"
-    " AND (a.attnum = ANY(i.indkey) OR i.indexprs IS NOT NULL)), a.attnum LIMIT 1"
+    " ORDER BY is_indexed, a.attnum LIMIT 1"
 )
 _STUBBORN = "SELECT count(*) FROM pg_trigger WHERE tgrelid = %s::oid AND tgenabled IN ('A', 'R')"
 
@@ -54,9 +65,15 @@ def column_for_filling(session: Connection[Any], oid: int) -> str | None:
     return quoted(str(found)) if found is not None else None
 
 
+def fills_no_index(session: Connection[Any], oid: int) -> bool:
+    """Tell whether filling leaves the table's indexes alone: the column is in no key, nor in what one is computed
+    from or chosen by."""
+    return bool(one(session, f"SELECT count(*) FROM ({_FILLABLE}) expunge_found WHERE NOT is_indexed", {"oid": oid}))
+
+
 @dataclass(slots=True)
 class Filling:
-    """The pages of one table, filled in one transaction."""
+    """The pages of one table, filled in transactions that are taken back."""
 
     session: Connection[Any]
     table: Table
@@ -64,8 +81,20 @@ class Filling:
 
     def fill(self, pages: Iterable[int]) -> tuple[int, ...]:
         """Every hole is full of copies of what stays; return the pages on which nothing stays that could be copied."""
+        todo, missed = sorted(pages), []
+        for begin in range(0, len(todo), AT_ONCE):
+            with self._undone() as place:
+                missed += [page for page in todo[begin : begin + AT_ONCE] if not self._fill(place, page)]
+        return tuple(missed)
+
+    def unclosed(self, pages: list[int]) -> list[int]:
+        """Return the pages on which more rows have a place than anybody sees there: dead ones have theirs still."""
         with self._undone() as place:
-            return tuple(page for page in sorted(pages) if not self._fill(place, page))
+            items = f"{place}.heap_page_items({place}.get_raw_page(%s, expunge_page.expunge_number))"
+            seen = f"SELECT count(*) FROM ONLY {self.table.name} WHERE {ON_PAGE}"
+            placed = f"SELECT count(*) FROM {items} WHERE lp_flags = 1"
+            statement = f"SELECT expunge_number FROM {PAGES} WHERE ({placed}) <> ({seen}) ORDER BY 1"
+            return [page for (page,) in rows(self.session, statement, (pages, self.table.name.replace("%%", "%")))]
 
     @contextmanager
     def _undone(self) -> Iterator[str]:

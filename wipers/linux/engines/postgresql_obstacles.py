@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wipers.linux.engines import CopyKnown, Request
@@ -202,10 +203,18 @@ _STANDBYS = (
 )
 
 
+_NOTED = (
+    "SELECT name, modification::date FROM pg_ls_waldir()"
+    " WHERE name ~ '^[0-9A-F]{24}[.][0-9A-F]{8}[.]backup$' ORDER BY 1"
+)
+
+
 def find_copies(session: Connection[Any]) -> tuple[CopyKnown, ...]:
-    """Return the census: standbys, slots, subscriptions and archives that this server feeds."""
+    """Return the census: standbys, slots, subscriptions and archives that this server feeds, and the last base backup
+    that it noted for its archive."""
     slots = rows(session, "SELECT slot_name FROM pg_replication_slots WHERE NOT temporary AND NOT active ORDER BY 1")
-    return (*standbys(session), *(CopyKnown("slot", str(name)) for (name,) in slots), *archives(session))
+    taken = (CopyKnown("backup", f"{name} of {day}") for name, day in rows(session, _NOTED))
+    return (*standbys(session), *(CopyKnown("slot", str(name)) for (name,) in slots), *archives(session), *taken)
 
 
 def standbys(session: Connection[Any]) -> tuple[CopyKnown, ...]:
@@ -217,7 +226,18 @@ def archives(session: Connection[Any]) -> tuple[CopyKnown, ...]:
     """Return the archive that the server writes its log to."""
     if not one(session, _ARCHIVES):
         return ()
-    return (CopyKnown("archive", str(one(session, "SELECT current_setting('archive_command')"))[:200]),)
+    return (CopyKnown("archive", program_of(str(one(session, _ARCHIVED_BY)))),)
+
+
+def program_of(command: str) -> str:
+    """Return the name of the program that a command begins with, and nothing of the rest: an archive's may hold a
+    password or a key."""
+    matched = _PROGRAM.match(command.strip())
+    return matched["name"] if matched else "a command"
+
+
+_PROGRAM = re.compile(r"[A-Za-z0-9_.+/-]*?(?P<name>[A-Za-z0-9_.+-]{1,64})(?:\s|$)", re.ASCII)
+_ARCHIVED_BY = "SELECT coalesce(nullif(current_setting('archive_library'), ''), current_setting('archive_command'))"
 
 
 _ARCHIVES = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from wipers.packings import Packing
+from wipers.packings import Packing, repeat
 
 PGLZ, LZ4 = 0, 1
 LEAST, MOST = 32, 1 << 24
@@ -19,39 +19,52 @@ REACH = 8192
 """A packed value inside a row, or a chunk of TOAST, stands in one page."""
 LONGEST_CHUNK = 2000
 """Bytes of a chunk with its header, so that four rows of chunks fill a page (`TOAST_MAX_CHUNK_SIZE`, 1,996 besides)."""
-LONGEST_KEY = 2752
-"""Bytes up to which a packed value is common: in an index a third of a page, in a row a quarter."""
+HEADERS = 8
+"""Bytes of a length that are no packed ones; a value that packing does not make shorter is not packed."""
 _HEADER = struct.Struct("<II")
 _SIZE = 0x3FFFFFFF
 
 
+def _runs(control: int) -> tuple[tuple[int, ...], int]:
+    """Return how many literal bytes stand before each repetition of eight items, and how many behind the last."""
+    before, count = [], 0
+    for bit in range(8):
+        if control >> bit & 1:
+            before.append(count)
+        count = 0 if control >> bit & 1 else count + 1
+    return tuple(before), count
+
+
+_GROUPS = tuple(_runs(control) for control in range(256))
+"""What each control byte says of the eight items behind it: literals are then taken by the run, not one by one."""
+
+
 def unpack_pglz(packed: memoryview, most: int) -> bytes:
     """Return what a pglz stream holds (`common/pg_lzcompress.c`), as far as it makes sense, at most so many bytes."""
+    stream = bytes(packed)
     made = bytearray()
-    at, end = 0, len(packed)
+    at, end = 0, len(stream)
     while at < end and len(made) < most:
-        control = packed[at]
+        before, after = _GROUPS[stream[at]]
         at += 1
-        for bit in range(8):
-            if at >= end or len(made) >= most:
-                break
-            if not control >> bit & 1:
-                made.append(packed[at])
-                at += 1
-                continue
+        for literals in before:
+            made += stream[at : at + literals]
+            at += literals
             if at + 1 >= end:
-                return bytes(made)
-            length = (packed[at] & 0x0F) + 3
-            offset = (packed[at] & 0xF0) << 4 | packed[at + 1]
+                return bytes(made[:most])
+            first = stream[at]
+            offset, length = (first & 0xF0) << 4 | stream[at + 1], (first & 0x0F) + 3
             at += 2
             if length == 18:
                 if at >= end:
-                    return bytes(made)
-                length += packed[at]
+                    return bytes(made[:most])
+                length += stream[at]
                 at += 1
-            if not _copy(made, offset, min(length, most - len(made))):
-                return bytes(made)
-    return bytes(made)
+            if not repeat(made, offset, length):
+                return bytes(made[:most])
+        made += stream[at : at + after]
+        at += after
+    return bytes(made[:most])
 
 
 def unpack_lz4(packed: memoryview, most: int) -> bytes:
@@ -67,7 +80,7 @@ def unpack_lz4(packed: memoryview, most: int) -> bytes:
             break
         offset = packed[at] | packed[at + 1] << 8
         length, at = _length(packed, at + 2, token & 15)
-        if not _copy(made, offset, min(length + 4, most - len(made))):
+        if not repeat(made, offset, min(length + 4, most - len(made))):
             break
     return bytes(made[:most])
 
@@ -84,38 +97,42 @@ def _length(packed: memoryview, at: int, nibble: int) -> tuple[int, int]:
     return nibble, at
 
 
-def _copy(made: bytearray, offset: int, length: int) -> bool:
-    """What was made so far is repeated from so far back; false where that is before the begin."""
-    if not 0 < offset <= len(made):
-        return False
-    if offset >= length:
-        made += made[len(made) - offset : len(made) - offset + length]
-    else:
-        piece = bytes(made[-offset:])
-        made += (piece * (length // offset + 1))[:length]
-    return True
+def _size_from(least: int) -> bytes:
+    """Return the expression of unpacked sizes from about so many bytes to below 1 MiB, without the highest byte.
+
+    Smaller ones are numbers that stand in every second row.
+    """
+    if least < 256:
+        return rb"(?:[\x%02x-\xff]\x00\x00|.[\x01-\xff]\x00|..[\x01-\x0f])" % least
+    return rb"(?:.[\x%02x-\xff]\x00|..[\x01-\x0f])" % (least >> 8)
 
 
-_SIZE_OF = rb"..[\x00-\x0f]"
-"""Unpacked size, below 1 MiB, without its highest byte."""
 _PGLZ = rb"\x00[" + b"".join(b"\\x%02x" % byte for byte in range(0, 256, 2)) + rb"]"
 _LZ4 = rb"\x40[\x10-\xff]"
 """Method and first byte of what is packed: the first item of pglz is a literal, the first of LZ4 has one."""
 
 
+_ONE_BY_ONE = 256
+"""Lengths below this are looked for one by one: what is fixed in an expression makes a search fast, and the noughts of
+short lengths stand all around."""
+
+
+def _low(mark: int) -> bytes:
+    """Return the set of lowest bytes of a header with these two bits."""
+    return b"[" + b"".join(b"\\x%02x" % byte for byte in range(mark, 256, 4)) + b"]"
+
+
 def _anchors(before: bytes, mark: int, lengths: range) -> tuple[bytes, ...]:
-    """Return an expression for each length of a header of pglz: what is fixed in it is what makes a search fast. For
-    LZ4, whose method is a byte that is rare, and for longer values one will do."""
-    fixed = tuple(
-        b"%b\\x%02x\\x%02x\\x00\\x00%b%b" % (before, length << 2 & 0xFF | mark, length >> 6, _SIZE_OF, _PGLZ)
-        for length in lengths
+    """Return expressions of headers with these lengths for pglz, and one for LZ4, whose method is a rare byte."""
+    one_by_one = range(lengths.start, _ONE_BY_ONE if mark else lengths.start)
+    heads = [(length, b"\\x%02x\\x%02x" % (length << 2 & 0xFF | mark, length >> 6)) for length in one_by_one]
+    higher = range(one_by_one.stop >> 6, (lengths.stop - 1 >> 6) + 1)
+    heads += [(high << 6, b"%b\\x%02x" % (_low(mark), high)) for high in higher]
+    pglz = tuple(
+        b"%b%b\\x00\\x00%b%b" % (before, head, _size_from(max(LEAST, length - HEADERS + 1)), _PGLZ)
+        for length, head in heads
     )
-    low = b"".join(b"\\x%02x" % byte for byte in range(mark, 256, 4))
-    longer = tuple(
-        b"%b[%b]\\x%02x\\x00\\x00%b%b" % (before, low, high, _SIZE_OF, _PGLZ)
-        for high in (range(lengths.stop >> 6, 0x80) if mark else ())
-    )
-    return (*fixed, *longer, b"%b[%b][\\x00-\\x7f]\\x00\\x00%b" % (before, low, _SIZE_OF + _LZ4))
+    return (*pglz, b"%b%b[\\x00-\\x7f]\\x00\\x00%b%b" % (before, _low(mark), _size_from(LEAST), _LZ4))
 
 
 class _Inline:
@@ -123,15 +140,9 @@ class _Inline:
 
     name = "postgresql-packed"
     # Header: low bits 10, at most 8 KiB; then the unpacked size, below 1 MiB, with method 0 or 1.
-    anchor = (
-        rb"[\x02\x06\x0a\x0e\x12\x16\x1a\x1e\x22\x26\x2a\x2e\x32\x36\x3a\x3e\x42\x46\x4a\x4e\x52\x56\x5a\x5e"
-        rb"\x62\x66\x6a\x6e\x72\x76\x7a\x7e\x82\x86\x8a\x8e\x92\x96\x9a\x9e\xa2\xa6\xaa\xae\xb2\xb6\xba\xbe"
-        rb"\xc2\xc6\xca\xce\xd2\xd6\xda\xde\xe2\xe6\xea\xee\xf2\xf6\xfa\xfe][\x00-\x7f]\x00\x00"
-        + _SIZE_OF
-        + rb"[\x00\x40]."
-    )
+    anchor = _low(2) + rb"[\x00-\x7f]\x00\x00" + _size_from(LEAST) + rb"[\x00\x40]."
     anchor_size = 9
-    anchors = _anchors(b"", 2, range(12, LONGEST_KEY))
+    anchors = _anchors(b"", 2, range(12, REACH))
     align = 4
 
     def unpack(self, view: memoryview) -> bytes:
@@ -140,7 +151,7 @@ class _Inline:
             return b""
         header, told = _HEADER.unpack_from(view)
         length, size = header >> 2, told & _SIZE
-        if not 12 <= length <= REACH or not LEAST <= size <= MOST or size <= length - 8:
+        if not 12 <= length <= REACH or not LEAST <= size <= MOST or size <= length - HEADERS:
             return b""
         return _unpack(view[8 : min(length, len(view))], told >> 30, size)
 
@@ -151,12 +162,7 @@ class _Chunk:
 
     name = "postgresql-toast"
     # Number of the chunk; varlena header of the chunk (low bits 00); then the unpacked size as in a packed value.
-    anchor = (
-        rb"\x00\x00\x00\x00"
-        rb"[\x00\x04\x08\x0c\x10\x14\x18\x1c\x20\x24\x28\x2c\x30\x34\x38\x3c\x40\x44\x48\x4c\x50\x54\x58\x5c\x60\x64\x68"
-        rb"\x6c\x70\x74\x78\x7c\x80\x84\x88\x8c\x90\x94\x98\x9c\xa0\xa4\xa8\xac\xb0\xb4\xb8\xbc\xc0\xc4\xc8\xcc\xd0\xd4"
-        rb"\xd8\xdc\xe0\xe4\xe8\xec\xf0\xf4\xf8\xfc][\x01-\x1f]\x00\x00" + _SIZE_OF + rb"[\x00\x40]."
-    )
+    anchor = rb"\x00{4}" + _low(0) + rb"[\x01-\x1f]\x00\x00" + _size_from(LEAST) + rb"[\x00\x40]."
     anchor_size = 13
     anchors = _anchors(rb"\x00{4}", 0, range(64, LONGEST_CHUNK + 1))
     align = 4
@@ -167,7 +173,7 @@ class _Chunk:
             return b""
         header, told = _HEADER.unpack_from(view, 4)
         length, size = header >> 2, told & _SIZE
-        if not 64 <= length <= REACH or not LEAST <= size <= MOST:
+        if not 64 <= length <= REACH or not LEAST <= size <= MOST or size <= length - HEADERS:
             return b""
         return _unpack(view[12 : min(length + 4, len(view))], told >> 30, size)
 

@@ -15,8 +15,10 @@ from wipers.model import Obstacle
 if TYPE_CHECKING:
     from psycopg import Connection
 
+FEW = 5000
+"""Rows that are found again by their places, without reading the table once more."""
 DEEPEST = 8
-"""Foreign keys in a row that are followed."""
+"""Foreign keys in a row that are followed; what goes by more was not counted, and is refused."""
 ORDINARY, PARTITIONED, FOREIGN, VIEW = "r", "p", "f", "m"
 Why = Literal["ordered", "deleted-with", "changed-with", "derived"]
 
@@ -54,6 +56,19 @@ class Scope:
     effects: dict[str, int] = field(default_factory=dict)
     conditions: dict[int, str] = field(default_factory=dict)
     """Which rows of each table."""
+    places: dict[int, frozenset[str] | None] = field(default_factory=dict)
+    """Where those rows stand; none for a table in which they are many."""
+
+    def narrowed(self, oid: int | None = None) -> str:
+        """Return the condition of a table, else of the ordered one with all its parts, that finds the rows by their
+        places, as long as they stand there."""
+        condition = self.condition if oid is None else self.conditions.get(oid, "true")
+        ordered = (table.oid for table in self.tables.values() if table.why == "ordered")
+        known = [self.places.get(each) for each in (ordered if oid is None else (oid,))]
+        if condition == "true" or None in known:
+            return condition
+        listed = ",".join(f'"{place}"' for place in sorted(set().union(*filter(None, known))))
+        return f"ctid = ANY('{{{listed}}}'::tid[]) AND ({condition})"
 
     def consequences(self) -> tuple[Consequence, ...]:
         """What goes with it, in a fixed order."""
@@ -113,16 +128,25 @@ def _rows(session: Connection[Any], request: Request) -> Scope:
     return scope
 
 
+_COUNTED = (
+    "SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, f.count, pg_total_relation_size(c.oid)"
+    " FROM (SELECT tableoid, count(*) FROM {found} GROUP BY 1) f JOIN pg_class c ON c.oid = f.tableoid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1"
+)
+
+
 def _count(session: Connection[Any], scope: Scope, name: str, condition: str, why: Why) -> int:
     """Note the tables (partitions, children) in which the condition selects rows; return how many rows."""
-    found = rows(
-        session,
-        "SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, f.count,"
-        f" pg_total_relation_size(c.oid) FROM (SELECT tableoid, count(*) FROM {name} WHERE ({condition}) GROUP BY 1)"
-        " f JOIN pg_class c ON c.oid = f.tableoid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1",
-        scope.values,
-    )
+    places = _places(session, scope, name, condition)
+    if places is None:
+        found = rows(session, _COUNTED.format(found=f"{name} WHERE ({condition})"), scope.values)
+    else:
+        told = "unnest(%s::int8[]) listed(tableoid)"
+        found = rows(session, _COUNTED.format(found=told), ([oid for oid, _ in places],))
     for oid, schema, table, kind, count, size in found:
+        known_places = scope.places.get(oid, frozenset())
+        here = frozenset(place for other, place in places or () if other == oid)
+        scope.places[oid] = None if places is None or known_places is None else known_places | here
         if kind == FOREIGN:
             scope.note("foreign-tables", 1)
             scope.obstacles.append(_not_offered(f"{count} of the rows are in a foreign table"))
@@ -132,6 +156,21 @@ def _count(session: Connection[Any], scope: Scope, name: str, condition: str, wh
         scope.conditions[oid] = f"({known}) OR ({condition})" if known and known != condition else condition
         scope.tables[oid] = Table(oid, quoted(schema, table), kind, before.why if before else why, total, size)
     return sum(count for *_, count, _ in found)
+
+
+_FOREIGN_BELOW = (
+    "WITH RECURSIVE b(oid) AS (SELECT %s::regclass::oid UNION SELECT i.inhrelid FROM b JOIN pg_inherits i"
+    " ON i.inhparent = b.oid) SELECT count(*) FROM b JOIN pg_class c ON c.oid = b.oid WHERE c.relkind = 'f'"
+)
+
+
+def _places(session: Connection[Any], scope: Scope, name: str, condition: str) -> list[tuple[int, str]] | None:
+    """Return table and place of each row that the condition selects; none where they are many, or have no places."""
+    if one(session, _FOREIGN_BELOW, (name.replace("%%", "%"),)):
+        return None
+    statement = f"SELECT tableoid::int8, ctid::text FROM {name} WHERE ({condition}) LIMIT {FEW + 1}"
+    found = rows(session, statement, scope.values)
+    return [(oid, place) for oid, place in found] if len(found) <= FEW else None
 
 
 def _not_offered(detail: str) -> Obstacle:
@@ -176,17 +215,21 @@ def _follow(session: Connection[Any], scope: Scope, parent: _Parent, deep: int) 
         scope.note("rows-by-foreign-key", count)
         if action == "c" and count and deep:
             _follow(session, scope, _Parent(child, child_name, inner), deep - 1)
+        elif action == "c" and count:
+            scope.obstacles.append(_not_offered(f"rows go with rows by more than {DEEPEST} foreign keys in a row"))
 
 
 _DERIVED = (
     "WITH RECURSIVE d(oid, depth) AS (SELECT unnest(%s::int8[])::oid, 0 UNION SELECT r.ev_class, d.depth + 1 FROM d"
     " JOIN pg_depend p ON p.refclassid = 'pg_class'::regclass AND p.refobjid = d.oid"
     " AND p.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = p.objid"
-    " AND r.ev_class <> d.oid AND d.depth < 64)"
+    " AND r.ev_class <> d.oid"
+    " AND d.depth < (SELECT count(*) FROM pg_class v WHERE v.relkind IN ('m', 'v') AND v.oid >= 16384))"
     " SELECT c.oid::int8, n.nspname, c.relname, c.relkind::text, pg_total_relation_size(c.oid)"
     " FROM d JOIN pg_class c ON c.oid = d.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE NOT c.oid = ANY(%s::int8[]) AND c.relkind IN ('m', 'v') GROUP BY c.oid, n.nspname ORDER BY max(d.depth), 1"
 )
+"""What reads the tables, and how far away: no way is longer than there are views, however they read one another."""
 
 
 def _derived(session: Connection[Any], scope: Scope) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -29,13 +29,23 @@ ROUNDS = 8
 """Checkpoints that are made one after the other until no segment is left; later ones wait for whoever reads the log."""
 KEPT_SECONDS = 20.0
 """Seconds after which something keeps the log for good."""
+BETWEEN_LOOKS = 0.02
+"""Seconds after which segments that went while they were looked at are looked at again."""
 BETWEEN = 0.25
 """Seconds between checkpoints that wait."""
 PATIENCE = 60.0
 """Seconds that the archive is waited for."""
+UNHURRIED = {"max_wal_size": "1048576", "checkpoint_timeout": "86400"}
+"""Settings of a standby that waits: it removes segments by a restartpoint, which time or the size of the log have it
+make, and one that came and went between two looks is lost to free blocks. In MiB and seconds."""
+SET_BACK = frozenset({*ASKED, *UNHURRIED})
 NEAR = 1
 """Segments ahead of the one that is written which the server may open at any moment."""
+_SINCE = "SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
 _SIZE = "SELECT pg_size_bytes(current_setting('wal_segment_size'))::int8"
+_FOLLOWING = (
+    "SELECT count(*) FROM pg_stat_replication WHERE state <> 'backup' AND coalesce(flush_lsn, '0/0') < %s::pg_lsn"
+)
 _WRITTEN = (
     "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_insert_lsn() END::text"
 )
@@ -53,6 +63,16 @@ class Segments:
     since_mark: int | None = None
     """Number of the segment in which the last mark was found."""
 
+    def begin(self) -> None:
+        """It is noted since when the server is at work. One that began anew before its log was held removed segments by
+        itself, which is told."""
+        since = str(one(self.session, _SINCE))
+        begun = self.held.manifest.last("log-begun")
+        if begun is None:
+            self.held.manifest.write("log-begun", since=since)
+        elif self.held.manifest.last("log-held") is None and begun.facts["since"] != since:
+            self.held.manifest.write("freed")
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """The server keeps every segment meanwhile; those that it has are held. A slot of the session does it, so that
@@ -61,6 +81,8 @@ class Segments:
         self.session.execute("SELECT pg_create_physical_replication_slot(%s, true, true)", (name,))
         try:
             self.hold()
+            if self.held.manifest.last("log-held") is None:
+                self.held.manifest.write("log-held")
             yield
             self.hold()
         finally:
@@ -75,9 +97,13 @@ class Segments:
                 new = [file for file in segments(self.where) if file.stat().st_ino not in known]
                 taken = self.held.link(new) if new else ()
             except FileNotFoundError:
-                # A standby removes and renames segments whenever it likes.
+                # A standby removes segments whenever it likes, several in a row. What was noted is known from now on,
+                # and would never be held if it were not held now.
+                time.sleep(BETWEEN_LOOKS)
+                with suppress(FileNotFoundError):
+                    self.held.finish()
                 continue
-            if taken:
+            if self.held.pending():
                 self.held.keep()
             return len(taken)
         raise Lost("engine-failed", where=str(self.where / "pg_wal"), detail="its segments come and go")
@@ -100,6 +126,7 @@ class Segments:
                     run(self.session, "SELECT pg_switch_wal()")
                     switched += 1
                 self._wait_for_archive()
+                self._wait_for_standbys()
                 run(self.session, "CHECKPOINT")
                 if not (left := self.held.linked_elsewhere()):
                     return switched
@@ -182,10 +209,23 @@ class Segments:
                 raise Lost("records-in-use", where=str(self.where / "pg_wal"), detail="segments wait for the archive")
             time.sleep(0.05)
 
+    def _wait_for_standbys(self) -> None:
+        """Whoever follows has received what the next checkpoint removes: one without a slot would never find it again,
+        and that nothing is kept for it is our own doing."""
+        deadline = time.monotonic() + PATIENCE
+        size, at = self._position()
+        begin = at // size * size
+        wanted = f"{begin >> 32:X}/{begin & 0xFFFFFFFF:X}"
+        while behind := one(self.session, _FOLLOWING, (wanted,)):
+            if time.monotonic() > deadline:
+                detail = f"{behind} standbys have not received them"
+                raise Lost("records-in-use", where=str(self.where / "pg_wal"), detail=detail)
+            time.sleep(0.02)
+
     @contextmanager
-    def not_recycled(self) -> Iterator[None]:
+    def not_recycled(self, also: Mapping[str, str] = {}) -> Iterator[None]:
         """Segments that are done with are removed: neither renamed to be written again, nor kept for a while."""
-        for name, value in ASKED.items():
+        for name, value in {**ASKED, **also}.items():
             was = rows(
                 self.session,
                 "SELECT setting, coalesce(sourcefile LIKE '%%/postgresql.auto.conf', false) FROM pg_settings"
@@ -209,7 +249,7 @@ def restore_setting(session: Connection[Any], held: Held) -> None:
     for line in reversed(held.manifest.lines):
         if line.phase == "setting-restored":
             break
-        if line.phase == "setting" and line.facts["name"] in ASKED:
+        if line.phase == "setting" and line.facts["name"] in SET_BACK:
             done.add(line.facts["name"])
     for name in sorted(done):
         was = _was(held, name)

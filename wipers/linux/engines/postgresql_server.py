@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certificates.errors import Refused
-from wipers.linux.engines import LOCK_SECONDS, Request
+from wipers.linux.engines import LOCK_SECONDS, Request, room_missing
 from wipers.model import Lost
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ QUIET = {
 }
 """What our sessions ask for: nothing of what we look for gets into the server's log by our looking, and a backend that
 was told to commit commits though we die."""
+_AMPLE = (
+    "SELECT set_config('maintenance_work_mem', '256MB', false) FROM pg_settings"
+    " WHERE name = 'maintenance_work_mem' AND setting::int8 < 262144"
+)
+"""Keys of an index are sorted in memory, by as many processes as the server allows: of 64 MB only two get a share."""
+LEAST_ROOM = 16 << 20
+"""Bytes free below which a server at work has no room: those of one more segment of its log, as most are made."""
 NAME = "expunge"
 SESSION = f"{NAME} {secrets.token_hex(8)}"
 """What sessions of this process call themselves: nobody else does, and no old snapshot of others is taken for ours."""
@@ -90,6 +97,7 @@ def connect(request: Request, database: str | None = None) -> Iterator[Connectio
     with session:
         session.prepare_threshold = None
         check_same(session, request)
+        session.execute(_AMPLE)
         yield session
 
 
@@ -186,6 +194,10 @@ def translated(where: Path) -> Iterator[None]:
     except psycopg.errors.LockNotAvailable as error:
         raise Lost("records-in-use", where=str(where), detail=f"waited {LOCK_SECONDS:g} s") from error
     except psycopg.Error as error:
+        # A server whose log found no room ended, and says nothing any more.
+        is_full = isinstance(error, psycopg.errors.DiskFull) or error.sqlstate is None
+        if is_full and (missing := room_missing(where, LEAST_ROOM)) is not None:
+            raise Lost(missing.reason, **dict(missing.facts)) from error
         raise Lost("engine-failed", where=str(where), detail=told(error)) from error
 
 

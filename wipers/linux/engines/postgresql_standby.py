@@ -23,8 +23,9 @@ from wipers.linux.engines.postgresql_obstacles import apart, snapshots
 from wipers.linux.engines.postgresql_packings import PACKED
 from wipers.linux.engines.postgresql_rewrite import sum_of, survivors
 from wipers.linux.engines.postgresql_scope import PARTITIONED, Scope, find_scope
-from wipers.linux.engines.postgresql_segments import Segments, mark_of, number_of, position_of
+from wipers.linux.engines.postgresql_segments import UNHURRIED, Segments, mark_of, number_of, position_of
 from wipers.linux.engines.postgresql_server import object_of, one, rows, run, token_of, translated
+from wipers.linux.engines.postgresql_spills import hold_spills
 from wipers.linux.engines.postgresql_traces import forget_statements
 from wipers.linux.engines.postgresql_values import samples_of, values_of
 from wipers.linux.held import Held
@@ -139,6 +140,10 @@ class OpenedStandby:
         with translated(self.request.where):
             return check_there(self.working, tuple(self.scope.tables))
 
+    def cut_check(self) -> None:
+        """The server is asked to end what it is at."""
+        self.working.cancel()
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -155,20 +160,31 @@ class Replayed:
         """What was ordered is gone here, and what brought it and its end is held."""
         self.held.begin(self.request.where, token_of(self.request))
         log = Segments(self.watching, self.request.where, self.held)
-        with log.not_recycled():
+        with log.not_recycled(UNHURRIED):
             if self._line("replayed") is None:
                 self._begin(log)
                 self._wait(log)
                 self.held.manifest.write("replayed")
+            if self._line("spills") is None:
+                self._spills()
             before, after = self._removed(log)
         noted = self._line("waiting") or {"rows": 0, "lines": 0, "is_complete": False}
         if not noted["is_complete"]:
             self.left.add("server-log")
+        spilled = self._line("spills") or {"count": 0, "is_complete": False}
+        if not spilled["is_complete"]:
+            self.left.add("temporary-files")
         if self._has_gap():
             self.left.add("free-blocks")
-        counts = {"server-log-lines": int(noted["lines"])}
+        counts = {"server-log-lines": int(noted["lines"]), "orphan-files": int(spilled["count"])}
         effects = tuple(Consequence(code, count) for code, count in counts.items() if count)
         return Withdrawn(int(noted["rows"]), 0, before, after, effects, tuple(sorted(self.left)))
+
+    def _spills(self) -> None:
+        """Nothing that readers sorted or kept before is left with them, or it is told."""
+        where, database = self.request.where, self.request.identity.database
+        count, is_complete = hold_spills(self.watching, where, self.held, database)
+        self.held.manifest.write("spills", count=count, is_complete=is_complete)
 
     def _line(self, phase: str) -> dict[str, Any] | None:
         line = self.held.manifest.last(phase)

@@ -52,12 +52,13 @@ class Commit:
         if not is_flushed:
             self.watching.execute("CHECKPOINT")
         self.working.execute("SET LOCAL lock_timeout = 0")
-        self.held.manifest.write("committing", xid=xid)
+        files = tuple(files_of(self.where, paths))
+        self.held.manifest.write("committing", xid=xid, files=len(files))
         with self._gate():
             waiting = threading.Thread(target=self._commit, daemon=True)
             waiting.start()
             self._wait_for(process)
-            self.held.swap(files_of(self.where, paths), NOT_A_PAGE)
+            self.held.swap(files, NOT_A_PAGE)
         waiting.join(PATIENCE)
         ended = time.monotonic()
         self._conclude(xid)
@@ -143,12 +144,22 @@ def settle(held: Held) -> None:
 def _finish(held: Held) -> None:
     """Files that a crash left with the server are lost to free blocks: it truncated them when it committed. Their names
     may stand until its next checkpoint, with nothing behind them."""
-    if any(_is_with_server(held, taken) for taken in held.pending()):
+    if _was_never_taken(held) or any(_is_with_server(held, taken) for taken in held.pending()):
         held.manifest.write("freed")
     try:
         held.finish()
     except FileNotFoundError:
         held.manifest.write("freed")
+
+
+def _was_never_taken(held: Held) -> bool:
+    """Tell whether the run was cut when the server stood at its commit, and nothing of its files was noted yet."""
+    for line in reversed(held.manifest.lines):
+        if line.phase == "take":
+            return False
+        if line.phase == "committing":
+            return bool(line.facts.get("files"))
+    return False
 
 
 def _is_with_server(held: Held, taken: Taken) -> bool:

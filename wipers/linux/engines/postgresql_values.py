@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -47,6 +47,31 @@ def samples_of(session: Connection[Any], scope: Scope, most: int) -> Iterator[by
             yield from telling_apart(values[begin : begin + AT_ONCE], _staying(session, scope, table, columns))
 
 
+@dataclass(slots=True)
+class Sampled:
+    """The parts that were drawn last, and of which rows: they are not drawn again while the same rows stand there."""
+
+    places: dict[int, frozenset[str] | None] = field(default_factory=dict)
+    parts: tuple[bytes, ...] = ()
+    is_all: bool = False
+    """Every row that goes had its share in them: asking for more would not find more."""
+
+    def of(self, session: Connection[Any], scope: Scope, most: int) -> Iterator[bytes]:
+        """Yield the parts, drawn as `samples_of` does where they are not known."""
+        if not self.is_all or self.places != scope.places:
+            self.parts = tuple(samples_of(session, scope, most))
+            self.places = dict(scope.places)
+            self.is_all = None not in self.places.values() and _is_drawn_whole(session, scope, most)
+        yield from self.parts
+
+
+def _is_drawn_whole(session: Connection[Any], scope: Scope, most: int) -> bool:
+    """Tell whether so many values are all that the tables' rows have."""
+    tables = [table for table in scope.tables.values() if table.kind != VIEW]
+    each = max(most // max(len(tables), 1), 1)
+    return all(table.rows * len(rows(session, _COLUMNS, (table.oid,))) <= each for table in tables)
+
+
 def _staying(session: Connection[Any], scope: Scope, table: Table, columns: tuple[_Column, ...]) -> Iterator[bytes]:
     """Yield what the rows of a table that stay hold in those columns: all of them, or of a large table a part."""
     condition = scope.conditions.get(table.oid, "true")
@@ -72,12 +97,14 @@ class _Column:
     is_plain: bool
     """Its values can be compared with `=`, as they are stored."""
     condition: str
+    narrowed: str
+    """The same, finding the rows by their places where these are known."""
     values: tuple[Any, ...]
     most: int
 
     def found(self) -> Iterator[bytes]:
         """Values that go."""
-        for (value,) in self._rows(f"({self.condition})", f" ORDER BY md5(ctid::text) LIMIT {self.most}"):
+        for (value,) in self._rows(f"({self.narrowed})", f" ORDER BY md5(ctid::text) LIMIT {self.most}"):
             yield from _leaves(value)
 
     def going(self) -> Iterator[bytes]:
@@ -111,10 +138,10 @@ class _Column:
 
 def _columns(session: Connection[Any], scope: Scope, table: Table, most: int) -> Iterator[_Column]:
     names = rows(session, _COLUMNS, (table.oid,))
-    condition = scope.conditions.get(table.oid, "true")
+    condition, narrowed = scope.conditions.get(table.oid, "true"), scope.narrowed(table.oid)
     for name, is_plain in names:
         each = max(most // len(names), 1)
-        yield _Column(session, table, quoted(name), is_plain, condition, scope.values, each)
+        yield _Column(session, table, quoted(name), is_plain, condition, narrowed, scope.values, each)
 
 
 _KIND = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ from wipers.linux.engines.postgresql_inplace import InPlace, search_of
 from wipers.linux.engines.postgresql_log import MOST_READ, MOST_VALUES, ServerLog
 from wipers.linux.engines.postgresql_obstacles import acting
 from wipers.linux.engines.postgresql_rewrite import STATISTICS, Rewriting, survivors, wait_for_horizon
+from wipers.linux.engines.postgresql_room import check_room
 from wipers.linux.engines.postgresql_scope import Scope, Table, find_scope, with_parents
 from wipers.linux.engines.postgresql_segments import Segments, mark_of
 from wipers.linux.engines.postgresql_server import connect, object_of, one, rows, run, token_of
+from wipers.linux.engines.postgresql_spills import hold_spills
 from wipers.linux.engines.postgresql_swap import status_of
 from wipers.linux.engines.postgresql_traces import forget_statements, forget_statistics, hold_orphans
-from wipers.linux.engines.postgresql_values import samples_of, values_of
+from wipers.linux.engines.postgresql_values import Sampled, values_of
 from wipers.linux.held import Held
 from wipers.model import Lost
 from wipers.searching import Search
@@ -45,14 +47,18 @@ class Withdrawal:
     held: Held
     given: Given
     method: Method
+    sampled: Sampled = field(default_factory=Sampled)
     left: set[Id] = field(default_factory=set)
     wanted: Search | None = None
     """What finds the values that go; none where they went in a run before this one."""
+    exchanged: list[int] = field(default_factory=list)
+    """Indexes that changed files with a twin in this very run."""
 
     def run(self) -> Withdrawn:
         """What is ordered is out, and what held it is held; raises Lost, Halted."""
-        self.held.begin(self.request.where, token_of(self.request))
         log = Segments(self.watching, self.request.where, self.held)
+        log.begin()
+        self.held.begin(self.request.where, token_of(self.request))
         # A segment that is held after the server gave up those of this run would have to be given up anew.
         if self._line("switched") is None:
             self._take_out(log)
@@ -67,6 +73,7 @@ class Withdrawal:
             self._pause()
             self._statistics()
             self._once("orphans", lambda: hold_orphans(self.watching, self.request.where, self.held))
+            self._spills()
         self._pause()
         self._once("switched", log.let_go)
 
@@ -78,6 +85,13 @@ class Withdrawal:
         """Do what a run before this one did not come to the end of."""
         if self._line(phase) is None:
             self.held.manifest.write(phase, count=int(act()))
+
+    def _spills(self) -> None:
+        """Nothing that backends sorted or kept before is left with them, or it is told."""
+        if self._line("spills") is None:
+            where, database = self.request.where, self.request.identity.database
+            count, is_complete = hold_spills(self.watching, where, self.held, database)
+            self.held.manifest.write("spills", count=count, is_complete=is_complete)
 
     def _pause(self) -> None:
         if self.given.stop.is_set():
@@ -93,7 +107,7 @@ class Withdrawal:
         scope = scope_of(self.request, self.working)
         if self.method is Method.HOLE_FILLING:
             # Rows that went in a run before this one cannot be asked any more: nothing may be taken for clean then.
-            samples = list(samples_of(self.working, scope, MOST_SEARCHED))
+            samples = list(self.sampled.of(self.working, scope, MOST_SEARCHED))
             self.wanted = search_of(samples) if samples else None
         log = ServerLog(self.watching, self.request.where, self.request.machine.proc, self.held)
         lines, is_complete = log.redact(self._values(scope, MOST_VALUES if scope.rows <= MOST_READ else MOST_READ))
@@ -109,6 +123,10 @@ class Withdrawal:
         else:
             self._drop()
         self.held.manifest.write("removed")
+
+    def _check_room(self, oids: Iterable[int]) -> None:
+        """The file system has not filled up since it was looked at; raises Lost, having changed nothing."""
+        check_room(self.watching, self.request, oids, is_filling=self.method is Method.HOLE_FILLING)
 
     def _delete(self) -> None:
         """The rows are dead, durably; which tables held them is noted before."""
@@ -130,7 +148,9 @@ class Withdrawal:
         self.working.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         scope = find_scope(self.working, self.request)
         pages = self._pages(scope)
-        deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.condition})", scope.values).rowcount
+        self._check_room(scope.tables)
+        # The same snapshot: what was counted stands where it was found, or the deletion fails.
+        deleted = run(self.working, f"DELETE FROM {scope.name} WHERE ({scope.narrowed()})", scope.values).rowcount
         self._check_count(deleted)
         self._check_alone(scope, deleted)
         xid = int(one(self.working, "SELECT pg_current_xact_id()::text::int8"))
@@ -146,7 +166,7 @@ class Withdrawal:
         if self.method is not Method.HOLE_FILLING:
             return []
         return [
-            [table.oid, pages_of(self.working, table.name, scope.conditions[table.oid], scope.values)]
+            [table.oid, pages_of(self.working, table.name, scope.narrowed(table.oid), scope.values)]
             for table in scope.tables.values()
         ]
 
@@ -185,6 +205,7 @@ class Withdrawal:
                 continue
             self._pause()
             wait_for_horizon(self.watching, self.request.where, noted["xid"])
+            self._check_room((table.oid,))
             made = self._rewriting.rewrite(table)
             self.held.manifest.write(
                 "rewritten",
@@ -205,7 +226,9 @@ class Withdrawal:
                 continue
             self._pause()
             wait_for_horizon(self.watching, self.request.where, noted["xid"])
+            self._check_room((table.oid,))
             made = InPlace(self._rewriting, self.wanted).fill(table, pages.get(table.oid, []))
+            self.exchanged += made.indexes
             self.held.manifest.write(
                 "filled",
                 oid=table.oid,
@@ -213,7 +236,7 @@ class Withdrawal:
                 milliseconds=made.milliseconds,
                 before=[str(number) for number in made.before],
                 after=[str(number) for number in made.after],
-                indexes=made.indexes,
+                indexes=len(made.indexes),
                 pages=len(pages.get(table.oid, [])),
                 left=list(made.left),
             )
@@ -296,6 +319,8 @@ class Withdrawal:
         texts = self._line("texts") or {"is_complete": False}
         if not texts["is_complete"]:
             self.left.add("server-log")
+        if not (self._line("spills") or {"is_complete": True})["is_complete"]:
+            self.left.add("temporary-files")
         if one(self.watching, "SELECT current_setting('archive_mode') <> 'off'"):
             self.left.add("archived-log")
         self.left |= {code for line in lines if line.phase == "filled" for code in line.facts["left"]}
@@ -321,7 +346,8 @@ class Withdrawal:
             counts.pop("toast-tables-rewritten", None)
         counts["statistics-rewritten"] = int((self._line("statistics") or {"count": 0})["count"])
         counts["server-log-lines"] = int((self._line("texts") or {"lines": 0})["lines"])
-        counts["orphan-files"] = int((self._line("orphans") or {"count": 0})["count"])
+        orphans = (self._line(phase) or {"count": 0} for phase in ("orphans", "spills"))
+        counts["orphan-files"] = sum(int(facts["count"]) for facts in orphans)
         counts["log-segments-switched"] = int((self._line("switched") or {"count": 0})["count"])
         return tuple(Consequence(code, count) for code, count in sorted(counts.items()) if count)
 
