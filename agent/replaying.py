@@ -7,13 +7,13 @@ journal of its own, in this host's chain, says that they came back and went agai
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.authorize import authorize_again
-from agent.carrying import Hands
+from agent.carrying import Hands, not_recorded
 from agent.lines import write_durably
 from agent.records_form import measure_records
 from agent.runs import PLAN, RunFolder
@@ -39,18 +39,24 @@ from certificates.statements import (
 )
 from certificates.trust import Trust, TrustedLog
 from wipers import WIPERS, planning
-from wipers.acts import Recognised
-from wipers.model import Plan, Target, Warrant
+from wipers.acts import Recognised, Undoing
+from wipers.model import Host, Plan, Target, Warrant, Writer
 from wipers.needles import MOST
 from wipers.ports import Ports
 from wipers.progress import evidence, replay
 from wipers.running import execute
 
+PLACE = ("system", "filesystem", "inode", "object")
+"""What tells the database, or table, that a restore put in place from the one before it."""
 NO_RECEIPT = "receipt-none"
 """The one thing that an auditor may find wanting, at a site without a registry."""
 KNOWN_AGAIN = 4
 """Of so many values that are there one at least was sampled, where all that told enough were: what was destroyed may
 have been changed between backup and order, and is still what was destroyed."""
+NEARLY_MOST = MOST * 3 // 4
+"""From so many different samples on there may have been more values than were sampled; equal ones count once."""
+VALUES_OF_A_ROW = 64
+"""Where not all were sampled: an eighth of what would be known again if each row had eight values is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,9 @@ class Again:
     warrant: Warrant
     target: Target
     plan: Plan
+    follows: int | None = None
+    """Number of the journal of a replay that does not go on, since another restore came amid it; what that one held
+    goes with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +138,17 @@ def _check_proven(site: Site, data: bytes, name: str) -> None:
 
 def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, ...] = ()) -> Again | None:
     """Return what of a past erasure is there again, planned; none where nothing is. `beside`: carriers that were found
-    to be there again before it. Reads only; raises Refused."""
-    begun = _begun(site, past)
+    to be there again before it. Reads only, but that a replay before this one which took nothing is undone, and one
+    that another restore came amid is put aside; raises Refused."""
+    begun, host = _begun(site, past), site.host
     # What is gone already may still stand in files that a replay before this one held.
-    there = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() else _identity_now(past)
+    is_vain = begun.exists() and isinstance(host, Undoing) and host.is_untouched(past.carrier)
+    noted = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() and not is_vain else None
+    again = _there_anew(past, noted, host) if noted is not None and isinstance(host, Undoing) else None
+    is_begun = noted is not None and again is None
+    there = (noted if is_begun else again) or _identity_now(past)
     if not there.most_rows:
+        _check_nothing_held(past, host)
         return None
     warrant = authorize_again(
         past.order,
@@ -144,23 +159,120 @@ def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, 
         around=site.circumstances(),
         beside=beside,
     )
+    if is_vain and isinstance(host, Undoing):
+        # It took nothing: where the records lay then says nothing of where they are now.
+        host.let_be(warrant.carrier, warrant.selector)
+        begun.unlink()
+    if again is not None and isinstance(host, Undoing):
+        host.put_aside(warrant.carrier, warrant.selector)
+        begun.unlink()
     targets = site.host.find(warrant.carrier, warrant.selector)
     made = planning.plan(past.order.digest, warrant.carrier, targets, WIPERS["records"])
     target = min(targets, key=lambda one: one.location)
-    if not begun.exists():
-        _check_same(site, past, warrant, target)
-    return Again(past, warrant, target, made)
+    if not is_begun:
+        with site.host.open(target, warrant.carrier, warrant.selector, resuming=False) as writer:
+            _check_same_or_nothing_held(past, writer, target, host)
+    is_following = again is not None or (not is_begun and bool(_held_by_others(past, host)))
+    follows = _last_sequence(site, past) if is_following else None
+    return Again(past, warrant, target, made, follows)
 
 
-def _check_same(site: Site, past: Past, warrant: Warrant, target: Target) -> None:
+def _there_anew(past: Past, noted: RecordsIdentity, host: Host) -> RecordsIdentity | None:
+    """Return the records as another restore brought them back amid a replay; none where that replay can go on: they
+    cannot be looked at while it is half done, none are there, or they lie where it found them and are those that it
+    has not taken out yet, or somebody else's."""
+    try:
+        now = _identity_now(past)
+    except Refused:
+        return None
+    if not isinstance(host, Undoing):
+        return None
+    is_elsewhere = any(getattr(now, name) != getattr(noted, name) for name in PLACE)
+    if not now.most_rows:
+        # A run of SQLite's that goes on is at another file than it began with: what it made anew.
+        return now if is_elsewhere and now.engine != "sqlite" and not _held_by_others(past, host) else None
+    if is_elsewhere:
+        return now
+    if not host.is_taken_out(past.carrier):
+        # A transaction that did not come to its end left as many as there were, and those.
+        if now.most_rows != noted.most_rows:
+            return now
+        _check_no_strangers(past, now, host)
+        return None
+    there = host.labels_there(replace(past.carrier, identity=now), past.selector)
+    return now if _known_of(past, there) >= _least_of(past, there) else None
+
+
+def _check_no_strangers(past: Past, now: RecordsIdentity, host: Undoing) -> None:
+    """What a replay that is half done would take is what it began with, as far as it can be looked at then: an inode's
+    number is given to another file soon. Raises Refused."""
+    try:
+        there = host.labels_there(replace(past.carrier, identity=now), past.selector)
+    except Refused:
+        return
+    known, least = _known_of(past, there), _least_of(past, there)
+    if known < least:
+        raise Refused("replay-stranger", known=known, values=len(there), least=least, where=past.selector.carrier)
+
+
+def _held_by_others(past: Past, host: Host) -> tuple[str, ...]:
+    return host.held_by_others(past.carrier) if isinstance(host, Undoing) else ()
+
+
+def _check_nothing_held(past: Past, host: Host) -> None:
+    """Nothing that a replay held is left over, where no other one takes it along; raises Refused."""
+    for folder in _held_by_others(past, host):
+        raise Refused("replay-holds", carrier=past.carrier.id, where=folder)
+
+
+def _last_sequence(site: Site, past: Past) -> int | None:
+    """Return the number of the last journal about the carrier."""
+    entries = reversed(site.ledger.read().entries)
+    mine = (one for one in entries if (one.order, one.carrier) == (past.order.digest, past.carrier.id))
+    return next((one.sequence for one in mine), None)
+
+
+def _check_same_or_nothing_held(past: Past, writer: Writer, target: Target, host: Host) -> None:
+    """What is there is what was destroyed; where it is not, nothing is left over either that would go with it. Raises
+    Refused."""
+    try:
+        _check_same(past, writer, target)
+    except Refused:
+        _check_nothing_held(past, host)
+        raise
+
+
+def _check_same(past: Past, writer: Writer, target: Target) -> None:
     """What is there is what was destroyed, as far as samples tell: place and number of a table do not survive a
-    restore, its rows' values do. Raises Refused."""
-    with site.host.open(target, warrant.carrier, warrant.selector, resuming=False) as writer:
-        there = tuple(writer.labels()) if isinstance(writer, Recognised) else ()
-    known = sum(1 for labels in there if labels & past.labels)
-    least = 1 if len(past.labels) >= MOST else max(1, len(there) // KNOWN_AGAIN)
+    restore, its rows' values do. Some of it may be out already: it was asked before, then. Raises Refused."""
+    told = writer.labels() if isinstance(writer, Recognised) else iter(())
+    if told is None:
+        return
+    there = tuple(told)
+    known, least = _known_of(past, there), _least_of(past, there)
     if known < least:
         raise Refused("replay-stranger", known=known, values=len(there), least=least, where=target.location)
+
+
+def _known_of(past: Past, there: Sequence[frozenset[str]]) -> int:
+    """Return how many of the values that are there were sampled of what was destroyed."""
+    return sum(1 for labels in there if labels & past.labels)
+
+
+def _least_of(past: Past, there: Sequence[frozenset[str]]) -> int:
+    """Return how many of them must have been."""
+    identity = past.carrier.identity
+    rows = identity.most_rows if isinstance(identity, RecordsIdentity) else 0
+    return least_known(len(there), len(past.labels), rows)
+
+
+def least_known(values: int, samples: int, rows: int) -> int:
+    """Return how many values must be known again, of so many that are there, where so many different samples were taken
+    of at most so many rows: one that strangers share by chance is not enough."""
+    least = values // KNOWN_AGAIN
+    if samples >= NEARLY_MOST:
+        least = min(least, values * samples // (VALUES_OF_A_ROW * max(rows, 1)))
+    return max(1, least)
 
 
 def _begun(site: Site, past: Past) -> Path:
@@ -196,12 +308,23 @@ def check_confirmed(again: Again, typed: str) -> None:
 
 
 def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
-    """Return how the erasure ended this time; raises Refused when nothing was touched, Interrupted when part was."""
+    """Return how the erasure ended this time; raises Refused when nothing was touched, Interrupted when part was, or
+    where the site's disk is full."""
+    try:
+        return _carried_out_again(site, again, hands)
+    except OSError as error:
+        raise not_recorded(error) from error
+
+
+def _carried_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
     carrier = again.past.carrier
     warrant, plan = again.warrant, again.plan
+    _check_still_allowed(site, again, hands)
     with site.host.open(again.target, warrant.carrier, warrant.selector, resuming=True) as writer:
+        # Somebody was asked in between, or a replay before this one stopped before it took anything.
+        _check_same(again.past, writer, again.target)
         with site.locked():
-            sequence, previous = site.journals.next()
+            sequence, previous = site.journals.next(site.ledger.read().last_sequence)
             folder = site.folder(sequence)
             folder.make()
             folder.write(PLAN, encode(plan))
@@ -215,6 +338,8 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
         journal.write(
             Noted(f"replay of run {again.past.start.statement.sequence}, certificate {again.past.certificate}")
         )
+        if again.follows is not None:
+            journal.write(Noted(f"another restore came amid run {again.follows}: what it held goes with this one"))
         ports = Ports(
             chronicle=journal,
             entropy=site.entropy,
@@ -230,6 +355,16 @@ def carry_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
     site.host.forget(warrant.carrier)
     begun.unlink()
     return Replayed(carrier.id, plan.objects, sequence, found)
+
+
+def _check_still_allowed(site: Site, again: Again, hands: Hands) -> None:
+    """Nothing came in between that forbids it: somebody read, perhaps for long, what would go. Raises Refused."""
+    there = again.warrant.carrier.identity
+    if not isinstance(there, RecordsIdentity):
+        raise Refused("replay-unfounded", name=again.past.carrier.id, detail="it is no order for records")
+    past, around = again.past, site.circumstances()
+    executor = hands.executor.key_id if hands.executor is not None else ""
+    authorize_again(past.order, past.start, past.selector, there=there, executor_key=executor, around=around)
 
 
 def _keep(folder: RunFolder, name: str, data: bytes) -> None:

@@ -26,7 +26,6 @@ from certificates.statements import (
     Reproved,
     Resumed,
 )
-from wipers.model import Plan
 from wipers.progress import replay
 
 
@@ -80,19 +79,19 @@ def standings(site: Site) -> tuple[Standing, ...]:
 
 def _standing(site: Site, journal: Journal) -> Standing:
     folder = site.folder(journal.opened.sequence)
-    certificate = folder.fixed() if folder.path.exists() else None
+    certificate = _fixed(folder)
     state, detail = _state(site, folder, journal, certificate)
     is_waiting = state in (State.BEGUN, State.INTERRUPTED)
     going = is_waiting and is_going(folder)
     if is_waiting and (going or is_paused(folder)):
         state = State.PAUSED if is_paused(folder) else State.RUNNING
-    position, size = _amounts(folder.plan(), journal) if is_waiting else (None, None)
+    position, size, broken = _amounts(folder, journal) if is_waiting else (None, None, "")
     return Standing(
         sequence=journal.opened.sequence,
         carrier=journal.opened.carrier,
         state=state,
         at=journal.entries[-1].at,
-        detail=detail,
+        detail=", ".join(part for part in (broken, detail) if part),
         claim=certificate.claim if certificate else None,
         is_validated=folder.read(bundle.VALIDATION) is not None,
         is_going=going,
@@ -101,13 +100,25 @@ def _standing(site: Site, journal: Journal) -> Standing:
     )
 
 
-def _amounts(plan: Plan, journal: Journal) -> tuple[int, int]:
-    """Return how many bytes of all steps the journal shows as done, and how many there are."""
+def _fixed(folder: RunFolder) -> Certificate | None:
+    """Return the certificate of a run; none where it has none, or none that can be read: its journal tells the rest."""
+    try:
+        return folder.fixed() if folder.path.exists() else None
+    except Failure:
+        return None
+
+
+def _amounts(folder: RunFolder, journal: Journal) -> tuple[int | None, int | None, str]:
+    """Return how many bytes of all steps the journal shows as done, how many there are, and else why nobody knows."""
+    try:
+        plan = folder.check(journal.opened)
+    except Failure as error:
+        return None, None, error.reason
     progress = replay(journal.entries)
     sizes = [size_of_step(plan, step) for step in plan.steps]
     done = sum(size for number, size in enumerate(sizes) if progress.is_done(number))
     begun = sum(one.position for number, one in progress.steps.items() if not progress.is_done(number))
-    return min(done + begun, sum(sizes)), sum(sizes)
+    return min(done + begun, sum(sizes)), sum(sizes), ""
 
 
 def _state(site: Site, folder: RunFolder, journal: Journal, certificate: Certificate | None) -> tuple[State, str]:

@@ -19,20 +19,22 @@ from agent.carrying import Hands, Result
 from agent.gauge import Board
 from agent.registry import Answer
 from agent.resuming import resume
-from agent.together import Part, carry_all
+from agent.together import Meeting, Part, Seat, carry_all, in_turn
 from agent.workflow import Chosen
 from certificates import bundle
 from certificates.audit import Sign, audit, audit_all
 from certificates.encoding import decode
 from certificates.envelope import unwrap
 from certificates.errors import Interrupted, Refused, Unproven
-from certificates.statements import ImageIdentity, Media, Outcome, Start
+from certificates.statements import Fact, ImageIdentity, Level, Media, Method, Outcome, Start
 from certificates.trust import Trust, TrustedLog
 from tests.support import world
 from tests.support.agent_site import FACTS, Agent, agent, approved, carrier, order
 from tests.support.simulated_host import Lies, Plug, PowerCut, Simulated
+from wipers.acts import FillFree, Hunt, ScrubNames
 from wipers.care import Care
-from wipers.model import Plan
+from wipers.model import Plan, Release
+from wipers.verifying import Stopped
 
 NAMES = ("C-1", "C-2", "C-3", "C-4", "C-5", "C-6")
 ALL = order(*(carrier(name) for name in NAMES), witnesses=())
@@ -207,6 +209,91 @@ def test_a_device_that_does_not_answer_a_stop_is_left_to_itself() -> None:
     assert results[1] == done("C-2")
     reasons = [one.failure.reason for one in results if isinstance(one.failure, Interrupted)]
     assert reasons == ["not-answering", "not-answering", "stopped"]
+
+
+def plan_on(filesystem: str, *steps: Any, kind: Any = "files") -> Plan:
+    return Plan(
+        order="sha256:" + "0" * 64,
+        carrier="C-1",
+        kind=kind,
+        level=Level.CLEAR,
+        technique="zero-1",
+        method=Method.IN_PLACE_OVERWRITE,
+        media=Media.FLASH,
+        size=1,
+        header_size=0,
+        sector_size=512,
+        objects=1,
+        facts=(Fact("filesystem", filesystem),),
+        steps=steps or (Release(),),
+        residual=(),
+    )
+
+
+PLACES = {
+    "one-fills-it": ((plan_on("a", FillFree()), plan_on("a", kind="records"), plan_on("a", ScrubNames())), 1),
+    "nobody-fills": ((plan_on("a"), plan_on("a"), plan_on("a")), 3),
+    "other-file-systems": ((plan_on("a", FillFree()), plan_on("b", FillFree()), plan_on("b", kind="image")), 3),
+}
+
+
+@pytest.mark.parametrize("at_once", [None, 2])
+@pytest.mark.parametrize("place", PLACES)
+def test_carriers_on_a_file_system_that_one_of_them_fills_meet_before_and_go_on_one_after_the_other(
+    place: str, at_once: int | None
+) -> None:
+    """Whoever wrote there meanwhile found no room, and was interrupted: a database server, or the one who makes names
+    go. And what one has still to destroy would be found by another's hunt. Others go on at once."""
+    plans, most = PLACES[place]
+    told, together = list[tuple[str, str]](), list[int]()
+    inside = set[str]()
+
+    def go(name: str, seat: Seat) -> Result:
+        seat.before(Release(), still())
+        told.append(("released", name))
+        seat.before(FillFree(), still())
+        inside.add(name)
+        time.sleep(0.05)
+        together.append(len(inside))
+        told.append(("filled", name))
+        seat.before(Hunt(), still())
+        inside.discard(name)
+        return done(name)
+
+    parts = []
+    for number in range(len(plans)):
+        seat = Seat()
+        parts.append(Part(f"C-{number}", number, partial(go, f"C-{number}", seat), seat))
+    results = carry_all(in_turn(parts, plans, at_once), still(), at_once)
+    assert results == tuple(done(f"C-{number}") for number in range(len(plans)))
+    if most == 1:
+        assert set(together) == {1}
+        kinds = [kind for kind, _ in told]
+        # Where not all may go on at once, nobody waits for one that cannot begin.
+        assert kinds == (["released"] * 3 + ["filled"] * 3 if at_once is None else ["released", "filled"] * 3)
+
+
+def test_one_that_ends_before_the_others_is_not_waited_for_and_a_stop_ends_the_wait() -> None:
+    """It met a bad sector; or somebody wants to go home while the last one still writes."""
+    plans = (plan_on("a", FillFree()), plan_on("a", FillFree()))
+    stop, seats = threading.Event(), (Seat(), Seat())
+    came = threading.Event()
+
+    def waits() -> Result:
+        came.set()
+        seats[0].before(FillFree(), stop)
+        return done("C-0")
+
+    def ends() -> Result:
+        came.wait(10)
+        return done("C-1")
+
+    parts = [Part("C-0", 0, waits, seats[0]), Part("C-1", 1, ends, seats[1])]
+    assert carry_all(in_turn(parts, plans), stop) == (done("C-0"), done("C-1"))
+    stop.set()
+    meeting = Meeting(2)
+    with pytest.raises(Stopped):
+        meeting.arrive(Seat(), stop)
 
 
 def test_whatever_a_watch_does_the_run_goes_on(tmp_path: Path) -> None:
