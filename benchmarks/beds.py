@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certificates.statements import Carrier, FullVerification, ImageIdentity, Level
+from tests.support.served_image import served_image
 from wipers.linux import LinuxHost
 from wipers.model import Writer
 
@@ -47,15 +48,31 @@ class Bed:
 
 
 @contextmanager
-def bed_in(folder: Path, size: int, *options: str) -> Iterator[Bed]:
-    """A loop device over a fully written image in the folder; both are gone afterwards."""
+def bed_in(folder: Path, size: int, *options: str, flush: float = 0.0) -> Iterator[Bed]:
+    """A loop device over a fully written image in the folder; both are gone afterwards. A flush takes so many
+    seconds or more."""
     with ExitStack() as held:
         below = Path(held.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="expunge-benchmark-")))
         image = below / "image"
         _write_throughout(image, size)
+        if flush:
+            image = held.enter_context(served_image(below / "served", image, flush)).path
         device = output_of("losetup", "--find", "--show", *options, str(image)).strip()
         held.callback(output_of, "losetup", "--detach", device)
         yield Bed(device, size, below)
+
+
+@contextmanager
+def ext4_on(bed: Bed, *options: str) -> Iterator[Path]:
+    """A fresh ext4 on the device, mounted, with every inode table written: the kernel would do that beside a run."""
+    root = bed.folder / "mounted"
+    root.mkdir()
+    output_of("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=0", *options, bed.device)
+    output_of("mount", bed.device, str(root))
+    try:
+        yield root
+    finally:
+        output_of("umount", str(root))
 
 
 def _write_throughout(image: Path, size: int) -> None:

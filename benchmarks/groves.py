@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.beds import bed_in, output_of
+from benchmarks.beds import bed_in, ext4_on, output_of
 from certificates.statements import Carrier, FilesIdentity, FilesSelector, FullVerification, Level, Selector
 from wipers.linux import LinuxHost
 from wipers.linux.filesystems import file_system_of
@@ -88,14 +88,11 @@ class Grove:
 
 
 @contextmanager
-def grove_in(folder: Path, size: int, inodes: int, *options: str) -> Iterator[Grove]:
-    """A fresh ext4 over a fully written image in the folder; all of it is gone afterwards."""
+def grove_in(folder: Path, size: int, inodes: int, *options: str, flush: float = 0.0) -> Iterator[Grove]:
+    """A fresh ext4 over a fully written image in the folder; all of it is gone afterwards. A flush takes so
+    many seconds or more."""
     with ExitStack() as held:
-        bed = held.enter_context(bed_in(folder, size, *options))
-        output_of("mkfs.ext4", "-q", "-F", "-N", str(inodes), "-E", "nodiscard,lazy_itable_init=0", bed.device)
-        root = bed.folder / "mounted"
-        root.mkdir()
-        output_of("mount", bed.device, str(root))
-        held.callback(output_of, "umount", str(root))
+        bed = held.enter_context(bed_in(folder, size, *options, flush=flush))
+        root = held.enter_context(ext4_on(bed, "-N", str(inodes)))
         (root / "in").mkdir()
         yield Grove(root, bed.folder / "state")

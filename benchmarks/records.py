@@ -16,21 +16,21 @@ import resource
 import signal
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.beds import Bed, bed_in, output_of
+from benchmarks.beds import Bed, bed_in, ext4_on, output_of
 from benchmarks.machine import Result, compared_rates, tell
 from benchmarks.timing import Taken, stopwatch
 from benchmarks.told import Clocked, others_reading, parts_of
+from benchmarks.waits import measure_waits, victims_of
 from certificates.statements import Outcome, WithdrawalRecord
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered
-from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.ext4_image import Mounted
 from tests.support.records_ordered import order_records, text
 from wipers.hunting import hunt
 from wipers.linux.direct import Storage
@@ -48,15 +48,13 @@ WIDTH = 240
 
 
 @contextmanager
-def disk_in(folder: Path, size: int) -> Iterator[Mounted]:
-    """A file system with room for the table, its copy and the logs."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix="expunge-benchmark-") as below:
-        path = Path(below)
+def disk_in(folder: Path, size: int, times: int = 4) -> Iterator[Mounted]:
+    """A file system with room for the table, its copy and the logs, on a device that no cache lies below."""
+    with bed_in(folder, size * times + (384 << 20), "--direct-io=on") as bed, ext4_on(bed) as root:
         # Servers run as users of their own.
-        path.chmod(0o755)
-        with ext4_image(path, size=size * 4 + (384 << 20)) as disk:
-            disk.root.chmod(0o755)
-            yield disk
+        bed.folder.chmod(0o755)
+        root.chmod(0o755)
+        yield Mounted(bed.folder / "image", Path(bed.device), root)
 
 
 Reading = Callable[[], Callable[[], object]]
@@ -124,7 +122,6 @@ WHO = "CASE WHEN g % {stride} = 0 AND g / {stride} < 1000 THEN 'VCTM-' ELSE 'KEE
 def measure_postgresql(folder: Path, size: int) -> Result:
     """Against VACUUM FULL of the same table."""
     from tests.support.servers.postgresql import postgresql
-    from wipers.linux.engines.postgresql_server import system_identifier
 
     with disk_in(folder, size) as disk, postgresql(disk.root) as server:
         count = size // WIDTH
@@ -138,19 +135,7 @@ def measure_postgresql(folder: Path, size: int) -> Result:
         server.query("CHECKPOINT")
         seconds = timed(lambda: server.query("VACUUM FULL bench"))
         server.query("CHECKPOINT")
-        ordered = order_records(
-            "postgresql",
-            server.data,
-            disk.image.parent / "state",
-            table="bench",
-            schema="public",
-            condition="who LIKE :who",
-            parameters=(text("who", "VCTM%"),),
-            system=system_identifier(server.data),
-            database="postgres",
-            connect={"socket": str(server.socket), "user": "postgres"},
-            credentials=str(server.password_file),
-        )
+        ordered = victims_of(disk, server)
 
         def connect() -> Callable[[], object]:
             session = server.connect()
@@ -192,6 +177,12 @@ def measure_mariadb(folder: Path, size: int) -> Result:
             return lambda: (cursor.execute("SELECT what FROM bench WHERE id = 1"), cursor.fetchall())
 
         return carried_out("rows-mariadb-vs-optimize", ordered, connect, seconds)
+
+
+def measure_filling(folder: Path, size: int) -> Result:
+    """Ten rows by filling holes, while others read and write."""
+    with disk_in(folder, size, 3) as disk:
+        return measure_waits(disk, size)
 
 
 def measure_hunt(folder: Path, size: int, rounds: int) -> Result:
@@ -249,6 +240,7 @@ ENGINES = {
     "sqlite": "rows-sqlite-vs-vacuum",
     "postgresql": "rows-postgresql-vs-vacuum-full",
     "mariadb": "rows-mariadb-vs-optimize",
+    "filling": "few-rows-postgresql",
     "hunt": "hunt-vs-read",
 }
 """Short names of the results."""
@@ -277,6 +269,7 @@ def main(arguments: list[str]) -> int:
         "rows-sqlite-vs-vacuum": lambda: measure_sqlite(chosen.disk, size),
         "rows-postgresql-vs-vacuum-full": lambda: measure_postgresql(chosen.disk, size),
         "rows-mariadb-vs-optimize": lambda: measure_mariadb(chosen.disk, size),
+        "few-rows-postgresql": lambda: measure_filling(chosen.disk, size),
         "hunt-vs-read": lambda: measure_hunt(chosen.disk, size, chosen.rounds),
     }
     wanted = [*(chosen.only or []), *(ENGINES[one] for one in chosen.engine or [])]

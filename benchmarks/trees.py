@@ -61,7 +61,7 @@ def erase(grove: Grove) -> tuple[Taken, Phases]:
     """Everything below `in/all` is overwritten, proven on the storage below, and gone."""
     phases = Phases()
     carrier, selector = grove.order()
-    with stopwatch(resource.RUSAGE_SELF) as watch:
+    with stopwatch(resource.RUSAGE_SELF) as watch, stopwatch(resource.RUSAGE_CHILDREN) as beside:
         with phases.phase("find"):
             target = grove.find(carrier, selector)
         with phases.phase("open"):
@@ -74,7 +74,8 @@ def erase(grove: Grove) -> tuple[Taken, Phases]:
     if (grove.top / "all").exists():
         raise SystemExit("names are left")
     phases.tell()
-    return Taken(target.size, watch.seconds, watch.processor), phases
+    # With what the processes took that looked for files, which have ended.
+    return Taken(target.size, watch.seconds, watch.processor + beside.processor), phases
 
 
 def _erase(writer: Writer, grove: Grove, phases: Phases, size: int) -> None:
@@ -106,10 +107,10 @@ def shred(grove: Grove, count: int) -> float:
     return watch.seconds
 
 
-def measure_small(folder: Path, count: int, rounds: int, *options: str) -> Result:
-    """Files a second against shred's, each on fresh files of 4 KiB."""
+def measure_small(folder: Path, count: int, rounds: int, *options: str, flush: float = 0.0) -> Result:
+    """Files a second against shred's, each on fresh files of 4 KiB, where a flush takes so many seconds or more."""
     print(f"measuring small-files-vs-shred, {count} files", file=sys.stderr)
-    with grove_in(folder, 256 << 20, count + 1000, *options) as grove:
+    with grove_in(folder, 256 << 20, count + 1000, *options, flush=flush) as grove:
         ours = []
         for _ in range(rounds):
             grove.lay(count, SMALL)
@@ -185,6 +186,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of ours; shred has one (default: 3)")
     parser.add_argument("--direct", action="store_true", help="loop devices past the cache of the file below them")
+    parser.add_argument(
+        "--flush",
+        type=float,
+        metavar="MS",
+        help="small files alone, on a disk whose flush takes MS milliseconds or more",
+    )
     parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="folder on the disk to measure on")
     parser.add_argument(
         "--million", type=int, nargs="?", const=1_000_000, help="a tree of so many files, and only that"
@@ -197,6 +204,9 @@ def main(arguments: list[str]) -> int:
         lambda: measure_small(chosen.disk, QUICK if chosen.quick else WHOLE, chosen.rounds, *direct),
         lambda: measure_large(chosen.disk, LARGE_QUICK if chosen.quick else LARGE, chosen.rounds, *direct),
     )
+    if chosen.flush:
+        count = QUICK if chosen.quick else WHOLE
+        measures = (lambda: measure_small(chosen.disk, count, chosen.rounds, *direct, flush=chosen.flush / 1000),)
     if chosen.million:
         measures = (lambda: measure_many(chosen.disk, chosen.million, *direct),)
     tell([measure() for measure in measures], as_json=chosen.json)

@@ -1,6 +1,7 @@
-"""An image whose reads and writes fail where a test says so: one file, served to the kernel through /dev/fuse.
+"""An image that fails where it is told to, or flushes slowly: one file, served to the kernel through /dev/fuse.
 
-Below a loop device it is a disk with bad places (linux/fuse.h, version 7.31 of its protocol).
+Below a loop device it is a disk with bad places, or one slower than this machine's (linux/fuse.h, version 7.31 of its
+protocol).
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import errno
 import multiprocessing
 import os
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 
-LOOKUP, FORGET, GETATTR, OPEN, READ, WRITE, STATFS, INTERRUPT, INIT, DESTROY, BATCH_FORGET = (
-    1, 2, 3, 14, 15, 16, 17, 36, 26, 38, 42,
+LOOKUP, FORGET, GETATTR, OPEN, READ, WRITE, STATFS, FSYNC, INTERRUPT, INIT, DESTROY, BATCH_FORGET = (
+    1, 2, 3, 14, 15, 16, 17, 20, 36, 26, 38, 42,
 )  # fmt: skip
 SILENT = frozenset({FORGET, INTERRUPT, BATCH_FORGET})
 """What the kernel wants no answer to."""
-PLAIN = frozenset({4, 18, 20, 25, 27, 29, 30, 34, DESTROY})
-"""SETATTR, RELEASE, FSYNC, FLUSH and their likes for directories, ACCESS: done, and nothing to say."""
+PLAIN = frozenset({4, 18, 25, 27, 29, 30, 34, DESTROY})
+"""SETATTR, RELEASE, FLUSH and their likes for directories, ACCESS: done, and nothing to say."""
 BIG_WRITES, MAX_PAGES = 1 << 5, 1 << 22
 DIRECT_IO = 1
 """The kernel keeps nothing of the file in its cache."""
@@ -32,7 +34,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
-class FailingImage:
+class ServedImage:
     """The file as it is served, and what lies behind it."""
 
     path: Path
@@ -49,8 +51,8 @@ class FailingImage:
 
 
 @contextmanager
-def failing_image(folder: Path, backing: Path) -> Iterator[FailingImage]:
-    """The backing file is served below the folder until this ends."""
+def served_image(folder: Path, backing: Path, flush: float = 0.0) -> Iterator[ServedImage]:
+    """The backing file is served below the folder until this ends. All wait while a flush takes so many seconds."""
     folder.mkdir()
     context = multiprocessing.get_context("fork")
     bad = context.Array("Q", 4)
@@ -58,15 +60,15 @@ def failing_image(folder: Path, backing: Path) -> Iterator[FailingImage]:
         device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         held.callback(os.close, device)
         told = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
-        assert _LIBC.mount(b"failing", os.fsencode(folder), b"fuse", 0, told.encode()) == 0, ctypes.get_errno()
-        server = context.Process(target=_serve, args=(device, backing, bad))
+        assert _LIBC.mount(b"served", os.fsencode(folder), b"fuse", 0, told.encode()) == 0, ctypes.get_errno()
+        server = context.Process(target=_serve, args=(device, backing, bad, flush))
         server.start()
         held.callback(server.join, 10)
         held.callback(_LIBC.umount2, os.fsencode(folder), 0)
-        yield FailingImage(folder / "image", backing, bad)
+        yield ServedImage(folder / "image", backing, bad)
 
 
-def _serve(device: int, backing: Path, bad: SynchronizedArray[int]) -> None:
+def _serve(device: int, backing: Path, bad: SynchronizedArray[int], flush: float) -> None:
     """Answer until the file system is unmounted."""
     file = os.open(backing, os.O_RDWR)
     while True:
@@ -81,13 +83,21 @@ def _serve(device: int, backing: Path, bad: SynchronizedArray[int]) -> None:
             continue
         code, told = 0, b""
         try:
-            told = _answer(operation, node, asked[40:], file, bad)
+            told = _flush(file, flush) if operation == FSYNC else _answer(operation, node, asked[40:], file, bad)
         except OSError as error:
             code = error.errno or errno.EIO
         try:
             os.write(device, struct.pack("<IiQ", 16 + len(told), -code, unique) + told)
         except OSError:
             continue
+
+
+def _flush(file: int, least: float) -> bytes:
+    """What was written is on this machine's disk, and the time is over that a slower one takes."""
+    over = time.monotonic() + least
+    os.fdatasync(file)
+    time.sleep(max(0.0, over - time.monotonic()))
+    return b""
 
 
 def _answer(operation: int, node: int, body: bytes, file: int, bad: SynchronizedArray[int]) -> bytes:
