@@ -219,11 +219,12 @@ def authorize_again(
 
 
 def _check_same_records(carrier: Carrier, there: RecordsIdentity) -> None:
-    """Only the place may differ, and rows may be fewer: a restore puts files elsewhere, and a backup may be old."""
+    """Only the place may differ, and rows may be fewer: a restore puts files elsewhere, also into a server that was
+    installed anew and calls itself otherwise, and a backup may be old."""
     ordered = carrier.identity
     if not isinstance(ordered, RecordsIdentity):
         raise Refused("replay-unfounded", name=carrier.id, detail="it is no order for records")
-    for name in ("engine", "system", "database", "scope"):
+    for name in ("engine", "database", "scope"):
         found, expected = getattr(there, name), getattr(ordered, name)
         if found != expected:
             raise Refused("identity-changed", where=carrier.label, fact=name, found=found, expected=expected)

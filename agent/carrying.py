@@ -28,6 +28,7 @@ from certificates.statements import (
     Concluded,
     Counted,
     Identified,
+    Noted,
     Opened,
     Order,
     Outcome,
@@ -49,6 +50,8 @@ class Prepared:
     warrant: Warrant
     target: Target
     plan: Plan
+    after: tuple[str, ...] = ()
+    """What shows that it is this carrier's turn, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
     """Return the folder and the journal of a run whose Start is sealed and whose order is spent, all durable."""
     warrant, plan = prepared.warrant, prepared.plan
     hold_state = _hold_state(site, warrant)
-    sequence, previous = site.journals.next()
+    sequence, previous = site.journals.next(site.ledger.read().last_sequence)
     folder = site.folder(sequence)
     folder.make()
     start = _start(site, warrant, plan, sequence)
@@ -123,6 +126,8 @@ def begin(site: Site, prepared: Prepared, executor: Signer, order: bytes) -> tup
     site.ledger.spend(warrant.order_digest, warrant.carrier.id, sequence, plan.size, site.clock())
     site.ledger.supersede(warrant.order.supersedes, site.clock())
     journal.write(Counted(warrant.counted))
+    for line in prepared.after:
+        journal.write(Noted(line))
     return folder, journal
 
 

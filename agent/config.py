@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from agent.authorize import Policy
@@ -12,6 +15,7 @@ from certificates.errors import Refused
 from wipers.care import Care
 
 DURATIONS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"[0-9]{1,6}[smhd]")
 LEAST_CARE = {"min_rate": 1, "max_temperature": 20, "max_errors": 0}
 """Bytes a second, degrees Celsius, number: below that a rule would stop every run."""
 
@@ -40,11 +44,23 @@ class Config:
     """Bytes that must be free where the journal lies."""
 
 
+def load_config(path: Path) -> Config:
+    """Return the configuration in a file; raises Refused where it cannot be read, is no text, or is wrong."""
+    try:
+        return read_config(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise _wrong(str(path), f"it is not UTF-8 at byte {error.start}") from error
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
+
+
 def read_config(text: str, where: str) -> Config:
     """Return the configuration in TOML; raises Refused naming the key that is wrong."""
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _wrong(where, str(error)) from error
     site, policy, care = (_table(tree, name, where) for name in ("site", "policy", "care"))
     if tree:
@@ -89,13 +105,15 @@ def _take(
         expected = str(fields[key]).split(" | ")[0]
         if expected != "timedelta" and type(value).__name__ != expected:
             raise _wrong(where, f"{name}.{key} must be of type {expected}")
+        if isinstance(value, str) and "\0" in value:
+            raise _wrong(where, f"{name}.{key} must not hold a NUL")
     return table
 
 
 def _duration(text: object, where: str) -> timedelta:
     """Return a duration written as a number and s, m, h or d."""
-    if not isinstance(text, str) or text[-1:] not in DURATIONS or not text[:-1].isdigit():
-        raise _wrong(where, "policy.max_hold_age must be a number and s, m, h or d, e.g. 24h")
+    if not isinstance(text, str) or not _DURATION.fullmatch(text):
+        raise _wrong(where, "policy.max_hold_age must be a number of up to six digits and s, m, h or d, e.g. 24h")
     return timedelta(seconds=int(text[:-1]) * DURATIONS[text[-1]])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,9 @@ from certificates.envelope import Sealed, unseal, unwrap
 from certificates.errors import Refused, Untrusted
 from certificates.keyring import Chain, check_chain, resolver
 from certificates.statements import Base64, Digest, Hold, HoldState, Keyring, Time
+
+_VERSION = re.compile(r"([1-9][0-9]{0,5})\.dsse\.json")
+"""Name of a keyring; a copy that somebody laid beside it under another name is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,16 @@ class Documents:
 
     @property
     def seen(self) -> Seen:
-        """What this host has seen; nothing, if it has seen nothing."""
+        """What this host has seen; nothing, if it has seen nothing. Raises Refused: who cannot tell cannot compare."""
+        path = self._state / "seen.json"
         try:
-            return decode((self._state / "seen.json").read_bytes(), Seen)
+            return decode(path.read_bytes(), Seen)
         except FileNotFoundError:
             return Seen()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        except Untrusted as error:
+            raise Refused("file-unreadable", where=path, detail=error.row.en.format_map(error.facts)) from error
 
     def remember(self, seen: Seen) -> None:
         """Make `seen` what this host has seen, durably; what another process saw meanwhile is not forgotten."""
@@ -67,8 +77,9 @@ class Documents:
         return chain
 
     def _read_keyrings(self) -> list[bytes]:
-        names = sorted(self.keyrings.glob("*.dsse.json"), key=lambda path: int(path.name.split(".")[0]))
-        return [path.read_bytes() for path in names]
+        found = {path: _VERSION.fullmatch(path.name) for path in self.keyrings.glob("*.dsse.json")}
+        names = sorted((int(match[1]), path) for path, match in found.items() if match)
+        return [_read(path) for _, path in names]
 
     def _check_chain(self, envelopes: list[bytes]) -> Chain:
         try:
@@ -94,9 +105,9 @@ class Documents:
 
     def hold_state(self, chain: Chain) -> Sealed[HoldState] | None:
         """Return the newest hold state; raises Refused when the one at hand is older than one seen before."""
-        try:
-            envelope = (self._state / "holds" / "state.dsse.json").read_bytes()
-        except FileNotFoundError:
+        path = self._state / "holds" / "state.dsse.json"
+        envelope = _read(path) if path.exists() else None
+        if envelope is None:
             return None
         return self._check_hold_state(envelope, chain)
 
@@ -132,7 +143,7 @@ class Documents:
     def local_holds(self, chain: Chain) -> tuple[Hold, ...]:
         """Return the holds that lie on this host; one that cannot be read is a refusal, for it may deny."""
         names = sorted((self._state / "holds").glob("[0-9a-f]" * 64 + ".dsse.json"))
-        return tuple(self._check_hold(path.read_bytes(), chain).statement for path in names)
+        return tuple(self._check_hold(_read(path), chain).statement for path in names)
 
     def _check_hold(self, envelope: bytes, chain: Chain) -> Sealed[Hold]:
         try:
@@ -142,6 +153,18 @@ class Documents:
         except Untrusted as error:
             raise Refused(error.reason, **error.facts) from error
         return hold
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file holds; raises Refused: what cannot be read may deny."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Refused:
+    return Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0))
 
 
 def _highest(known: Seen, seen: Seen) -> Seen:

@@ -16,6 +16,7 @@ from certificates.envelope import payload_type, wrap
 from certificates.errors import Refused, Untrusted
 from certificates.selectors import commitment
 from certificates.statements import Order, Selector
+from certificates.turns import in_turn
 
 Measure = Callable[[dict[str, Any], dict[str, Any], str], "Measured"]
 """(identity so far, what is selected, the carrier's id) -> what this host finds there; raises Refused."""
@@ -87,6 +88,7 @@ def finish(form: Form, tree: dict[str, Any], selectors: tuple[Selector, ...]) ->
     order = form.finish(tree, Order)
     try:
         check_order(order)
+        in_turn(order)
     except Untrusted as error:
         raise Refused(error.reason, **error.facts) from error
     return Draft(order, selectors, encode(order))

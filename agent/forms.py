@@ -34,7 +34,7 @@ class Form:
         self.faults: list[str] = []
         try:
             self.tree: dict[str, Any] = tomllib.loads(read_file(path, LARGEST).decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused("draft-wrong", where=path, faults=f"it is not TOML: {error}") from error
 
     def fault(self, where: str, expected: str) -> None:

@@ -124,13 +124,15 @@ class Journals:
         """Return the journal of a run, to be continued."""
         return JournalFile(self.directory / f"{sequence:08d}.jsonl", self._clock)
 
-    def next(self) -> tuple[int, str | None]:
-        """Return the next sequence number and the head of the journal before it."""
+    def next(self, used: int = 0) -> tuple[int, str | None]:
+        """Return the next sequence number and the head of the journal before it.
+
+        `used`: the highest number that the ledger knows. Where the journal of that run is gone, its number is not given
+        to another run: what is missing shows as a gap, and the documents of the run that it was stay as they are.
+        """
         names = self.names()
-        if not names:
-            return 1, None
-        last = int(names[-1].stem)
-        return last + 1, self.read(last).head
+        last = int(names[-1].stem) if names else 0
+        return max(last, used) + 1, self.read(last).head if names else None
 
     def open(self, opened: Opened) -> JournalFile:
         """Return a new journal that begins with `opened`."""

@@ -36,6 +36,11 @@ class Ledger:
         return sum(e.size for e in self.entries if e.at >= at)
 
     @property
+    def last_sequence(self) -> int:
+        """Return the highest number of a run recorded, or 0."""
+        return max((e.sequence for e in self.entries if e.sequence is not None), default=0)
+
+    @property
     def last_at(self) -> datetime | None:
         """Return the last instant recorded, or none."""
         return self.entries[-1].at if self.entries else None

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from certificates.errors import Refused
+
 _TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 _TURNS_LOCK = threading.Lock()
 _MARKED: set[str] = set()
@@ -26,11 +28,13 @@ def _turn(path: Path) -> threading.Lock:
 
 
 def read_lines(path: Path) -> list[bytes]:
-    """Return the complete lines of a file, without their ends; an absent file has none."""
+    """Return the complete lines of a file, without their ends; an absent file has none. Raises Refused."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
     return data.split(b"\n")[:-1]
 
 
@@ -81,10 +85,14 @@ def _open_alone(path: Path) -> int:
 def locked(path: Path) -> Iterator[None]:
     """Keep every other thread and process that asks for the same lock waiting; however this process ends, it is lifted.
 
-    Not to be nested: a thread would wait for itself.
+    Not to be nested: a thread would wait for itself. Raises Refused where the lock cannot be had at all: the file
+    system is full, read-only or gone, or something else lies there.
     """
     with _turn(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise Refused("journal-not-writable", detail=f"{path}: {os.strerror(error.errno or 0)}") from error
         try:
             os.lockf(descriptor, os.F_LOCK, 0)
             yield
@@ -114,7 +122,8 @@ def is_marked(path: Path) -> bool:
         # Opening and closing the file here would take the mark away: a record lock belongs to the process.
         return True
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # To look is no write: also where the file system was taken away from writers.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.config import Config, read_config
+from agent.config import Config, load_config
 from agent.documents import Documents
 from agent.journal import Journals
 from agent.keys import load_key
@@ -37,7 +37,7 @@ def find_site(named: str | None, own: Path = CONFIG) -> tuple[Path, Path]:
             raise Refused("site-missing", where=str(own))
         return own, STATE
     config = Path(named).resolve() / "config.toml"
-    if own.exists() and not read_config(own.read_text(), str(own)).other_sites:
+    if own.exists() and not load_config(own).other_sites:
         raise Refused("site-not-allowed")
     if not config.exists():
         raise Refused("site-missing", where=str(config))
@@ -48,12 +48,22 @@ def open_site(named: str | None = None, met: Callable[[int], None] = untold) -> 
     """Return the live site named by --site or EXPUNGE_CONFIG, or this host's own; raises Refused if unsafe; `met` is
     told every thousand files how many a search has met."""
     path, state = find_site(named)
-    config = read_config(path.read_text(), str(path))
+    config = load_config(path)
     key = path.parent / config.host_key
     check_safe(*parts_of_site(path, key, state))
     for folder in FOLDERS:
-        (state / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(state / folder)
     return _wire(config, path, state, KeySigner(load_key(key)), met)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder of the state; raises Refused where something else is there, or a link to what is not mounted."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise Refused("file-unreadable", where=folder, detail=os.strerror(error.errno or 0)) from error
 
 
 def _wire(config: Config, path: Path, state: Path, signer: KeySigner, met: Callable[[int], None]) -> Site:

@@ -46,6 +46,7 @@ def _measure(identity: dict[str, Any], selects: dict[str, Any], carrier: str) ->
         case "records":
             from agent.records_form import measure_records
 
+            _check_records_reached(selects)
             return measure_records(identity, selects, carrier)
         case "device":
             facts = _device(identity, carrier)
@@ -89,11 +90,20 @@ def _check_reached(descriptor: int) -> None:
         raise Refused(obstacle.reason, **dict(obstacle.facts))
 
 
+def _check_records_reached(selects: dict[str, Any]) -> None:
+    """Raise Refused where what holds the records, a database file or a server's directory, is of no file system on
+    which a file can be overwritten in place."""
+    where = selects.get("where")
+    if isinstance(where, str) and where.startswith("/"):
+        with _folder(where if os.path.isdir(where) else os.path.dirname(where)) as folder:
+            _check_reached(folder)
+
+
 def _files(selects: dict[str, Any]) -> Measured:
     from certificates.encoding import read_field
     from certificates.statements import FilesSelector
     from wipers.linux.selection import selected
-    from wipers.linux.trees import survey
+    from wipers.linux.walking import survey
 
     try:
         chosen = read_field(selects | {"kind": "files", "label_key": "0" * 64}, FilesSelector, "selects")
@@ -118,6 +128,7 @@ def _files(selects: dict[str, Any]) -> Measured:
 
 def _image(path: Path) -> dict[str, Any]:
     with _folder(str(path.parent)) as folder:
+        _check_reached(folder)
         found = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
         return {
             "filesystem": _filesystem(folder),
@@ -128,8 +139,6 @@ def _image(path: Path) -> dict[str, Any]:
 
 
 def _database(path: Path) -> Measured:
-    with _folder(str(path.parent)) as folder:
-        _check_reached(folder)
     image = _image(path)
     rows = _rows(path)
     facts = {

@@ -76,7 +76,7 @@ def _is_hex(text: str) -> bool:
 
 def measure_records(identity: dict[str, Any], selects: dict[str, Any], carrier: str) -> Measured:
     """Return what the engine has for the records as far as they are described; raises Refused where it has none."""
-    from wipers.linux.engines import ENGINES, Request, engine_of
+    from wipers.linux.engines import ENGINES, Request, look_at
     from wipers.linux.machine import THIS_MACHINE
 
     if identity.get("engine") not in ENGINES or "where" not in selects:
@@ -89,7 +89,7 @@ def measure_records(identity: dict[str, Any], selects: dict[str, Any], carrier: 
         decode(canonical(selects | {"kind": "records", "label_key": "00" * 32}), RecordsSelector),
         THIS_MACHINE,
     )
-    found = engine_of(request).look(request)
+    found = look_at(request)
     if found is None:
         raise Refused("carrier-not-found", carrier=carrier)
     for obstacle in found.obstacles if not found.rows else ():

@@ -10,7 +10,7 @@ from agent.journal import Journal
 from agent.runs import RunFolder
 from agent.signing import check_speaker
 from agent.site import Site
-from agent.together import Part, carry_all
+from agent.together import Part, Seat, carry_all, in_turn
 from agent.wishes import forget_cancelled, going
 from agent.workflow import Begun, carry_out, late
 from certificates import bundle
@@ -20,7 +20,7 @@ from certificates.errors import Failure, Refused, Unregistered
 from certificates.keyring import resolver
 from certificates.signers import Signer
 from certificates.statements import Order, Start
-from wipers.model import Target, Warrant, Writer
+from wipers.model import Plan, Target, Warrant, Writer
 from wipers.progress import replay
 
 
@@ -31,15 +31,35 @@ def resume(site: Site, sequence: int | None, hands: Hands) -> tuple[Result, ...]
         raise Refused("journal-to-resume-missing")
     with site.locked():
         repair_ledger(site)
-    return carry_all([_part(site, journal, hands) for journal in journals], hands.stop, hands.at_once)
+    parts: list[Part] = []
+    plans: list[Plan] = []
+    left: list[Result] = []
+    for journal in journals:
+        try:
+            plans.append(site.folder(journal.opened.sequence).check(journal.opened))
+            parts.append(_part(site, journal, hands))
+        except Failure as error:
+            left.append(hands.told(_left(journal, error)))
+    carried = carry_all(in_turn(parts, plans, hands.at_once), hands.stop, hands.at_once) if parts else ()
+    return tuple(sorted((*left, *carried), key=lambda result: result.sequence))
+
+
+def _left(journal: Journal, error: Failure) -> Result:
+    """Return the result of a run whose documents do not hold: it stays as it was, and keeps no other one back."""
+    return Result(journal.opened.carrier or "?", journal.opened.sequence, None, None, late(error))
 
 
 def _part(site: Site, journal: Journal, hands: Hands) -> Part:
     sequence = journal.opened.sequence
-    return Part(journal.opened.carrier or "?", sequence, lambda: hands.told(_resume_one(site, journal, hands)))
+    seat = Seat()
+
+    def go() -> Result:
+        return hands.told(_resume_one(site, journal, hands, seat))
+
+    return Part(journal.opened.carrier or "?", sequence, go, seat)
 
 
-def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
+def _resume_one(site: Site, journal: Journal, hands: Hands, seat: Seat) -> Result:
     """Return how one run ended; what goes wrong on the way leaves it interrupted, as it was."""
     folder = site.folder(journal.opened.sequence)
     carrier = journal.opened.carrier or "?"
@@ -59,7 +79,7 @@ def _resume_one(site: Site, journal: Journal, hands: Hands) -> Result:
             begun = Begun(warrant, folder, site.journals.take_up(folder.sequence))
             forget_cancelled(folder)
             observer = hands.observe(folder.sequence, carrier, folder.plan())
-            return carry_out(site, begun, writer, hands, observer)
+            return carry_out(site, begun, writer, hands, observer, seat=seat)
     except Unregistered:
         raise
     except Failure as error:

@@ -24,7 +24,7 @@ def read_scheme(path: Path) -> Scheme:
     """Return the scheme in a file; raises Refused naming the key that is wrong and what belongs there."""
     try:
         tree = tomllib.loads(read_file(path, LARGEST).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _wrong(path, f"it is not TOML: {error}") from error
     if unknown := sorted(tree.keys() - set(FIELDS)):
         raise _wrong(path, f"{unknown[0]} is not known here; known are {', '.join(FIELDS)}")

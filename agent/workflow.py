@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from agent import handover
 from agent.authorize import Review, authorize, review
@@ -14,14 +15,23 @@ from agent.journal import JournalFile
 from agent.nonces import RegistryNonces
 from agent.runs import RunFolder
 from agent.site import Site
-from agent.together import Part, carry_all
+from agent.together import Part, Seat, carry_all, in_turn
+from agent.turns import Handed, Shown, out_of_turn, relied_on, shown_of
 from agent.version import TOOL_ID
 from agent.wishes import INTERVAL, Wishes, forget, going
 from certificates.encoding import digest
 from certificates.envelope import unwrap
 from certificates.errors import Failure, Interrupted, Refused, Untrusted
 from certificates.signers import Signer
-from certificates.statements import Carrier, DeviceIdentity, Digest, LuksIdentity, Opened, RefusedRun, Selector
+from certificates.statements import (
+    Carrier,
+    DeviceIdentity,
+    Digest,
+    LuksIdentity,
+    Opened,
+    RefusedRun,
+    Selector,
+)
 from wipers import WIPERS, planning
 from wipers.model import Plan, Target, Warrant, Writer
 from wipers.ports import Observer
@@ -52,6 +62,8 @@ class Chosen:
     selectors: Mapping[str, Selector]
     carriers: tuple[str, ...] = ()
     """Ids; none: all."""
+    after: tuple[Handed, ...] = ()
+    """Documents that show how far carriers of other hosts are, which those chosen wait for."""
 
 
 def run(
@@ -63,7 +75,8 @@ def run(
             repair_ledger(site)
         site.refresh()
         warrants = _authorize(site, chosen, executor)
-        prepared = tuple(prepare(site, warrant) for warrant in warrants)
+        shown = _check_turns(site, chosen, warrants, hands.at_once)
+        prepared = tuple(replace(prepare(site, one), after=_relied_on(one, shown)) for one in warrants)
         check_plans(prepared, plan_digest)
         check_confirmed(prepared, confirm)
         # Before the lock: a drive that is slow to open must not keep other runs from ending.
@@ -75,14 +88,33 @@ def run(
             prepared = tuple(replace(one, warrant=warrant) for one, warrant in zip(prepared, warrants, strict=True))
             begun = [_begin(site, one, door, executor, chosen) for door, one in zip(doors, prepared, strict=True)]
         all_doors.pop_all()
-    parts = zip(begun, doors, writers, strict=True)
-    return carry_all([_part(site, *part, hands) for part in parts], hands.stop, hands.at_once)
+    parts = [_part(site, *part, hands) for part in zip(begun, doors, writers, strict=True)]
+    plans = [one.plan for one in prepared]
+    return carry_all(in_turn(parts, plans, hands.at_once), hands.stop, hands.at_once)
 
 
 def plan(site: Site, chosen: Chosen) -> tuple[Planned, ...]:
     """Return what `run` would do with each carrier, approved or not; touches nothing."""
     reviews = review(chosen.envelope, chosen.selectors, chosen.carriers, site.circumstances())
-    return tuple(_plan_one(site, one) for one in reviews)
+    order, digest = reviews[0].order, reviews[0].order_digest
+    early = out_of_turn(order, [one.carrier.id for one in reviews], shown_of(site, order, digest, chosen.after))
+    planned = (_plan_one(site, one) for one in reviews)
+    return tuple(replace(one, refusal=one.refusal or early.get(one.carrier.id)) for one in planned)
+
+
+def _check_turns(site: Site, chosen: Chosen, warrants: tuple[Warrant, ...], at_once: int | None) -> Mapping[str, Shown]:
+    """Return how far carriers are that others wait for; raises Refused where it is the turn of others."""
+    order, digest = warrants[0].order, warrants[0].order_digest
+    shown = shown_of(site, order, digest, chosen.after)
+    carriers = [one.carrier.id for one in warrants]
+    are_together = at_once is None or at_once >= len(carriers)
+    for refusal in out_of_turn(order, carriers, shown, are_together=are_together).values():
+        raise refusal
+    return shown
+
+
+def _relied_on(warrant: Warrant, shown: Mapping[str, Shown]) -> tuple[str, ...]:
+    return relied_on(warrant.order, warrant.carrier.id, shown)
 
 
 def prepare(site: Site, warrant: Warrant) -> Prepared:
@@ -134,31 +166,39 @@ def _begin(site: Site, prepared: Prepared, door: ExitStack, executor: Signer, ch
 def _part(site: Site, begun: Begun, door: ExitStack, writer: Writer, hands: Hands) -> Part:
     """Return one carrier's share of the run, which gives its target back as soon as it ended."""
     carrier, sequence = begun.warrant.carrier.id, begun.folder.sequence
-    observer = hands.observe(sequence, carrier, begun.folder.plan())
+    observer, seat = hands.observe(sequence, carrier, begun.folder.plan()), Seat()
 
     def go() -> Result:
         with door:
-            result = carry_out(site, begun, writer, hands, observer)
+            result = carry_out(site, begun, writer, hands, observer, seat=seat)
         return hands.told(result)
 
-    return Part(carrier, sequence, go)
+    return Part(carrier, sequence, go, seat)
 
 
-def carry_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
+def carry_out(
+    site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None, *, seat: Seat
+) -> Result:
     """Return how the carrier ended, from where its journal stands; a site's full disk is an interruption, no bug."""
     try:
-        return _carried_out(site, begun, writer, hands, observer)
+        return _carried_out(site, begun, writer, hands, observer, seat=seat)
+    except Refused as error:
+        return Result(begun.warrant.carrier.id, begun.folder.sequence, None, None, late(error))
     except OSError as error:
         return Result(begun.warrant.carrier.id, begun.folder.sequence, None, None, not_recorded(error))
 
 
-def _carried_out(site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None) -> Result:
+def _carried_out(
+    site: Site, begun: Begun, writer: Writer, hands: Hands, observer: Observer | None, *, seat: Seat
+) -> Result:
     warrant, folder, journal = begun.warrant, begun.folder, begun.journal
     progress = replay(journal.read().entries)
     wishes = Wishes(folder, hands.stop)
     _wait_while_paused(wishes, observer)
     try:
-        execute(warrant, folder.plan(), writer, ports_of(site, begun, wishes, observer), progress)
+        ports = ports_of(site, begun, wishes, observer)
+        ports = replace(ports, before=partial(seat.before, stop=wishes))
+        execute(warrant, folder.plan(), writer, ports, progress)
     except (Refused, Interrupted) as error:
         return Result(warrant.carrier.id, folder.sequence, None, None, wishes.told(late(error)))
     forget(folder)
@@ -248,6 +288,8 @@ def late(error: Failure) -> Interrupted:
     """Return a failure as it stands once journals have begun: of this carrier or another something may be written."""
     if isinstance(error, Interrupted):
         return error
+    if error.reason == "journal-not-writable":
+        return Interrupted(error.reason, **error.facts)
     return Interrupted("late-refusal", detail=error.row.en.format_map(error.facts))
 
 
@@ -266,7 +308,7 @@ def _recording_refusals(site: Site, envelope: bytes) -> Iterator[None]:
         except Untrusted:
             order = None
         with site.locked():
-            sequence, previous = site.journals.next()
+            sequence, previous = site.journals.next(site.ledger.read().last_sequence)
             opened = Opened(site.signer.key_id, sequence, previous, TOOL_ID, None, order, None)
             site.journals.open(opened).write(RefusedRun(error.reason))
         handover.write_for(site, envelope, error)

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from certificates import endpoints
@@ -27,6 +28,9 @@ from server_stub.service import Registry
 
 POLL_SECONDS = 0.5
 """How often a waiting request looks for new orders, in seconds."""
+
+BODY_SECONDS = 60.0
+"""How long a body may take to arrive: 4 MiB over 70 kB a second."""
 
 Digest = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 Count = Annotated[int, Query(ge=0, le=(1 << 53) - 1)]
@@ -64,7 +68,7 @@ def make_app(registry: Registry, now: Callable[[], Any]) -> FastAPI:
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The request's body; refused as soon as it is known to be larger than `most` bytes, or of another type."""
+    """The request's body; refused once known to be larger than `most` bytes, of another type or too slow."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in _TAKES or request.headers.get("content-encoding", "identity") != "identity":
         raise Refused("registry-type", given=kind or "none", expected=ENVELOPE)
@@ -72,10 +76,15 @@ async def read_body(request: Request, most: int) -> bytes:
     if not declared.isascii() or not declared.isdigit() or int(declared[:12]) > most:
         raise Untrusted("document-too-large", size=declared[:20], most=most)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise Untrusted("document-too-large", size=len(body), most=most)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise Untrusted("document-too-large", size=len(body), most=most)
+    except (TimeoutError, ClientDisconnect) as error:
+        # Who hangs up or never ends keeps nobody's place, and fills no log with tracebacks.
+        raise Refused("registry-input", detail="body") from error
     return bytes(body)
 
 

@@ -113,7 +113,7 @@ def _sectors(target: Target, told: Mapping[str, str]) -> str:
     return f"{target.sector_size} B" + (f" ({name})" if name else "")
 
 
-def _unreached(one: Residual, language: Language) -> str:
+def unreached(one: Residual, language: Language) -> str:
     """Return what stays unreached, with how much of it where that is known."""
     return term("residual", one.code, language) + ("" if one.count is None else f" ({number(one.count)})")
 
@@ -171,6 +171,6 @@ def target_lines(screen: Screen, target: Target) -> list[str]:
         (say("target.free"), "" if target.obstacles else "● " + say("target.nothing")),
         (say("target.reaches"), ", ".join(term("level", level, language) for level in _levels(target))),
         (say("target.why"), say("target.ceiling")),
-        *((say("target.residual"), _unreached(one, language)) for one in target.residual),
+        *((say("target.residual"), unreached(one, language)) for one in target.residual),
     ]
     return [f"{target.location}  {WIPERS[target.kind].summary}", *rows(pairs, indent=2)]

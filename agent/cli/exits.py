@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from agent.cli.screen import Screen, say_to
 from certificates.errors import Failure, Interrupted, Refused, Unproven, Unregistered, Untrusted
 
 UNEXPECTED = 1
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 EXITS: dict[type[Failure], int] = {Refused: 3, Interrupted: 4, Unproven: 5, Unregistered: 6, Untrusted: 7}
 """Exit code of each family; 0 is success, 1 a bug, 2 is click's own for usage."""
 PRECEDENCE = (4, 1, 5, 6, 3, 7)
@@ -57,7 +59,12 @@ def sentence(error: Failure, screen: Screen) -> str:
 
 
 def report(error: Exception, screen: Screen) -> int:
-    """Tell a person, and a program that asked for JSON, how a command failed; return the exit code."""
+    """Tell a person, and a program that asked for JSON, how a command failed; return the exit code.
+
+    A full or read-only disk is no bug. Runs tell theirs by themselves: what comes here came before any of them began.
+    """
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        error = Refused("journal-not-writable", detail=f"{error.filename or '?'}: {error.strerror}")
     if isinstance(error, Failure):
         say_to(sentence(error, screen), to_stderr=True)
         if screen.as_json:

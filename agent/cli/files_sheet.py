@@ -8,7 +8,8 @@ from agent.cli.sheets import rows
 from agent.cli.words_of_files import FOUND
 from certificates.errors import Refused
 from certificates.render.words import number
-from wipers.model import Target
+from wipers.acts import Hunt
+from wipers.model import Plan, Target
 from wipers.verdicts import VERDICTS
 
 KINDS = ("files", "database")
@@ -27,6 +28,14 @@ def files_lines(screen: Screen, target: Target) -> list[tuple[str, str]]:
         (screen.word("files.file-system"), f"{told['file-system']}: {verdict}"),
         (screen.word("files.found"), "; ".join(_counted(screen, told))),
     ]
+
+
+def sampling_lines(screen: Screen, target: Target, made: Plan) -> list[tuple[str, str]]:
+    """Return the warning that what is to be looked for afterwards cannot be sampled; nothing where it can."""
+    told = {fact.name for fact in target.description}
+    if target.kind != "files" or MARK + "too-short" not in told or not any(isinstance(one, Hunt) for one in made.steps):
+        return []
+    return [(screen.word("files.warning"), "▲ " + screen.word("files.unsampled"))]
 
 
 def _counted(screen: Screen, told: dict[str, str]) -> list[str]:

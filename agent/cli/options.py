@@ -65,5 +65,12 @@ def at_once(command: C) -> C:
     return click.option("--at-once", type=click.IntRange(min=1), metavar="N", help=told)(command)
 
 
+def after(command: C) -> C:
+    """Add `--after`, once or several times."""
+    kind = click.Path(exists=True, dir_okay=False)
+    told = "Certificate's bundle, or a standby's Start, of a carrier that goes first and that another host carries out."
+    return click.option("--after", "after", type=kind, metavar="FILE", multiple=True, help=told)(command)
+
+
 existing_file = click.Path(exists=True, dir_okay=False)
 """Type of an argument that names a file to read."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import signing
+from agent.cli.copies_sheet import warnings
 from agent.cli.desk import chain_at_hand, now, signer_of
 from agent.cli.screen import Screen, say_to
 from agent.cli.sheets import order_sheet, roles, wire_tree
@@ -84,7 +85,7 @@ def write_draft(screen: Screen, made: Draft, output: Path) -> None:
     paths = [selector_path(output, selector.carrier) for selector in made.selectors]
     check_absent(output, *paths)
     told = _write(output, made)
-    lines = [*order_sheet(screen, made.order), "", screen.word("order.drafted", **told)]
+    lines = [*order_sheet(screen, made.order), "", *warnings(screen, made.order), screen.word("order.drafted", **told)]
     screen.show("\n".join([*lines, *(screen.word("selector.made", file=path) for path in paths)]), told)
 
 
@@ -112,7 +113,8 @@ def sign(screen: Screen, path: Path, key_files: tuple[str, ...], keyrings: tuple
     envelope = read_file(path, MIB)
     document = expect(envelope, Order)
     chain = chain_at_hand(screen, keyrings)
-    screen.tell("\n".join(order_sheet(screen, document.statement)) + "\n")
+    sheet = [*order_sheet(screen, document.statement), *warnings(screen, document.statement)]
+    screen.tell("\n".join(sheet) + "\n")
     signers = [signer_of(screen, name) for name in key_files]
     speakers = []
     if chain is None:

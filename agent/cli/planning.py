@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.cli import orders
-from agent.cli.catalogue import sentence
+from agent.cli.catalogue import sentence, unreached
+from agent.cli.copies_sheet import copies_lines, copies_tree, steps_lines, steps_of, steps_tree, warnings
 from agent.cli.desk import site_of
 from agent.cli.exits import describe
-from agent.cli.files_sheet import files_lines, files_tree, obstacle_lines
+from agent.cli.files_sheet import files_lines, files_tree, obstacle_lines, sampling_lines
 from agent.cli.fillings import writes
 from agent.cli.records_sheet import records_lines, records_tree
 from agent.cli.screen import Screen
@@ -17,7 +19,9 @@ from agent.expecting import USUAL, seconds_of_step, seconds_together, size_of_st
 from agent.files import read_file
 from agent.reading import Document, expect
 from agent.site import Site
+from agent.turns import Handed
 from agent.workflow import Chosen, Planned, digest_of, plan
+from certificates import bundle
 from certificates.claims import ceiling
 from certificates.encoding import format_time
 from certificates.envelope import MIB
@@ -31,23 +35,28 @@ NODES = ("device", "image", "volume", "luks")
 """Kinds that may lie at a device node, which is no secret; the path of anything else may tell what is in it."""
 
 
-def read_chosen(order: Path, carriers: tuple[str, ...]) -> Chosen:
-    """Return the order in a file with the selectors beside it."""
-    return Chosen(read_file(order, MIB), orders.read_selectors(order), carriers)
+def read_chosen(order: Path, carriers: tuple[str, ...], after: Iterable[str | Path] = ()) -> Chosen:
+    """Return the order in a file with the selectors beside it, and what was handed over of other hosts."""
+    handed = tuple(Handed(Path(one).name, read_file(Path(one), bundle.MAX_SIZE)) for one in after)
+    return Chosen(read_file(order, MIB), orders.read_selectors(order), carriers, handed)
 
 
-def show_plan(screen: Screen, order: Path, carriers: tuple[str, ...]) -> int:
+def show_plan(screen: Screen, order: Path, carriers: tuple[str, ...], after: Iterable[Path] = ()) -> int:
     """Print the plan of an order; return 3 when a carrier cannot be planned, 0 otherwise."""
     site = site_of(screen)
-    chosen = read_chosen(order, carriers)
+    chosen = read_chosen(order, carriers, after)
     document = expect(chosen.envelope, Order)
     planned = plan(site, chosen)
     plans = tuple(one.plan for one in planned if one.plan is not None)
     digest = digest_of(plans) if len(plans) == len(planned) else None
     missing = orders.missing_on(document, site.documents.chain())
-    lines = [*_head(screen, site, document, missing), *_carriers(screen, planned), ""]
-    lines += [*_together(screen, plans), *_foot(screen, order, digest)]
-    screen.show("\n".join(lines), _tree(document, planned, digest, missing))
+    steps = steps_of(site, chosen, order)
+    lines = [*_head(screen, site, document, missing), *_carriers(screen, planned), *steps_lines(screen, steps)]
+    lines += [*warnings(screen, document.statement), "", *_together(screen, plans)]
+    told, is_in_steps = " --carrier ".join((str(order), *carriers)), bool(steps) and any(one.refusal for one in planned)
+    lines += _foot(screen, told, digest, is_in_steps=is_in_steps)
+    tree = _tree(document, planned, digest, missing)
+    screen.show("\n".join(lines), tree | {"order_of_steps": steps_tree(steps)})
     return 0 if digest is not None else 3
 
 
@@ -86,7 +95,9 @@ def _carriers(screen: Screen, planned: tuple[Planned, ...]) -> list[str]:
         if one.refusal is not None:
             told = sentence(one.refusal, screen.language)
             lines += rows([(screen.word("plan.refused"), "▲ " + told)], indent=2)
-            lines += obstacle_lines(screen, one.target) if one.plan is None else []
+            lines += (
+                [*obstacle_lines(screen, one.target), *copies_lines(screen, one.target)] if one.plan is None else []
+            )
     return lines
 
 
@@ -100,12 +111,13 @@ def carrier_lines(screen: Screen, carrier: Carrier, target: Target, made: Plan) 
         (say("target.free"), say("target.nothing")),
         *records_lines(screen, target, made),
         *files_lines(screen, target),
+        *sampling_lines(screen, target, made),
         *((say("plan.steps") if count == "1" else " ", f"{count}  {what}  {time}") for count, what, time in steps),
         (say("plan.policies"), ", ".join(made.policies or ())),
         (say("technique.warning"), find_technique(made.technique, carrier.scheme).warning or ""),
         (say("plan.reaches"), term("level", reached.value if reached else "none", language)),
         (say("plan.digest"), made.digest),
-        *((say("plan.not-shown"), term("residual", one.code, language)) for one in made.residual),
+        *((say("plan.not-shown"), unreached(one, language)) for one in made.residual),
     ]
     return rows(pairs, indent=2)
 
@@ -163,10 +175,11 @@ def _together(screen: Screen, plans: tuple[Plan, ...]) -> list[str]:
     return [screen.word("plan.together", count=len(plans), time=duration(seconds_together(plans)))]
 
 
-def _foot(screen: Screen, order: Path, digest: str | None) -> list[str]:
+def _foot(screen: Screen, order: str, digest: str | None, *, is_in_steps: bool) -> list[str]:
     if digest is None:
         return [screen.word("plan.incomplete")]
-    return [screen.word("plan.made", digest=digest), screen.word("plan.next", order=order)]
+    how = screen.word("turns.next") if is_in_steps else screen.word("plan.next", order=order)
+    return [screen.word("plan.made", digest=digest), how]
 
 
 def _tree(
@@ -194,7 +207,7 @@ def _carrier_tree(one: Planned) -> dict[str, object]:
         "plan": _plan_tree(one.plan) if one.plan else None,
         "refusal": describe(one.refusal) if isinstance(one.refusal, Refused) else None,
     }
-    more = {"measured": records_tree(one.target), "files": files_tree(one.target)}
+    more = {"measured": records_tree(one.target), "copies": copies_tree(one.target), "files": files_tree(one.target)}
     return tree | {name: told for name, told in more.items() if told is not None}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.cli.copies_sheet import COPY
 from agent.cli.screen import Screen
 from agent.cli.sheets import size_text
 from agent.cli.words import WORDS
@@ -45,4 +46,4 @@ def records_tree(target: Target | None) -> dict[str, str] | None:
     """Return what was measured of records, for programs; none for other kinds."""
     if target is None or target.kind != "records":
         return None
-    return {fact.name: fact.value for fact in target.description if fact.name != "copy-known"}
+    return {fact.name: fact.value for fact in target.description if not fact.name.startswith(COPY)}

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from agent.carrying import Hands, Prepared, Result
+from agent.cli.copies_sheet import steps_lines, steps_of
 from agent.cli.desk import signer_of, site_of
 from agent.cli.exits import UNEXPECTED, code_of, code_of_all, describe, sentence, unexpected, write_traceback
 from agent.cli.planning import carrier_lines, read_chosen
@@ -22,7 +23,7 @@ from agent.cli.screen import Screen
 from agent.cli.sheets import masked
 from agent.resuming import resume
 from agent.site import Site
-from agent.workflow import names_of, run
+from agent.workflow import Chosen, names_of, run
 from certificates.errors import Failure, Refused, Unregistered
 from certificates.render.words import number, term
 from certificates.statements import Outcome
@@ -33,7 +34,7 @@ SIGNS = {Outcome.PROVEN: "●", Outcome.NOT_REACHED: "▲", Outcome.UNKNOWN: "�
 
 def run_order(screen: Screen, order: Path, key_file: str, carriers: tuple[str, ...], given: dict[str, Any]) -> int:
     """Run an order; print how each carrier ended; return the exit code. Raises Refused when nothing was touched."""
-    site, signer, chosen = site_of(screen), signer_of(screen, key_file), read_chosen(order, carriers)
+    site, signer, chosen = site_of(screen), signer_of(screen, key_file), read_chosen(order, carriers, given["after"])
 
     def confirm(one: Prepared) -> str:
         return ask(screen, one, given["confirmed"])
@@ -41,7 +42,15 @@ def run_order(screen: Screen, order: Path, key_file: str, carriers: tuple[str, .
     with stopping() as stop, observe(screen) as watch:
         hands = Hands(signer, watch, stop, given["at_once"])
         results = run(site, chosen, signer, hands, confirm=confirm, plan_digest=given["digest"])
-    return tell_results(screen, site, results)
+    code = tell_results(screen, site, results)
+    _tell_steps(screen, site, order, chosen)
+    return code
+
+
+def _tell_steps(screen: Screen, site: Site, path: Path, chosen: Chosen) -> None:
+    """Say what comes next, where carriers wait for one another."""
+    if lines := steps_lines(screen, steps_of(site, chosen, path)):
+        screen.tell("\n".join(lines))
 
 
 def resume_runs(screen: Screen, journal: Path | None, key_file: str | None, at_once: int | None) -> int:

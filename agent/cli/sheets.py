@@ -16,6 +16,7 @@ from certificates.render.words import number, share, term
 from certificates.statements import (
     Carrier,
     DeviceIdentity,
+    KnownCopy,
     LuksIdentity,
     Order,
     PersonRole,
@@ -116,11 +117,19 @@ def _carrier(screen: Screen, order: Order, carrier: Carrier) -> list[str]:
         (say("plan.policies"), carrier.policy or ""),
         (say("carrier.verification"), _verification(screen, carrier)),
         (say("carrier.selected"), _selected(screen, carrier)),
+        *((say("carrier.copies"), _copy(screen, copy)) for copy in carrier.copies),
         (say("carrier.destination"), term("destination", carrier.destination, language)),
         (term("label", "otherwise", language), _otherwise(screen, carrier)),
     ]
     lines = rows(pairs)
     return lines + rows(((say("asset"), card) for card in cards), indent=2)
+
+
+def _copy(screen: Screen, copy: KnownCopy) -> str:
+    """Return what the order says of a copy, in the certificate's words."""
+    what = copy.what if copy.place is None else f"{copy.what} {copy.place}"
+    how = "outside" if copy.carrier is None else "carrier"
+    return term("copy", how, screen.language, what=what, carrier=copy.carrier or "")
 
 
 def _technique(screen: Screen, carrier: Carrier) -> str:

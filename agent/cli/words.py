@@ -52,6 +52,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "carrier.scheme": ("{id}, the order's own: {name}", "{id}（销毁单自带方案）：{name}"),
     "carrier.verification": ("Read back", "回读"),
     "carrier.selected": ("Selected", "选定"),
+    "carrier.copies": ("Known copy", "已知副本"),
     "carrier.destination": ("Afterwards", "去向"),
     "verification.full": ("everything", "全部"),
     "verification.sampled": (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.drafting import Means, Measured, draft
+from agent.schemes import read_scheme
 from certificates.encoding import decode, digest, encode
 from certificates.errors import Refused
 from certificates.selectors import commitment
@@ -238,3 +239,13 @@ def test_a_technique_or_policy_that_is_none_is_a_fault_of_the_draft(tmp_path: Pa
     told = faults(tmp_path, ('"random-1"', '"randon-1"\npolicy = "house rules"'), name="device-order.toml")
     assert "carriers[disk-1].technique names randon-1, which is not known here; did you mean random-1?" in told
     assert "carriers[disk-1].policy names house rules, which is not known here; known are nist-800-88-r2" in told
+
+
+@pytest.mark.parametrize("text", [b"a = " + b"[" * 20_000, b"\xff\xfe", b"a = '\x00'"], ids=["deep", "binary", "nul"])
+def test_what_is_no_toml_is_told_as_such(tmp_path: Path, text: bytes) -> None:
+    """Whatever file somebody names: never a traceback."""
+    (tmp_path / "order.toml").write_bytes(text)
+    for read in (lambda: draft(tmp_path / "order.toml", MEANS), lambda: read_scheme(tmp_path / "order.toml")):
+        with pytest.raises(Refused) as refused:
+            read()
+        assert refused.value.reason == "draft-wrong"

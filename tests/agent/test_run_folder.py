@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runs import RunFolder
+from agent.runs import WHERE, RunFolder
 from certificates.encoding import digest
 
 
@@ -38,3 +38,29 @@ def test_parts_that_end_early_leave_what_was_there(folder: RunFolder) -> None:
     with pytest.raises(OSError):  # noqa: PT011 - whatever it is
         folder.save_evidence_parts("extents-1.jsonl", broken())
     assert (folder.path / "evidence/extents-1.jsonl").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\xff", b"{", b"[]", b"{}"])
+def test_a_spoilt_note_of_where_the_target_was_is_none(folder: RunFolder, data: bytes | None) -> None:
+    """It is a hint: without it the target is found by what it is."""
+    if data is None:
+        (folder.path / WHERE).mkdir()
+    else:
+        folder.write(WHERE, data)
+    assert folder.place() == ""
+    folder.forget_names()
+
+
+def test_what_a_crash_cut_short_of_the_evidence_goes_with_the_names(folder: RunFolder, tmp_path: Path) -> None:
+    """It may hold names, and no certificate binds it. A link is nobody's draft, and where it leads is left alone."""
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"another's")
+    evidence = folder.path / "evidence"
+    (evidence / "link.new").symlink_to(outside)
+    (evidence / "extents-1.jsonl.new").write_bytes(b"half a li")
+    folder.save_evidence("extents-1.jsonl", b"whole")
+    folder.save_evidence("profile-0.json", b"{}")
+    (evidence / "profile-0.json.new").write_bytes(b"")
+    folder.forget_names()
+    assert sorted(path.name for path in evidence.iterdir()) == ["extents-1.jsonl", "link.new", "profile-0.json"]
+    assert outside.read_bytes() == b"another's"

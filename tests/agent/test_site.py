@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.config import read_config
+from agent.config import load_config, read_config
 from agent.live import check_safe, find_site, parts_of_site
 from certificates.encoding import digest
 from certificates.errors import Failure, Refused
@@ -122,6 +122,9 @@ def test_for_root_the_ledger_and_all_that_must_not_be_forgotten_are_roots_too(tm
         (PLAIN + "offline = 1\n", "site.offline must be of type bool"),
         (PLAIN + "[colours]\n", "colours is not a known table"),
         (PLAIN + '[policy]\nmax_hold_age = "soon"\n', "policy.max_hold_age must be"),
+        (PLAIN + '[policy]\nmax_hold_age = "99999999999999999d"\n', "policy.max_hold_age must be"),
+        (PLAIN + '[policy]\nmax_hold_age = "²d"\n', "policy.max_hold_age must be"),
+        (PLAIN + 'kill_switch = "\\u0000"\n', "site.kill_switch must not hold a NUL"),
         (PLAIN + "[policy]\ncarriers_per_hour = true\n", "policy.carriers_per_hour must be of type int"),
         (PLAIN + "[care]\nmax_heat = 60\n", "care.max_heat is not a known key"),
         (PLAIN + "[care]\nwindow_seconds = 1\n", "care.window_seconds is not a known key"),
@@ -135,6 +138,13 @@ def test_a_wrong_configuration_names_the_key(text: str, told: str) -> None:
     with pytest.raises(Refused, match="site configuration is wrong") as refused:
         read_config(text, "config.toml")
     assert told in str(refused.value)
+
+
+def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """An editor of another system writes UTF-16; somebody makes a folder where a file should be."""
+    (tmp_path / "config.toml").write_bytes(PLAIN.encode("utf-16"))
+    assert reason_of(lambda: load_config(tmp_path / "config.toml")) == "site-wrong"
+    assert reason_of(lambda: load_config(tmp_path)) == "file-unreadable"
 
 
 def test_a_configuration_is_read_with_its_policy() -> None:

@@ -14,6 +14,7 @@ from agent.cli.screen import Language, Screen
 from certificates.statements import Fact, Media, Residual
 from tests.support.runs import carrier, run_of
 from tests.support.screens import SCHEMAS, invoke, tree
+from wipers.acts import Hunt
 from wipers.model import Obstacle, Target
 from wipers.techniques import TECHNIQUES
 
@@ -85,6 +86,23 @@ def test_a_plan_tells_the_warning_and_names_no_order_that_is_not_drawn_yet(langu
     assert page.count(drawn) == 27
     assert "Legacy" in page
     assert "0x55" not in page
+
+
+@pytest.mark.parametrize(("language", "warned"), [("en", "ends unproven (exit 5)"), ("zh", "不能得到证明（退出码 5）")])
+def test_a_plan_warns_where_no_file_is_long_enough_to_be_looked_for(language: Language, warned: str) -> None:
+    """The run cannot be taken back, and that it could not be proven was known before."""
+    from tests.agent.cli.test_progress import PLAN
+
+    hunted = replace(PLAN, steps=(*PLAN.steps, Hunt()))
+    told = (Fact("file-system", "ext4"), Fact("case", "ext4-ordered"), Fact("found-files", "3"))
+    long = replace(DISK, kind="files", objects=3, obstacles=(), description=told)
+    short = replace(long, description=(*told, Fact("found-too-short", "3")))
+    pages = {
+        (found, made): "\n".join(carrier_lines(Screen(language=language), carrier(), found, made))
+        for found in (long, short)
+        for made in (PLAN, hunted)
+    }
+    assert [which for which, page in pages.items() if warned in page] == [(short, hunted)]
 
 
 def test_a_technique_in_json_says_what_stays_and_whether_it_must_be_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -115,3 +116,11 @@ def test_a_bug_leaves_its_traceback_in_a_file_and_one_line_on_the_screen(
 def test_the_locale_chooses_the_language(environment: dict[str, str], expected: str) -> None:
     """By the precedence of POSIX: LC_ALL, LC_MESSAGES, LANG; an empty one does not count."""
     assert language_of(environment) == expected
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_or_read_only_disk_is_no_bug(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody should have to send a traceback in to learn that a disk is full."""
+    error = OSError(number, "what the system says", "/where/it/lies")
+    assert exits.report(error, Screen()) == 3
+    assert "/where/it/lies: what the system says" in capsys.readouterr().err
