@@ -42,8 +42,9 @@ def find(paths: tuple[Path, ...]) -> Found:
     for path in paths:
         if path.is_dir():
             found.is_folder = True
-            found.bundles += sorted(path.rglob("*" + BUNDLE))
-            found.journals += sorted(path.rglob("*" + JOURNAL))
+            # Folders and pipes by such a name, and links that lead nowhere, are no documents.
+            found.bundles += sorted(one for one in path.rglob("*" + BUNDLE) if one.is_file())
+            found.journals += sorted(one for one in path.rglob("*" + JOURNAL) if one.is_file())
         else:
             (found.journals if path.suffix == JOURNAL else found.bundles).append(path)
     return found
@@ -51,16 +52,21 @@ def find(paths: tuple[Path, ...]) -> Found:
 
 def audit_paths(found: Found, trust_file: Path | None, reread: Any = None) -> Any:
     """Return the audit of everything found; raises Untrusted when no trust anchor was given or it does not hold."""
-    from certificates.audit import audit, audit_all
+    from certificates.audit import Verdict, audit, audit_all, read_part
     from certificates.errors import Untrusted
-    from certificates.trust import parse_trust
+    from certificates.trust import MAX_TRUST_FILE, parse_trust
 
     if trust_file is None:
         raise Untrusted("trust-missing")
-    trust = parse_trust(trust_file.read_bytes())
-    reports = tuple(audit(data, trust, name, reread) for name, data in _read(found.bundles))
-    journals = tuple(_read(found.journals))
-    return audit_all(reports, journals, is_complete=found.is_folder or len(reports) > 1)
+    trust = parse_trust(_begin_of(trust_file, MAX_TRUST_FILE + 1))
+    reports, parts = [], []
+    for name, data in _read(found.bundles):
+        reports.append(audit(data, trust, name, reread))
+        if reports[-1].verdict is not Verdict.DOES_NOT_HOLD:
+            parts.append(read_part(data))
+    journals, is_complete = tuple(_read(found.journals)), found.is_folder or len(reports) > 1
+    told = (part for part in parts if part is not None) if len(reports) > 1 else ()
+    return audit_all(tuple(reports), journals, is_complete=is_complete, parts=told)
 
 
 def _read(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -68,8 +74,18 @@ def _read(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
     from certificates.bundle import MAX_SIZE
 
     for path in paths:
+        yield str(path), _begin_of(path, MAX_SIZE + 1)
+
+
+def _begin_of(path: Path, most: int) -> bytes:
+    """Return no more than so many bytes of a file; raises Untrusted where it cannot be read."""
+    from certificates.errors import Untrusted
+
+    try:
         with path.open("rb") as file:
-            yield str(path), file.read(MAX_SIZE + 1)
+            return file.read(most)
+    except OSError as error:
+        raise Untrusted("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
 
 
 def language_of_locale() -> Language:

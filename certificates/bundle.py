@@ -146,6 +146,11 @@ def keyrings(entries: Mapping[str, bytes]) -> tuple[bytes, ...]:
     return tuple(entries[keyring_name(version)] for version in versions)
 
 
+def is_evidence(name: str) -> bool:
+    """Tell whether a bundle may have an evidence file of that name."""
+    return _EVIDENCE_NAME.fullmatch(EVIDENCE + name) is not None
+
+
 def evidence(entries: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the evidence files by name."""
     return {name.removeprefix(EVIDENCE): data for name, data in entries.items() if name.startswith(EVIDENCE)}

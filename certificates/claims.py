@@ -6,7 +6,8 @@ Sources: NIST SP 800-88 r2, 3.1 and 4.5; IEEE 2883-2022 by its public command ta
 * files or an image overwritten in place: clear of what was named, and only when read back below the file system;
 * rows, tables or more of a database, taken out of the engine's files: clear of what was named in every place that the
   engine keeps copies, only with what held them overwritten and read back below the file system, and with values sampled
-  before found nowhere in those places afterwards (since expunge-rules-2);
+  before found nowhere in those places afterwards (since expunge-rules-2). Copies that the server knows and no order
+  names do not lower it, since it does not speak of them; it says so;
 * keys destroyed: purge on magnetic media when all seven conditions of cryptographic erase hold; clear on flash and
   opaque media, where old pages may keep the keyslots.
 """
@@ -61,6 +62,8 @@ ENGINE_COPIES = frozenset(
     }
 )
 """Places in which a database engine keeps copies by itself, by residual code."""
+UNORDERED = frozenset({"unordered-replicas", "unordered-archives", "unordered-backups", "unordered-copies"})
+"""Copies that a server knows and no order names, by residual code: a claim says that it does not speak of them."""
 
 
 def ceiling(method: Method, media: Media) -> Level | None:
@@ -127,6 +130,8 @@ def _derive(
     limits: tuple[Reason, ...] = ()
     if evidence.method is Method.KEY_DESTRUCTION:
         reached, limits = _limit_of_keys(evidence, reached)
+    if unordered := sum(one.count or 1 for one in evidence.residual if one.code in UNORDERED):
+        limits += (Reason("unordered-copies", unordered),)
     if reached is not None and reached.rank < ordered.rank:
         limits += (Reason("level-above-ceiling"),)
     if failures:

@@ -68,6 +68,13 @@ def is_valid(key: PublicKey, at: datetime) -> bool:
     return key.not_before <= at < key.not_after and (key.revoked_at is None or at < key.revoked_at)
 
 
+def is_revoked(chain: Chain, key_id: str, at: datetime) -> bool:
+    """Tell whether any keyring of the chain says that a person's key was revoked by that instant."""
+    rings = (sealed.statement for sealed in chain.sealed)
+    keys = (held.key for ring in rings for person in ring.persons for held in person.keys)
+    return any(key.id == key_id and key.revoked_at is not None and key.revoked_at <= at for key in keys)
+
+
 def check_chain(envelopes: Sequence[bytes], root: str) -> Chain:
     """Return the chain from the trusted root on; raises Untrusted where a version does not follow."""
     return _checked(tuple(envelopes), root)

@@ -20,6 +20,12 @@ class Row:
 
 
 REASONS: dict[str, Row] = {
+    "after-unfounded": Row(
+        "{name}, handed over with --after, shows nothing of this order: {detail}",
+        "Give the certificate's bundle of a carrier that goes first, or the Start of a standby that was begun",
+        "--after 给出的 {name} 不能证明本销毁单的进展：{detail}",
+        "请给出应先执行的载体的证据包，或已开始的备库的开始声明",
+    ),
     "against-one": Row(
         "--against compares one medium with one bundle",
         "Name one bundle",
@@ -123,11 +129,32 @@ REASONS: dict[str, Row] = {
         "记录的选择条件不可用：{detail}",
         "请在草稿中更正，并重新报批",
     ),
+    "connect-wrong": Row(
+        "What the order says under connect for carrier {carrier} cannot be taken: {detail}",
+        "Correct it in the draft, and have the order approved anew",
+        "订单中载体 {carrier} 的 connect 设置不可用：{detail}",
+        "请在草稿中更正，并重新报批",
+    ),
+    "copies-in-one-run": Row(
+        "Carrier {copy} holds copies of carrier {carrier}: in one run the server could write there what is taken out",
+        "Run {carrier} alone first (--carrier), then {copy}",
+        "载体 {copy} 存有载体 {carrier} 的副本：同一次运行中服务器可能再次写入正在取出的数据",
+        "请先单独运行 {carrier}（--carrier），再运行 {copy}",
+    ),
     "copies-not-ordered": Row(
         "The server of carrier {carrier} knows of {count} x {what} that the order does not name",
-        "Name each in the carrier's copies, or let the site's policy list those outside the order",
+        "Name each that 'expunge plan' shows in the carrier's copies, or let the site's policy list them "
+        "(lists_unordered_copies)",
         "载体 {carrier} 所在服务器另有 {count} 个 {what}，销毁单未列明",
-        "请在该载体的副本中逐一列明（作为单独载体或声明不在本单范围），或由站点策略允许仅列示",
+        "请在该载体的副本中逐一列明 expunge plan 所示者（作为单独载体或声明不在本单范围），"
+        "或由站点策略允许仅列示（lists_unordered_copies）",
+    ),
+    "copy-before-rows": Row(
+        "Carrier {copy} holds copies of carrier {carrier}, which goes first and has no certificate here: what is taken "
+        "out later could be written to the copy again",
+        "Run {carrier} first, or resume it; where another host does, bring its certificate's bundle: --after FILE",
+        "载体 {copy} 存有载体 {carrier} 的副本；应先执行 {carrier}，而此处尚无其证书：之后取出的数据可能再次写入副本",
+        "请先运行或继续 {carrier}；由其他主机执行的，请带来其证据包：--after FILE",
     ),
     "core-data-gate": Row(
         "Asset {asset} is core data (核心数据), and the site's policy names no deciding organ",
@@ -1013,6 +1040,13 @@ REASONS: dict[str, Row] = {
         "无法连接登记机构：{detail}",
         "请稍后运行 expunge submit",
     ),
+    "replay-holds": Row(
+        "{carrier}: files that a replay before this one took out are still in {where}, and none goes on that would"
+        " destroy them",
+        "Order that directory as files, run that order, then give the command again",
+        "{carrier}：此前的重做销毁取出的文件仍在 {where}，且没有可继续的重做将其销毁",
+        "请将该目录作为文件签发销毁单并执行，然后重新输入命令",
+    ),
     "replay-stranger": Row(
         "Of {values} values at {where}, {known} are among the samples of what was destroyed; {least} would have to be",
         "What is there under this name is something else, or was changed throughout: order its destruction anew",
@@ -1036,6 +1070,20 @@ REASONS: dict[str, Row] = {
         "Have different persons take these parts",
         "人员 {person} 同时担任 {first} 和 {second}",
         "请由不同人员分别担任",
+    ),
+    "rows-before-copy": Row(
+        "Carrier {copy} holds copies of carrier {carrier} on the same file system, whose history is to go too: the "
+        "hunt would find them",
+        "Run both in one run, or {copy} first",
+        "载体 {copy} 与 {carrier} 同在一个文件系统并存有其副本，而 {carrier} 要求清除历史残留：查找时会发现它们",
+        "请在同一次运行中执行两者，或先执行 {copy}",
+    ),
+    "rows-left": Row(
+        "By its certificate carrier {carrier} was not reached: carrier {copy}, which holds copies of it, could be "
+        "filled from it again",
+        "Have a new order approved that names {carrier} and {copy} again",
+        "载体 {carrier} 的证书表明未达成：其副本载体 {copy} 可能再次由它写入",
+        "请另行报批新的销毁单，再次列明 {carrier} 和 {copy}",
     ),
     "rule-book-unknown": Row(
         "The claim cites rule book {found}, which this program does not know",
@@ -1181,6 +1229,13 @@ REASONS: dict[str, Row] = {
         "日志所在处仅剩 {free} 字节，需要 {needed} 字节",
         "请释放空间",
     ),
+    "standby-not-begun": Row(
+        "Carrier {copy} is a standby that replays carrier {carrier}: it takes its samples before the rows go, so it "
+        "begins first",
+        "Begin {copy} on its host; it then waits. Where that is another host, bring its Start from there: --after FILE",
+        "载体 {copy} 是重放载体 {carrier} 的备库：须在数据取出之前取样，因此应先开始",
+        "请先在其主机上开始 {copy}，它随后会等待；在其他主机上的，请带来其开始声明：--after FILE",
+    ),
     "station-idle": Row(
         "No open order names a disk that this station could wait for",
         "Give orders, or take them in with 'expunge fetch'; 'expunge plan ORDER' says why one is not open",
@@ -1260,6 +1315,12 @@ REASONS: dict[str, Row] = {
         "Give --trust FILE from a source you trust, not from the bundle",
         "未给出信任根",
         "请用 --trust 指定来自可信来源的文件",
+    ),
+    "turn-contradicted": Row(
+        "Carrier {carrier} went after {by}, and the certificate of carrier {first} that is here is of another run",
+        "One of the two is not what it is taken for: ask for the certificate that the journal names",
+        "载体 {carrier} 在 {by} 之后执行，而此处载体 {first} 的证书属于另一次执行",
+        "两者之一并非所称文件：请索取日志所指的证书",
     ),
     "volume-internal": Row(
         "{where} is a hidden part of another volume ({what})",

@@ -85,9 +85,11 @@ def check_claim(case: Dossier) -> Finding:
         raise Untrusted("claim-boasts", claimed=_short(told.claim), derived=_short(derived))
     facts = {"book": derived.rule_book, "ordered": derived.ordered.value, "seen": code_seen(told.evidence)}
     basis = basis_of(told.evidence)
-    if derived.outcome is Outcome.PROVEN:
-        return holds("evidence", basis, "claim-proven", **facts, level=derived.level.value if derived.level else "-")
     why = code_reasons(derived.reasons)
+    if derived.outcome is Outcome.PROVEN:
+        facts["level"] = derived.level.value if derived.level else "-"
+        limits = {"why": why} if derived.reasons else {}
+        return holds("evidence", basis, "claim-proven-within" if limits else "claim-proven", **facts, **limits)
     if derived.outcome is Outcome.NOT_REACHED:
         return short("evidence", basis, "claim-not-reached", **facts, why=why)
     return unknown("evidence", basis, "claim-unknown", Verdict.NOT_PROVEN, **facts, why=why)

@@ -55,9 +55,26 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "ranges that had failed were tried again in {steps} steps; {left} bytes still failed",
         "对 {steps} 个步骤中写入失败的区域再次尝试，仍有 {left} 字节失败",
     ),
+    "turn-shown": ("went after carrier {first}: {by}", "在载体 {first} 之后执行：{by}"),
+    "turn-together": (
+        "carrier {carrier} went after carrier {first}, and its certificate is here: {by}",
+        "载体 {carrier} 在载体 {first} 之后执行，后者的证书在此：{by}",
+    ),
+    "turn-elsewhere": (
+        "carrier {carrier} went after carrier {first}, whose certificate is not among what was given: {by}",
+        "载体 {carrier} 在载体 {first} 之后执行，但所给材料中没有后者的证书：{by}",
+    ),
+    "turn-not-shown": (
+        "nothing in the journal shows that carrier {first}, which goes first, had been carried out",
+        "日志中没有证据表明应先执行的载体 {first} 已执行",
+    ),
     "claim-proven": (
         "claim recomputed by {book}: {level}; {seen}",
         "按 {book} 重新推得结论：{level}。{seen}",
+    ),
+    "claim-proven-within": (
+        "claim recomputed by {book}: {level} ({why}); {seen}",
+        "按 {book} 重新推得结论：{level}（{why}）。{seen}",
     ),
     "claim-not-reached": (
         "claim recomputed by {book}: {ordered} not reached ({why}); {seen}",

@@ -24,6 +24,8 @@ from certificates.audit.profiles import check_profiles
 from certificates.audit.records import Reread, check_claim, check_journal, check_medium
 from certificates.audit.runs import End, compare_runs, read_end
 from certificates.audit.samples import check_samples
+from certificates.audit.together import Part, compare_parts
+from certificates.audit.turns import check_turns
 from certificates.encoding import decode
 from certificates.envelope import unwrap
 from certificates.errors import Failure, Untrusted
@@ -41,6 +43,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("certificate", check_certificate),
     ("binding", check_binding),
     ("journal", check_journal),
+    ("turns", check_turns),
     ("acts", check_acts),
     ("hunt", check_hunts),
     ("evidence", check_claim),
@@ -110,8 +113,15 @@ def _report(name: str, entries: Mapping[str, bytes] | None, findings: tuple[Find
     )
 
 
-def audit_all(reports: tuple[Report, ...], journals: Iterable[tuple[str, bytes]], *, is_complete: bool) -> Audit:
-    """Return the audit of many bundles and of journals beside them; `is_complete`: a gap in a host's runs is told."""
+def audit_all(
+    reports: tuple[Report, ...],
+    journals: Iterable[tuple[str, bytes]],
+    *,
+    is_complete: bool,
+    parts: Iterable[Part] = (),
+) -> Audit:
+    """Return the audit of many bundles and of journals beside them; `is_complete`: a gap in a host's runs is told.
+    `parts`: what bundles that hold tell of the order of steps."""
     ends: list[End] = []
     broken: list[Finding] = []
     for name, data in journals:
@@ -119,6 +129,6 @@ def audit_all(reports: tuple[Report, ...], journals: Iterable[tuple[str, bytes]]
             ends.append(read_end(data, name))
         except Untrusted as error:
             broken.append(fails("runs", Basis.RECOMPUTABLE, error))
-    runs = (*broken, *(compare_runs(reports, tuple(ends)) if is_complete else ()))
+    runs = (*broken, *(compare_runs(reports, tuple(ends)) if is_complete else ()), *compare_parts(parts))
     worst_of_all = worst(tuple(finding for report in reports for finding in report.findings) + runs)
     return Audit(reports, runs, worst_of_all)

@@ -13,6 +13,7 @@ from certificates.render.words import Language, number, say, share, term
 from certificates.statements import (
     Claim,
     DataAsset,
+    KnownCopy,
     Outcome,
     OverwriteRecord,
     ResidueHunt,
@@ -81,7 +82,9 @@ def verdict(page: Page, language: Language) -> str:
     level = term("level", claim.ordered.value, language)
     if claim.outcome is not Outcome.PROVEN:
         return say(f"verdict.{claim.outcome.value}", language, level=level, why=_why(claim, language))
-    return say("verdict.proven", language, level=level, seen=tell_seen(evidence, language))
+    proven = say("verdict.proven", language, level=level, seen=tell_seen(evidence, language))
+    # What a proven claim does not speak of stands in the same breath.
+    return f"{proven} {_why(claim, language)}".strip()
 
 
 def show_time(at: datetime, zone: tzinfo) -> str:
@@ -258,8 +261,18 @@ def _residual(page: Page, language: Language) -> Section:
     ]
     joins = "；" if language == "zh" else "; "
     lines = [(say("label.not_reached", language), joins.join(listed) or say("word.none", language))]
+    if told.evidence.copies:
+        copies = joins.join(_copy(one, language) for one in told.evidence.copies)
+        lines.append((say("label.copies", language), copies))
     lines.append((say("label.limits", language), say("limits.host", language)))
     return Section("residual", say("label.residual", language), tuple(lines))
+
+
+def _copy(copy: KnownCopy, language: Language) -> str:
+    """Return what the order says of a copy: which carrier it is, or that it is left to others."""
+    what = copy.what if copy.place is None else f"{copy.what} {copy.place}"
+    how = "copy.outside" if copy.carrier is None else "copy.carrier"
+    return say(how, language, what=what, carrier=copy.carrier or "")
 
 
 def _people(page: Page, language: Language) -> Section:

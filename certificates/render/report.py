@@ -19,6 +19,7 @@ _ORDER = (
     "certificate",
     "binding",
     "journal",
+    "turns",
     "acts",
     "hunt",
     "evidence",

@@ -88,6 +88,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "consequence.statistics-rewritten": ("statistics rewritten", "重写的统计信息"),
     "consequence.log-segments-held": ("log segments held", "留置的日志段"),
     "consequence.log-segments-switched": ("log segments switched", "切换的日志段"),
+    "consequence.rows-counted-only": ("rows that stay, counted but not summed", "保留的行，仅清点未求和"),
     "consequence.files-rewritten": ("files rewritten", "重写的文件"),
     "consequence.files": ("files of the server", "服务器的文件"),
     "consequence.server-ended": ("servers ended", "已停止的服务器"),
@@ -140,6 +141,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{count} places where the engine keeps copies were not reached",
         "数据库引擎保存副本的 {count} 处未触及",
     ),
+    "reason.unordered-copies": (
+        "copies that the server knows and no order names ({count}) were not touched: nothing is claimed of them",
+        "服务器已知而销毁单未列明的副本（{count} 个）未触及，本结论不涉及它们",
+    ),
     "reason.history-found": (
         "samples of the contents were found elsewhere on the storage ({count} places)",
         "在存储的其他位置发现内容样本（{count} 处）",
@@ -147,8 +152,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "reason.names-found": ("names were found again ({count} places)", "再次发现名称（{count} 处）"),
     "reason.free-space-not-reached": ("{count} bytes of free space were not reached", "空闲空间有 {count} 字节未触及"),
     "reason.not-hunted": (
-        "nothing sampled before was looked for on the whole storage afterwards",
-        "未在整个存储上查找事先留取的样本",
+        "samples of contents or names are missing, or were not all looked for on the whole storage afterwards",
+        "缺少内容或名称的样本，或未在整个存储上查找全部样本",
     ),
     "reason.not-withdrawn": ("the records were not taken out of the engine's files", "记录未从数据库引擎的文件中取出"),
     "reason.survivors-not-checked": ("what had to survive was not counted again", "未重新清点应保留的内容"),
@@ -159,6 +164,26 @@ WORDS: dict[str, tuple[str, str]] = {
     "residual.snapshots": ("snapshots", "快照"),
     "residual.other-copies-of-blocks": ("further copies of the same blocks", "同一数据块的其他副本"),
     "residual.storage-below-memory": ("swap that memory may have been moved to", "内存可能换出到的交换区"),
+    "residual.copies-unknown": (
+        "dumps, backups and copied files that no server keeps a list of",
+        "服务器没有清单的转储、备份和复制文件",
+    ),
+    "residual.unordered-replicas": (
+        "replicas that the server knows and no order names",
+        "服务器已知而销毁单未列明的副本服务器",
+    ),
+    "residual.unordered-archives": (
+        "archived log that the server knows and no order names",
+        "服务器已知而销毁单未列明的归档日志",
+    ),
+    "residual.unordered-backups": (
+        "backups that the server knows and no order names",
+        "服务器已知而销毁单未列明的备份",
+    ),
+    "residual.unordered-copies": (
+        "copies that the server knows and no order names",
+        "服务器已知而销毁单未列明的其他副本",
+    ),
     "residual.server-memory": ("memory of the database server until it restarts", "数据库服务器内存（直至重启）"),
     "residual.server-log": ("the server's own log", "服务器自身日志"),
     "residual.write-ahead-log": ("write-ahead log", "预写日志"),

@@ -41,6 +41,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "check-name.samples": ("samples", "抽样"),
     "check-name.profile": ("speed", "速度"),
     "check-name.drive": ("drive", "硬盘自述"),
+    "check-name.turns": ("turns", "步骤次序"),
     "check-name.acts": ("steps", "步骤"),
     "check-name.hunt": ("hunt", "残留查找"),
     "check-name.receipt": ("receipt", "回执"),

@@ -117,6 +117,11 @@ ResidualCode = Literal[
     "large-objects",
     "values-not-sampled",
     "ciphertext-not-hunted",
+    "copies-unknown",
+    "unordered-replicas",
+    "unordered-archives",
+    "unordered-backups",
+    "unordered-copies",
 ]
 
 

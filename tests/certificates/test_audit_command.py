@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,26 @@ def test_an_empty_folder_is_a_usage_error(tmp_path: Path) -> None:
     """Nothing audited is not everything proven."""
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty").exit_code == 2
+
+
+def test_a_folder_full_of_traps_is_audited_all_the_same(desk: Path) -> None:
+    """Whoever hands the folder over named them: folders, pipes and links by the names of bundles and journals."""
+    for name in ("a.expunge", "a.jsonl"):
+        (desk / name).mkdir()
+    os.mkfifo(desk / "b.expunge")
+    (desk / "c.expunge").symlink_to("c.expunge")
+    (desk / "d.jsonl").symlink_to("nowhere")
+    result = run(desk, "--trust", desk / "trust.json")
+    assert (result.exit_code, result.exception is None or isinstance(result.exception, SystemExit)) == (0, True)
+
+
+def test_a_trust_file_of_any_size_is_read_no_further_than_it_may_be(desk: Path) -> None:
+    """A disk named by mistake would be read into memory."""
+    with (desk / "trust.json").open("ab") as file:
+        file.truncate(1 << 40)
+    result = run(desk / "good.expunge", "--trust", desk / "trust.json")
+    assert result.exit_code == 7
+    assert "1048576" in result.stderr
 
 
 def test_show_prints_the_certificate(desk: Path) -> None:

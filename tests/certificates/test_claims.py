@@ -34,7 +34,9 @@ from certificates.statements import (
     NeedlesRecord,
     Outcome,
     OverwriteRecord,
+    Reason,
     ReleaseRecord,
+    Residual,
     ResidueHunt,
     SampledReadBack,
     SamplingSeed,
@@ -290,6 +292,15 @@ def test_names_history_and_rows_are_proven_by_a_hunt_that_found_nothing() -> Non
     """The steps that reach them are not enough: somebody must have looked everywhere, with something to look for."""
     assert outcome(hunted()) == CLEAR
     assert outcome(rows()) == CLEAR
+
+
+def test_copies_that_no_order_names_are_told_beside_a_proven_claim() -> None:
+    """The site has them listed: what was ordered is gone all the same, and nobody may read it as gone everywhere."""
+    listed = (Residual("unordered-replicas", 2), Residual("unordered-backups", 1), Residual("replicas"))
+    claim = claims.claim(rows(residual=listed), Level.CLEAR)
+    assert (claim.outcome, claim.level) == CLEAR
+    assert claim.reasons == (Reason("unordered-copies", 3),)
+    assert reasons(rows(residual=(Residual("replicas", 2), Residual("copies-unknown")))) == set()
 
 
 @pytest.mark.parametrize("lost", [{"needles": 1}, {"names": 1}])
