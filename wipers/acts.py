@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from certificates.statements import Method, Time
+from certificates.statements import Carrier, Method, Selector, Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,38 @@ class ConfirmSurvivors:
 class Recognised(Protocol):
     """What can say of what is there by what labels it would be known, had it been sampled."""
 
-    def labels(self) -> Iterator[frozenset[str]]:
-        """Yield those of each value that could be sampled, as `needles.labels_of` makes them; reads only."""
+    def labels(self) -> Iterator[frozenset[str]] | None:
+        """Those of each value that could be sampled, as `needles.labels_of` makes them; none where some of it may be
+        out already, so that what is left says nothing. Reads only."""
+        ...
+
+
+@runtime_checkable
+class Undoing(Protocol):
+    """A host on which a run for records that took nothing out can be undone, so that the next one begins anew."""
+
+    def is_untouched(self, carrier: Carrier) -> bool:
+        """Tell whether a run that did not end had taken nothing out yet; reads only."""
+        ...
+
+    def let_be(self, carrier: Carrier, selector: Selector | None) -> None:
+        """What it had begun is undone and forgotten; raises Refused where it is at work."""
+        ...
+
+    def is_taken_out(self, carrier: Carrier) -> bool:
+        """Tell whether a run that did not end had taken everything out, and holds what is to be overwritten."""
+        ...
+
+    def labels_there(self, carrier: Carrier, selector: Selector | None) -> tuple[frozenset[str], ...]:
+        """Return by what the records that are there would be known; reads only. Raises Refused."""
+        ...
+
+    def put_aside(self, carrier: Carrier, selector: Selector | None) -> None:
+        """A run that did not end does not go on: what it held goes with the next one's. Raises Refused."""
+        ...
+
+    def held_by_others(self, carrier: Carrier) -> tuple[str, ...]:
+        """Return the directories in which runs that did not go on hold files still."""
         ...
 
 

@@ -55,6 +55,18 @@ def anchors_of(packing: Packing) -> tuple[bytes, ...]:
     return packing.anchors if packing.anchors and is_native() else (packing.anchor,)
 
 
+def repeat(made: bytearray, offset: int, length: int) -> bool:
+    """What was made so far is repeated from so far back; false where that is before the begin."""
+    if not 0 < offset <= len(made):
+        return False
+    if offset >= length:
+        made += made[len(made) - offset : len(made) - offset + length]
+    else:
+        piece = bytes(made[-offset:])
+        made += (piece * (length // offset + 1))[:length]
+    return True
+
+
 def inflate(view: memoryview, window: int) -> bytes:
     """Return what a deflate stream holds, up to where it breaks off or makes no sense; `window` as zlib knows it."""
     stream = zlib.decompressobj(window)

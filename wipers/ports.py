@@ -12,7 +12,7 @@ from certificates.encoding import digest
 from certificates.statements import Noted, Time
 from wipers.acts import Given
 from wipers.care import Care, Gate, Guard, OpenGate
-from wipers.model import Writer
+from wipers.model import Step, Writer
 from wipers.pacing import Pace, suited
 from wipers.pipeline import Loop, StopSignal, Unstopped
 from wipers.profile import Meter
@@ -78,6 +78,8 @@ class Ports:
     """When the run rests and when it gives up."""
     gate: Gate = field(default_factory=OpenGate)
     """Pauses the run from outside, between chunks."""
+    before: Callable[[Step], None] = lambda step: None
+    """Asked before each step: it may wait for others who write in the same place; raises Stopped."""
     keep_parts: Callable[[str, Iterable[bytes]], str] | None = None
     """As `keep`, for what comes in parts and need not be in memory at once; returns its digest. None: it is joined."""
 

@@ -17,7 +17,9 @@ _MICRO = 1_000_000
 
 def on_the_wire(profile: SpeedProfile) -> bytes:
     """Return the profile as canonical JSON (RFC 8785: of whole numbers and plain words, nothing more is needed)."""
-    tree = {field.name: getattr(profile, field.name) for field in fields(profile)}
+    pairs = ((field.name, getattr(profile, field.name)) for field in fields(profile))
+    # A speed that nothing was measured for is left out, as in every statement: an auditor reads no null.
+    tree = {name: value for name, value in pairs if value is not None}
     return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 

@@ -35,6 +35,13 @@ RESIDUAL_OF_COPIES: dict[str, ResidualCode] = {
     "dump": "backups",
 }
 """What a sort of copy that is outside the order is called where an erasure's limits are listed."""
+UNORDERED: dict[str, ResidualCode] = {
+    "replica": "unordered-replicas",
+    "archive": "unordered-archives",
+    "backup": "unordered-backups",
+    "dump": "unordered-backups",
+}
+"""What a sort of copy is called there that the server knows and no order names, where the site has it listed."""
 NOT_ORDERED = "copies-not-ordered"
 
 
@@ -50,4 +57,4 @@ def listing_copies(target: Target) -> Target:
 
 def _residual(obstacle: Obstacle) -> Residual:
     facts = dict(obstacle.facts)
-    return Residual(RESIDUAL_OF_COPIES.get(facts["what"], "copies-outside-order"), int(facts["count"]))
+    return Residual(UNORDERED.get(facts["what"], "unordered-copies"), int(facts["count"]))

@@ -204,6 +204,7 @@ class _Run:
         return pattern_of(self.plan, number, self.progress.drew)
 
     def _do(self, number: int, step: Step) -> None:
+        self.ports.before(step)
         if isinstance(step, Release | ScrubNames | FillFree) and self.progress.is_residue_likely:
             # Once released, nobody could name the blocks again in which contents may still stand.
             self._write(Noted(f"{step.kind} withheld: not everything was overwritten, or the read-back differs"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -30,11 +31,11 @@ from certificates.statements import (
     VolumeIdentity,
     volume_of,
 )
-from tests.support.ext4_image import run
+from tests.support.ext4_image import run, unmount
 from tests.support.runs import HOST, ORDER, JournalInMemory, warrant
 from tests.support.simulated_host import Plug
 from wipers import WIPERS
-from wipers.linux import LinuxHost
+from wipers.linux import LinuxHost, blocks
 from wipers.model import Plan, Target
 from wipers.pipeline import Pace
 from wipers.planning import plan
@@ -44,6 +45,8 @@ from wipers.techniques import TECHNIQUES
 
 MIB = 1 << 20
 LABEL_KEY = "22" * 32
+LONGEST = 60.0
+"""Seconds for which others may look at a device, at most."""
 OPENER = "import os, sys, time; os.open(sys.argv[1], os.{0}); print(flush=True); time.sleep(600)"
 
 
@@ -75,7 +78,7 @@ class Bench:
         point = self.folder / name
         point.mkdir(exist_ok=True)
         run("mount", device, point)
-        self.held.callback(run, "umount", point)
+        self.held.callback(unmount, point)
         return point
 
     def ext4(self, size: int = 32 * MIB, name: str = "disk") -> Path:
@@ -101,8 +104,14 @@ class Bench:
         (target,) = (one for one in self.host.list_targets() if one.location == str(device))
         return target
 
-    def reasons(self, device: Path) -> list[str]:
-        return [obstacle.reason for obstacle in self.listed(device).obstacles]
+    def reasons(self, device: Path, *, is_visited: bool = False) -> list[str]:
+        """What stands in its way; unless it is to be visited, without those who look at every device of the machine."""
+        until = time.monotonic() + LONGEST
+        while True:
+            obstacles = self.listed(device).obstacles
+            if is_visited or not blocks.is_visited(obstacles) or time.monotonic() > until:
+                return [obstacle.reason for obstacle in obstacles]
+            time.sleep(0.1)
 
 
 @contextmanager

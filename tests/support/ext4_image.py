@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,17 @@ class Mounted:
                 pass
         self.sync()
         filling.unlink()
+
+
+def unmount(place: str | Path) -> None:
+    """Nothing is mounted there any more. Whoever lists loop devices holds each open for a moment, and so the file below
+    it, which may lie here."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if subprocess.run(["umount", place], capture_output=True, check=False).returncode == 0:
+            return
+        time.sleep(0.05)
+    run("umount", place)
 
 
 def run(*command: str | Path) -> str:
@@ -62,6 +74,6 @@ def mounted(image: Path, root: Path, options: str = "") -> Iterator[Mounted]:
             yield Mounted(image, Path(device), root)
         finally:
             # By the device: a folder may have been moved meanwhile.
-            run("umount", device)
+            unmount(device)
     finally:
         run("losetup", "--detach", device)

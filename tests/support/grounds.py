@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.support.ext4_image import run
+from tests.support.ext4_image import run, unmount
 from tests.support.scanner import needles_found
 
 FS_IOC_ADD_ENCRYPTION_KEY = 0xC0506617
@@ -66,7 +66,7 @@ def on_loop(
         held.callback(run, "losetup", "--detach", device)
         run("mount", *(("-o", options) if options else ()), device, root)
         # By the device: a folder may have been moved meanwhile.
-        held.callback(run, "umount", device)
+        held.callback(unmount, device)
         prepare(root)
         yield Ground(root, (image,))
 

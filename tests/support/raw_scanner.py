@@ -15,6 +15,8 @@ MOST_UNPACKED = 1 << 16
 """Bytes that one trial unpacks."""
 ZLIB_BEGINS = re.compile(rb"[\x78\x68][\x01\x05\x43\x5e\x81\x9c\xda\xde]", re.DOTALL)
 """The two bytes of a zlib stream, with a window of 32 or 16 KiB (InnoDB takes the smaller one)."""
+GZIP_BEGINS = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
+"""The ten bytes of a gzip file: deflate, flags, a time, how hard it was packed, the system."""
 MOST_LENGTH = 1 << 19
 """A packed value's header is below: four times its length, and two where it stands inside its row."""
 
@@ -52,6 +54,26 @@ def _inside(whole: mmap.mmap, wanted: re.Pattern[bytes]) -> Iterator[int]:
         begins = [at * 4 for at, word in enumerate(words) if 52 <= word < MOST_LENGTH and not word & 1]
     for begin in begins:
         yield from [begin] * len(wanted.findall(_unpacked(whole, begin)))
+
+
+def gzipped(image: Path, pattern: bytes) -> int:
+    """How often the pattern stands inside what gzip packed and wrote in one piece (RFC 1952, deflate)."""
+    wanted = re.compile(pattern, re.DOTALL)
+    with image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return sum(len(wanted.findall(_gunzipped(whole, one.start()))) for one in GZIP_BEGINS.finditer(whole))
+
+
+def _gunzipped(whole: mmap.mmap, begin: int) -> bytes:
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    found = bytearray()
+    try:
+        for at in range(begin, len(whole), 1 << 16):
+            found += unpacking.decompress(whole[at : at + (1 << 16)])
+            if unpacking.eof:
+                break
+    except zlib.error:
+        pass
+    return bytes(found)
 
 
 def _inflated(whole: mmap.mmap, begin: int) -> bytes:

@@ -43,7 +43,7 @@ class RealRegistry:
         if self.process is None:
             return
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=90)
         assert self.process.stderr is not None
         self.process.stderr.close()
         self.process = None

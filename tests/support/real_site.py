@@ -140,11 +140,12 @@ class RealSite:
         """The command `resume` as a process."""
         return self.start("resume", "--key", str(self.key))
 
-    def start(self, *arguments: str, moment: str | None = None) -> subprocess.Popen[str]:
-        """Any command as a process, which has no terminal; perhaps one that halts at a moment."""
+    def start(self, *arguments: str, moment: str | None = None, through: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Any command as a process, which has no terminal; perhaps one that halts at a moment, or begun by a program
+        that looks on."""
         program = halting.command(moment) if moment else (sys.executable, "-c", "from agent.cli import main; main()")
         return subprocess.Popen(
-            [*program, "--site", str(self.folder), *arguments],
+            [*through, *program, "--site", str(self.folder), *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,7 +176,7 @@ class RealSite:
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     """The process, which is given two minutes and then killed."""
     try:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()

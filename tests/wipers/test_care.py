@@ -267,7 +267,7 @@ def test_a_chunk_that_hangs_does_not_keep_a_stop_from_being_honoured(awake: thre
     with pytest.raises(Lost) as caught:
         Loop(FAST, flag).run(chunks([Extent(0, 0, 10**6)], 0, 10), 0, lambda: hanging(50, awake))
     assert caught.value.reason == "target-hangs"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_what_a_hanging_thread_does_later_is_not_told(awake: threading.Event) -> None:

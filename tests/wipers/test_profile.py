@@ -86,6 +86,17 @@ def test_every_pass_and_every_full_read_back_has_one_in_canonical_form() -> None
         assert run.kept[f"profile-{step}.json"] == encode(found) == on_the_wire(found)
 
 
+@pytest.mark.parametrize("moved", [0, 4096])
+def test_a_step_of_which_no_bin_was_measured_whole_has_a_profile_that_is_read(moved: int) -> None:
+    """A medium that nobody may read gives no speed: the record says so, and is not told as a forged one."""
+    meter = Meter(16384, 12288, Clock())
+    meter.moved(12288, moved)
+    found = meter.profile(1, "read-back", "whole", (0, 0, 0, 0))
+    assert (found.slowest, found.fastest) == (None, None)
+    assert decode(on_the_wire(found), SpeedProfile) == found
+    assert on_the_wire(found) == encode(found)
+
+
 def test_a_sampled_read_back_has_none() -> None:
     """A few blocks here and there tell no speed."""
     run = run_of(verification=SampledVerification(900_000, 200_000))

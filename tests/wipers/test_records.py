@@ -97,8 +97,17 @@ def test_a_site_may_list_them_instead() -> None:
     )
     listed = listing_copies(target)
     assert listed.obstacles == ()
-    assert listed.residual == (Residual("archived-log", 2), Residual("replicas", 1))
+    assert listed.residual == (Residual("unordered-archives", 2), Residual("unordered-replicas", 1))
     assert listing_copies(listed) == listed
+
+
+def test_one_word_of_a_place_names_a_copy_and_each_line_of_the_order_names_one() -> None:
+    """A server tells of an address, a name and a state, which passes; a place in an order is one word."""
+    known = look(("replica", "10.0.0.2 standby-1 streaming"), ("replica", "10.0.0.2 standby-2 catchup"))
+    first, host = KnownCopy("replica", place="standby-1"), KnownCopy("replica", place="10.0.0.2")
+    assert obstacles(known, first, host) == []
+    assert [one["count"] for one in obstacles(known, host)] == ["1"]
+    assert [one["count"] for one in obstacles(known, KnownCopy("slot", place="standby-1"))] == ["2"]
 
 
 @pytest.mark.parametrize("name", ["system", "filesystem", "inode", "database", "object"])

@@ -48,6 +48,7 @@ SIGNATURES = (
     Signature("vfat", 54, b"FAT1", (43, 11), "ascii"),
     Signature("f2fs", KIB, b"\x10\x20\xf5\xf2", (KIB + 124, 1024), "utf-16-le"),
     Signature("swap", 4 * KIB - 10, b"SWAPSPACE2", (4 * KIB - 10 - 4086 + 1052, 16)),
+    Signature("swsuspend", 4 * KIB - 10, b"S1SUSPEND", (4 * KIB - 10 - 4086 + 1052, 16)),
     Signature("LVM2_member", 512, b"LABELONE"),
     Signature("LVM2_member", 0, b"LABELONE"),
     Signature("linux_raid_member", 4 * KIB, b"\xfc\x4e\x2b\xa9"),

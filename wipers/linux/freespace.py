@@ -58,9 +58,10 @@ def fill_free(
     what is told as left, and is free again. `pause` is told how far it came, and may raise. Raises OSError."""
     sync_file_system(root)
     with ExitStack() as held:
+        # First of all: what another carrier's run fills with lies here too, and would be taken for a crash's.
+        is_whole = held.enter_context(without_reserve(root, found, machine, pause))
         room = held.enter_context(closing(Room(root)))
         tiny = held.enter_context(TinyFiles(root, found, room))
-        is_whole = held.enter_context(without_reserve(root, found, machine))
         filler = _Filler(root, room, key)
         try:
             if tiny.is_apart:

@@ -70,6 +70,42 @@ class LinuxHost:
         """Hold the target exclusively, identified again on the open descriptor; raises Refused."""
         return _module(carrier).open(target, carrier, selector, resuming, self._machine)
 
+    def is_untouched(self, carrier: Carrier) -> bool:
+        """Whether a run for records that did not end had taken nothing out yet; reads only."""
+        from wipers.linux import records
+
+        return isinstance(carrier.identity, RecordsIdentity) and records.is_untouched(carrier, self._machine)
+
+    def let_be(self, carrier: Carrier, selector: Selector | None) -> None:
+        """What such a run had begun is undone and forgotten; raises Refused where one is at work."""
+        from wipers.linux import records
+
+        records.let_be(carrier, selector, self._machine)
+
+    def is_taken_out(self, carrier: Carrier) -> bool:
+        """Whether a run for records that did not end had taken everything out; reads only."""
+        from wipers.linux import records
+
+        return records.is_taken_out(carrier, self._machine)
+
+    def labels_there(self, carrier: Carrier, selector: Selector | None) -> tuple[frozenset[str], ...]:
+        """By what the records that are there would be known; reads only. Raises Refused."""
+        from wipers.linux import records
+
+        return records.labels_there(carrier, selector, self._machine)
+
+    def put_aside(self, carrier: Carrier, selector: Selector | None) -> None:
+        """A run for records that did not end does not go on: what it held goes with the next one's. Raises Refused."""
+        from wipers.linux import records
+
+        records.put_aside(carrier, selector, self._machine)
+
+    def held_by_others(self, carrier: Carrier) -> tuple[str, ...]:
+        """Directories in which runs for records that did not go on hold files still."""
+        from wipers.linux import records
+
+        return records.held_by_others(carrier, self._machine)
+
     def forget(self, carrier: Carrier) -> None:
         """Nothing that names what the carrier held is kept any more."""
         if isinstance(carrier.identity, FilesIdentity | DatabaseIdentity):

@@ -13,6 +13,7 @@ from certificates.errors import Refused
 from certificates.statements import Carrier
 
 FORMAT = "records-1"
+ENDING = ".records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class Line:
 class Manifest:
     """The lines of one carrier's withdrawal, in the state directory, readable by its owner alone."""
 
-    def __init__(self, directory: Path, carrier: Carrier) -> None:
+    def __init__(self, directory: Path, carrier: Carrier, ending: str = ENDING) -> None:
         """Name the file after the selector's commitment, which says nothing; read what is there."""
         commitment = carrier.selector.commitment if carrier.selector is not None else ""
-        self._path = directory / f"{commitment.removeprefix('sha256:') or 'none'}.records"
+        self._path = directory / f"{commitment.removeprefix('sha256:') or 'none'}{ending}"
         self._lines, self._size = _read(self._path)
 
     @property
@@ -63,6 +64,14 @@ class Manifest:
             sync_folder(self._path.parent)
         self._lines.append(Line(phase, facts))
 
+    def put_aside(self, number: int) -> None:
+        """The lines are those of a withdrawal that does not go on, kept under a number for the one that does; durable
+        before this returns. Raises OSError."""
+        if self._path.exists():
+            self._path.rename(self._path.with_suffix(f".left-{number}"))
+            sync_folder(self._path.parent)
+        self._lines, self._size = [], 0
+
     def forget(self) -> None:
         """Remove it: the run has its certificate."""
         self._lines.clear()
@@ -70,6 +79,14 @@ class Manifest:
         if self._path.exists():
             self._path.unlink()
             sync_folder(self._path.parent)
+
+
+def left_aside(directory: Path, carrier: Carrier) -> tuple[Manifest, ...]:
+    """Return the lines of withdrawals of a carrier that did not go on, the first first; none once it has ended."""
+    found: list[Manifest] = []
+    while (made := Manifest(directory, carrier, f".left-{len(found) + 1}")).lines:
+        found.append(made)
+    return tuple(found)
 
 
 _HEAD = Line(FORMAT, {})

@@ -19,6 +19,8 @@ from wipers.needles import Needle
 from wipers.searching import Pattern
 
 FORMAT = "needles-1"
+FOLDER = "expunge"
+"""Name of the directory of boxes."""
 NO_PLACE = "no-memory-file-system"
 """Why nothing can be kept: there is no file system in memory."""
 SWAPPED = "swap-not-encrypted"
@@ -66,7 +68,7 @@ class NeedleBox:
         if place is None:
             return None
         try:
-            descriptor = os.open(place / "expunge" / self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(place / FOLDER / self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with open(descriptor, encoding="ascii") as file:
                 if os.fstat(file.fileno()).st_uid != os.geteuid():
                     return None
@@ -80,7 +82,7 @@ class NeedleBox:
         place = self._place()
         if place is None:
             return
-        path = place / "expunge" / self._name
+        path = place / FOLDER / self._name
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -92,18 +94,18 @@ class NeedleBox:
         path.unlink()
 
     def _place(self) -> Path | None:
-        """Return the first place that lies in memory."""
-        return next((place for place in self._places if _is_in_memory(self._machine, place)), None)
+        """Return the first place that lies in memory and where nobody else has taken our directory's name: anybody may
+        make one in a place that is everybody's."""
+        return next((one for one in self._places if _is_in_memory(self._machine, one) and _is_free(one / FOLDER)), None)
 
     def _folder(self) -> Path | None:
         """Return the directory of boxes, ours alone; raises OSError where somebody else made it."""
         place = self._place()
         if place is None:
             return None
-        folder = place / "expunge"
+        folder = place / FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(folder)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        if not _is_free(folder):
             raise PermissionError(f"{folder} is somebody else's")
         return folder
 
@@ -125,6 +127,15 @@ def _swapped_to(machine: Machine) -> list[Path]:
     """Return the folder in sysfs of each device that memory may be written to."""
     devices = [swap.device if swap.device is not None else (swap.file or (0, 0))[0] for swap in swaps(machine)]
     return [sys_folder(machine, device) or machine.sys for device in devices]
+
+
+def _is_free(folder: Path) -> bool:
+    """Tell whether a directory is ours alone, or is not there."""
+    try:
+        found = os.lstat(folder)
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
 def _is_in_memory(machine: Machine, place: Path) -> bool:

@@ -21,6 +21,7 @@ from wipers.linux.selection import Named
 from wipers.linux.streams import Streams, map_streams
 from wipers.linux.usage import in_use
 from wipers.model import Obstacle, Target
+from wipers.needles import SHORTEST
 
 SYSTEM_PATHS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr")
 """Directories without which a machine does not live."""
@@ -123,6 +124,9 @@ def findings_of(occupancy: Occupancy) -> dict[str, int]:
     tree = occupancy.streams.tree
     kinds = {"files": len(tree.paths), "folders": len(tree.folders), "further-names": len(tree.further)}
     found = {what: count for what, count in kinds.items() if count} | tree.findings
+    if len(tree.paths) and tree.longest < SHORTEST:
+        # What is looked for afterwards would be names alone, and a claim wants both.
+        found["too-short"] = len(tree.paths)
     return found | tree.problems
 
 

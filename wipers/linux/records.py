@@ -11,6 +11,7 @@ from certificates.errors import Refused
 from certificates.statements import (
     Carrier,
     Fact,
+    KnownCopy,
     Media,
     Method,
     RecordsIdentity,
@@ -21,17 +22,18 @@ from certificates.statements import (
 )
 from wipers.linux.beneath import open_root
 from wipers.linux.direct import error_name
-from wipers.linux.engines import Look, Request, engine_of, room_missing, rows_outside
+from wipers.linux.engines import CopyKnown, Look, Request, engine_of, look_at, room_missing, rows_outside
 from wipers.linux.files import hold_root, state_of
 from wipers.linux.filesystems import FileSystem, file_system_of, refusals
 from wipers.linux.held import Held
 from wipers.linux.identity import check_unchanged, residual_of
 from wipers.linux.machine import THIS_MACHINE, Machine
-from wipers.linux.manifest import Line, Manifest
+from wipers.linux.manifest import Line, Manifest, left_aside
 from wipers.linux.needlebox import box_of
 from wipers.linux.occupancy import media_of, system_refusals
-from wipers.linux.recordswriter import RecordsWriter
+from wipers.linux.recordswriter import MOST_VALUES, UNTOUCHED, RecordsWriter
 from wipers.model import Obstacle, Target
+from wipers.needles import labels_of
 from wipers.records import NOT_ORDERED, RESIDUAL_OF_COPIES
 
 
@@ -41,7 +43,7 @@ def find(carrier: Carrier, selector: Selector | None, machine: Machine = THIS_MA
     if request is None:
         return ()
     begun = Manifest(machine.runs, carrier).last("target")
-    look = engine_of(request).look(request) if begun is None else look_of(begun)
+    look = look_at(request) if begun is None else look_of(begun)
     if look is None or not is_ordered(request.identity, look.facts):
         return ()
     return (target_of(carrier, request, look),)
@@ -94,12 +96,15 @@ def target_of(carrier: Carrier, request: Request, look: Look) -> Target:
             *(one for one in more if one is not None),
             *copies_obstacles(carrier, look),
         ),
-        residual=(*residual_of(media), *_file_system_residual(found), *look.residual, *_copies_outside(carrier)),
+        residual=tuple(
+            # What was there when a run began has them already.
+            dict.fromkeys((*residual_of(media), *_file_system_residual(found), *_residual_of(carrier, look)))
+        ),
         description=(
             Fact("file-system", found.kind),
             *look.description,
             *(Fact(one.code, str(one.count)) for one in look.consequences),
-            *(Fact("copy-known", f"{one.what} {one.place}") for one in look.copies),
+            *(Fact(_how_named(named), f"{one.what} {one.place}") for one, named in census(carrier, look)),
         ),
         preferred=look.preferred,
     )
@@ -125,19 +130,38 @@ def _file_system_residual(found: FileSystem) -> tuple[Residual, ...]:
     return kept if found.is_raw_readable else (*kept, Residual("raw-storage-not-readable"))
 
 
+def census(carrier: Carrier, look: Look) -> Iterator[tuple[CopyKnown, KnownCopy | None]]:
+    """Yield every copy that the engine knows, with what the order says of it: by one of the words of its place, else by
+    its sort; each line of the order names one copy."""
+    named = list(carrier.copies)
+    for known in look.copies:
+        places = (known.place, *known.place.split())
+        same = [one for one in named if one.what == known.what]
+        found = next((one for one in same if one.place in places), None)
+        found = found or next((one for one in same if one.place is None), None)
+        if found is not None:
+            named.remove(found)
+        yield known, found
+
+
+def _how_named(named: KnownCopy | None) -> str:
+    if named is None:
+        return "copy-unordered"
+    return "copy-left-to-others" if named.carrier is None else "copy-ordered"
+
+
 def copies_obstacles(carrier: Carrier, look: Look) -> Iterator[Obstacle]:
     """Yield which sorts of copies the engine knows more of than the order names."""
-    for what in sorted({copy.what for copy in look.copies}):
-        known = [copy.place for copy in look.copies if copy.what == what]
-        named = [copy.place for copy in carrier.copies if copy.what == what]
-        unnamed = [place for place in known if place not in named]
-        if more := len(unnamed) - named.count(None):
-            yield from _not_ordered(what, more)
+    unnamed = [known.what for known, named in census(carrier, look) if named is None]
+    for what in sorted(set(unnamed)):
+        yield Obstacle(NOT_ORDERED, (("what", what), ("count", str(unnamed.count(what)))))
 
 
-def _not_ordered(what: str, count: int) -> Iterator[Obstacle]:
-    if count > 0:
-        yield Obstacle(NOT_ORDERED, (("what", what), ("count", str(count))))
+def _residual_of(carrier: Carrier, look: Look) -> tuple[Residual, ...]:
+    """Return what this engine does not reach, copies among it, each once; and that nobody lists what nobody knows."""
+    outside = tuple(_copies_outside(carrier))
+    counted = {one.code for one in outside}
+    return (*(one for one in look.residual if one.code not in counted), *outside, Residual("copies-unknown"))
 
 
 def _copies_outside(carrier: Carrier) -> Iterator[Residual]:
@@ -189,7 +213,8 @@ def _opened(
     session = left.enter_context(engine.open(request, target.facts, resuming=bool(held.manifest.lines)))
     check_unchanged(target.location, target.facts, session.facts())
     state, box = state_of(carrier, machine), box_of(carrier, machine)
-    writer = RecordsWriter(request, target, session, held=held, state=state, box=box)
+    before = tuple(map(Held, left_aside(machine.runs, carrier)))
+    writer = RecordsWriter(request, target, session, held=held, state=state, box=box, left=before)
     left.callback(writer.close)
     if is_withdrawn:
         writer.take_over()
@@ -201,10 +226,90 @@ def directory_of(request: Request) -> Path:
     return request.where if request.where.is_dir() else request.where.parent
 
 
+def is_untouched(carrier: Carrier, machine: Machine) -> bool:
+    """Tell whether a run that did not end had taken nothing out yet."""
+    return all(line.phase in UNTOUCHED for line in Manifest(machine.runs, carrier).lines)
+
+
+def let_be(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
+    """What a run had begun that took nothing out is undone and forgotten; raises Refused where it is at work."""
+    request = request_of(carrier, selector, machine)
+    if request is None:
+        raise Refused("selector-missing", carrier=carrier.id)
+    with ExitStack() as left:
+        hold_root(str(directory_of(request)), carrier, left)
+        held = Held(Manifest(machine.runs, carrier))
+        if held.manifest.lines:
+            engine_of(request).recover(request, held)
+        _forget_kept(carrier, machine)
+        held.remove()
+        held.manifest.forget()
+
+
+def is_taken_out(carrier: Carrier, machine: Machine) -> bool:
+    """Tell whether a run that did not end had taken everything out, and holds what is to be overwritten."""
+    return Manifest(machine.runs, carrier).last("withdrawn") is not None
+
+
+def labels_there(carrier: Carrier, selector: Selector | None, machine: Machine) -> tuple[frozenset[str], ...]:
+    """Return by what the records that are there would be known, whatever a run that did not end had noted; reads only.
+    Raises Refused."""
+    request = request_of(carrier, selector, machine)
+    look = look_at(request) if request is not None else None
+    if request is None or look is None:
+        return ()
+    with engine_of(request).open(request, look.facts, resuming=False) as session:
+        return tuple(labels_of(session.values(MOST_VALUES), request.key))
+
+
+def put_aside(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
+    """A run that did not end does not go on, since other records have the place of those that it was at: what it held
+    goes with the next one's. What the engine it was at had half done is undone or completed first. Raises Refused."""
+    request = request_of(carrier, selector, machine)
+    if request is None:
+        raise Refused("selector-missing", carrier=carrier.id)
+    with ExitStack() as left:
+        hold_root(str(directory_of(request)), carrier, left)
+        held = Held(Manifest(machine.runs, carrier))
+        _check_movable(request, held)
+        begun = held.manifest.last("target")
+        if begun is not None and held.manifest.last("withdrawn") is None and _is_same_place(begun, request.identity):
+            engine_of(request).recover(request, held)
+        _forget_kept(carrier, machine)
+        number = len(left_aside(machine.runs, carrier)) + 1
+        held.step_aside(number)
+        held.manifest.put_aside(number)
+
+
+def _check_movable(request: Request, held: Held) -> None:
+    """What is held can come to where the next one holds; raises Refused."""
+    is_far = held.path is not None and bool(held.names())
+    if is_far and os.stat(held.path or "").st_dev != os.stat(directory_of(request)).st_dev:
+        raise Refused("replay-holds", carrier=request.carrier, where=held.path)
+
+
+def _is_same_place(begun: Line, identity: RecordsIdentity) -> bool:
+    """Tell whether a run was at the same server, or file, as has the place now."""
+    told = dict(begun.facts["facts"])
+    now = {"system": identity.system, "filesystem": identity.filesystem, "inode": str(identity.inode)}
+    return all(told[name] == value for name, value in now.items())
+
+
+def held_by_others(carrier: Carrier, machine: Machine) -> tuple[str, ...]:
+    """Return the directories in which runs that did not go on hold files still."""
+    manifests = (Manifest(machine.runs, carrier), *left_aside(machine.runs, carrier))
+    return tuple(str(held.path) for held in map(Held, manifests) if held.names())
+
+
 def forget(carrier: Carrier, machine: Machine) -> None:
     """Destroy what was kept for a resume: the run has its certificate. Idempotent."""
+    _forget_kept(carrier, machine)
+    # The last first: what is left of them is found from the first on.
+    for manifest in (*reversed(left_aside(machine.runs, carrier)), Manifest(machine.runs, carrier)):
+        Held(manifest).remove()
+        manifest.forget()
+
+
+def _forget_kept(carrier: Carrier, machine: Machine) -> None:
     state_of(carrier, machine).forget()
     box_of(carrier, machine).destroy()
-    held = Held(Manifest(machine.runs, carrier))
-    held.remove()
-    held.manifest.forget()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Literal
 
@@ -18,10 +19,10 @@ from certificates.statements import (
     SurvivorsCheck,
     WithdrawalRecord,
 )
-from wipers.acts import Act, ConfirmSurvivors, FillFree, Given, Hunt, Sample, ScrubNames, Withdraw
+from wipers.acts import Act, ConfirmSurvivors, FillFree, Given, Halted, Hunt, Sample, ScrubNames, Withdraw
 from wipers.linux.barriers import sync_file_system
 from wipers.linux.beneath import open_root
-from wipers.linux.engines import Request, Session, Survivors, Withdrawn
+from wipers.linux.engines import Foreseeing, Request, Session, Survivors, Withdrawn
 from wipers.linux.extents import open_below
 from wipers.linux.fileacts import Wishes
 from wipers.linux.filesystems import file_system_of
@@ -38,25 +39,45 @@ from wipers.packings import PACKINGS
 
 MOST_SPANS = 100_000
 """Stretches of held files that are kept for telling where a hit lies."""
+UNTOUCHED = frozenset(
+    {"target", "begun", "folder", "mode", "take", "put-back", "kept", "log-begun", "log-held", "freed"}
+)
+"""Phases of a withdrawal in which nothing was taken out yet."""
+SETTINGS = frozenset({"mode", "redo", "settings"})
+"""Phases that say how the engine was set before the withdrawal changed that."""
+SERVER = 4
+"""So many of the facts, the first ones, say which server or file it is."""
 MOST_VALUES = 4000
 """Values asked of an engine, of which the needles are chosen."""
+TICK = 0.2
+"""Seconds after which it is looked again whether the engine's check is over, or the run is to stop."""
 
 
 class RecordsWriter:
     """A database engine's session, and after the withdrawal the files that held what was ordered."""
 
     def __init__(
-        self, request: Request, target: Target, session: Session, *, held: Held, state: StateFile, box: NeedleBox
+        self,
+        request: Request,
+        target: Target,
+        session: Session,
+        *,
+        held: Held,
+        state: StateFile,
+        box: NeedleBox,
+        left: tuple[Held, ...] = (),
     ) -> None:
-        """Touch nothing yet."""
+        """Touch nothing yet. `left`: what withdrawals before this one held that do not go on."""
         self._request = request
         self._target = target
         self._session = session
         self._held = held
+        self._left_by_others = left
         self._state = state
         self._box = box
         self._files: FilesWriter | None = None
         self._left = ExitStack()
+        self._checking: Future[tuple[str, bool]] | None = None
 
     @property
     def sector_size(self) -> int:
@@ -127,8 +148,10 @@ class RecordsWriter:
             case FillFree() | ScrubNames():
                 return self._held_files.act(step, given)
 
-    def labels(self) -> Iterator[frozenset[str]]:
+    def labels(self) -> Iterator[frozenset[str]] | None:
         """By what the rows that are there would be known, had they been sampled; see `acts.Recognised`."""
+        if any(line.phase not in UNTOUCHED for line in self._held.manifest.lines):
+            return None
         return labels_of(self._session.values(MOST_VALUES), self._request.key)
 
     def take_over(self) -> None:
@@ -137,11 +160,14 @@ class RecordsWriter:
         if folder is None:
             raise Lost("target-lost", where="the held files", detail="their directory was never noted")
         begun = self._state.load()
-        if begun is not None and begun.streams is None:
+        is_released = begun is not None and begun.streams is None
+        if is_released:
             # Released, and removed with the last step, which a crash kept from being noted.
             folder.mkdir(mode=0o700, exist_ok=True)
         root = open_root(str(folder))
         self._left.callback(os.close, root)
+        if not is_released:
+            self._held.check_folder(root)
         is_saved = begun is not None
         if begun is None:
             begun = self._begin(root)
@@ -173,6 +199,8 @@ class RecordsWriter:
     def _sample(self, step: Sample, given: Given) -> StepRecord:
         values = self._session.values
         key = self._request.key
+        if isinstance(self._session, Foreseeing):
+            self._session.foresee(self._held, given)
         with self._folder() as root:
             below = size_below(file_system_of(root, self._request.machine), root)
         return sample(step, given, self._box, lambda drawn: from_values(values(MOST_VALUES), drawn), key, below=below)
@@ -180,8 +208,10 @@ class RecordsWriter:
     @contextmanager
     def _folder(self) -> Iterator[int]:
         """A descriptor of the held directory, or of the engine's own before there is one."""
-        where = self._request.where
-        root = open_root(str(self._held.path or (where if where.is_dir() else where.parent)))
+        where, held = self._request.where, self._held.path
+        # Noted, and a crash kept it from being made.
+        is_there = held is not None and held.is_dir()
+        root = open_root(str(held if is_there else where if where.is_dir() else where.parent))
         try:
             yield root
         finally:
@@ -191,7 +221,10 @@ class RecordsWriter:
         line = self._held.manifest.last("withdrawn")
         if line is None:
             self._note_target()
-            line = self._noted(self._session.withdraw(self._held, given, step.method))
+            done = self._session.withdraw(self._held, given, step.method)
+            for other in self._left_by_others:
+                self._held.adopt(other)
+            line = self._noted(done)
         if self._files is None:
             self.take_over()
         begun = self._state.load()
@@ -220,6 +253,19 @@ class RecordsWriter:
                 preferred=(target.preferred or "copy-forward"),
                 residual=[[one.code, one.count] for one in target.residual],
             )
+            for other in self._left_by_others:
+                self._note_settings(other)
+
+    def _note_settings(self, other: Held) -> None:
+        """What the engine had set otherwise before a withdrawal that does not go on is given back by this one."""
+        begun, ours = other.manifest.last("target"), self._target.facts
+        if begun is None or other.manifest.last("withdrawn") is not None:
+            return
+        if begun.facts["facts"][:SERVER] != [[fact.name, fact.value] for fact in ours[:SERVER]]:
+            return
+        for line in other.manifest.lines:
+            if line.phase in SETTINGS and self._held.manifest.last(line.phase) is None:
+                self._held.manifest.write(line.phase, **line.facts)
 
     def _noted(self, done: Withdrawn) -> Line:
         if still := self._held.linked_elsewhere():
@@ -256,7 +302,32 @@ class RecordsWriter:
                 places[path.stat().st_ino] = place
         ground = Ground(found, self._spans(), places)
         packings = (*PACKINGS, *self._session.packings())
+        self._checking = self._begin_check()
         return hunt_on((ground,), given, self._box, self._request.key, self._request.machine, packings=packings)
+
+    def _begin_check(self) -> Future[tuple[str, bool]]:
+        """The engine checks its files while the storage is hunted over: the one computes where the other reads, and
+        neither changes anything."""
+        beside = ThreadPoolExecutor(1, thread_name_prefix="engine-check")
+        self._left.callback(beside.shutdown)
+        checking = beside.submit(self._session.check)
+        self._left.callback(self._cut_check, checking)
+        return checking
+
+    def _cut_check(self, checking: Future[tuple[str, bool]]) -> None:
+        """It is over, also where nobody waits for it any more, and the session may be closed."""
+        while not checking.done():
+            self._session.cut_check()
+            wait((checking,), TICK)
+
+    def _checked(self, given: Given) -> tuple[str, bool]:
+        """What the engine's check says, waited for until the run is to stop; raises Halted."""
+        # The hunt may have been done before a crash.
+        checking = self._checking or self._begin_check()
+        while not wait((checking,), TICK).done:
+            if given.stop.is_set():
+                raise Halted
+        return checking.result()
 
     def _spans(self) -> tuple[tuple[str, int, int], ...]:
         """Where the held files lay: a hit there is one in the carrier itself."""
@@ -269,7 +340,7 @@ class RecordsWriter:
         if line is None:
             raise Lost("target-lost", where="the survivors", detail="nothing was taken out yet")
         before, after = Survivors(*line.facts["before"]), Survivors(*line.facts["after"])
-        engine_check, is_sound = self._session.check()
+        engine_check, is_sound = self._checked(given)
         self._held.remove()
         return SurvivorsCheck(
             step=given.number,

@@ -9,7 +9,8 @@ import fcntl
 import json
 import os
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,13 +22,18 @@ XFS_IOC_SET_RESBLKS = 0xC0105872
 XFS_IOC_GET_RESBLKS = 0x80105873
 """_IOWR('X', 114) and _IOR('X', 115) of struct xfs_fsop_resblks: blocks wanted, blocks there (xfs_fs.h)."""
 BLOCKS = struct.Struct("=QQ")
+ASIDE = 0.1
+"""Seconds between two looks at whether somebody else still fills."""
 
 
 @contextmanager
-def without_reserve(root: int, found: FileSystem, machine: Machine) -> Iterator[bool]:
-    """Nothing is kept back meanwhile, and nobody else fills it; give whether that could be done; raises OSError."""
+def without_reserve(
+    root: int, found: FileSystem, machine: Machine, pause: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[bool]:
+    """Nothing is kept back meanwhile, and nobody else fills it: who does is waited for, and `pause` may raise; give
+    whether that could be done; raises OSError."""
     machine.runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _turn(_place(found, machine).with_suffix(".filling")) as turn:
+    with _turn(_place(found, machine).with_suffix(".filling"), pause) as turn:
         _give_back(root, found, machine)
         kept = _kept_back(root, found, machine)
         if kept:
@@ -40,15 +46,25 @@ def without_reserve(root: int, found: FileSystem, machine: Machine) -> Iterator[
 
 
 @contextmanager
-def _turn(place: Path) -> Iterator[Path]:
+def _turn(place: Path, pause: Callable[[int, int], None]) -> Iterator[Path]:
     """Nobody else fills meanwhile. Whoever was before us took the file away: a lock on what has no name keeps nobody
     out."""
     while True:
         with open(place, "a", encoding="ascii") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+            while not _is_ours(turn.fileno()):
+                pause(0, 0)
+                time.sleep(ASIDE)
             if _is_at(place, turn.fileno()):
                 yield place
                 return
+
+
+def _is_ours(turn: int) -> bool:
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_at(place: Path, descriptor: int) -> bool:

@@ -49,6 +49,14 @@ class Room:
         os.close(self._asked)
 
 
+def project_of(descriptor: int) -> int:
+    """Return the project that a file or directory counts towards; 0 where it counts towards none."""
+    found = bytearray(_ATTRIBUTES.size)
+    with suppress(OSError):
+        fcntl.ioctl(descriptor, FS_IOC_FSGETXATTR, found)
+    return int(_ATTRIBUTES.unpack(found)[3])
+
+
 def leave_project(descriptor: int) -> None:
     """A new file or directory of our own, and what is made in it, counts towards no project's quota, where that can be
     had."""

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class StateFile:
             except (FileNotFoundError, PermissionError):
                 # A plan by somebody who may not look there knows of no run; the run itself could not keep its list.
                 continue
-            except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+            except (OSError, ValueError, KeyError, TypeError, StopIteration, RuntimeError) as error:
+                # A list that ends within what goes with the files is a RuntimeError of the generator that reads it.
                 raise Refused("run-state-unreadable", where=path, detail=type(error).__name__) from error
         return None
 
@@ -168,11 +170,12 @@ def _encoded(begun: Begun) -> Iterator[str]:
     if streams is None:
         raise ValueError("a run without files has no list")
     tree = streams.tree
-    line = json.JSONEncoder(separators=(",", ":")).encode
     has_further = len(tree.further) > 0
-    for stream, (row, size) in enumerate(zip(Rows(streams), tree.sizes, strict=True)):
-        further = list(tree.further.of(stream)) if has_further else []
-        yield line([row.path, further, [row.inode, row.generation, size], row.spans])
+    for stream, ((path, inode, generation, places), size) in enumerate(zip(Rows(streams), tree.sizes, strict=True)):
+        further = ",".join(map(quoted, tree.further.of(stream))) if has_further else ""
+        # Put together by hand: nothing is written before a million of these lines is on the disk.
+        spans = ",".join([f"[{span[0]},{span[1]},{span[2]}]" for span in places])
+        yield f"[{quoted(path)},[{further}],[{inode},{generation},{size}],[{spans}]]"
     yield json.dumps({"others": len(tree.others), "folders": len(tree.folders)})
     yield from map(json.dumps, tree.others)
     yield from map(json.dumps, tree.folders)

@@ -16,7 +16,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -168,6 +168,14 @@ class Numbers:
             self._full += self._EACH
             self._tail = array("Q")
 
+    def extend(self, numbers: array[int]) -> None:
+        """Add these at the end."""
+        self._tail.extend(numbers)
+        while len(self._tail) >= self._EACH:
+            self._blocks.add(self._tail[: self._EACH].tobytes())
+            self._full += self._EACH
+            del self._tail[: self._EACH]
+
 
 class Records:
     """Short runs of bytes in a row, each of its own length."""
@@ -186,6 +194,23 @@ class Records:
         """Add one at the end."""
         self._tail += record
         self._ends.append(self._full + len(self._tail))
+        self._put_away()
+
+    def extend(self, records: list[bytes]) -> None:
+        """Add these at the end."""
+        begin = self._full + len(self._tail)
+        self._tail += b"".join(records)
+        self._ends.extend(array("Q", accumulate(map(len, records), initial=begin))[1:])
+        self._put_away()
+
+    def extend_alike(self, records: bytes, length: int) -> None:
+        """Add records of one length each, in one piece, at the end."""
+        begin = self._full + len(self._tail)
+        self._tail += records
+        self._ends.extend(array("Q", range(begin + length, begin + len(records) + 1, length)))
+        self._put_away()
+
+    def _put_away(self) -> None:
         while len(self._tail) >= BLOCK:
             self._blocks.add(bytes(self._tail[:BLOCK]))
             del self._tail[:BLOCK]
@@ -264,6 +289,10 @@ class Names:
         # As `os.fsdecode` does, which costs as much as all the rest of it.
         return [one.decode(_ENCODING, _ERRORS) for one in self._records.part(begin, end)]
 
+    def part_encoded(self, begin: int, end: int) -> list[bytes]:
+        """Return those from one place up to another, as the system has them."""
+        return self._records.part(begin, end)
+
     def __reversed__(self) -> Iterator[str]:
         return (self[place] for place in range(len(self) - 1, -1, -1))
 
@@ -280,6 +309,10 @@ class Names:
         """Add these at the end."""
         for name in names:
             self.append(name)
+
+    def extend_encoded(self, names: list[bytes]) -> None:
+        """Add these, as the system has them, at the end."""
+        self._records.extend(names)
 
 
 _TRIPLE = struct.Struct("=QQQ")
@@ -309,6 +342,10 @@ class Triples:
     def append(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Add the rows of one file at the end."""
         self._records.append(b"".join(_TRIPLE.pack(*row) for row in rows))
+
+    def extend_alike(self, rows: array[int]) -> None:
+        """Add files of one row each at the end, their rows in one piece."""
+        self._records.extend_alike(rows.tobytes(), _TRIPLE.size)
 
 
 def in_order(records: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,15 +8,20 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
-from wipers.linux.beneath import open_beneath
-from wipers.linux.extents import Span, map_extents, runs
+from wipers.linux.beneath import NO_LINKS, NO_XDEV, OPENAT2, open_beneath
+from wipers.linux.extents import DOUBTFUL, UNWRITTEN, Span, coalesced, map_extents, runs
 from wipers.linux.filesystems import FileSystem, generation
-from wipers.linux.inodes import reasons_against
+from wipers.linux.inodes import COMPRESSED, FORBIDDING, NO_COPY_ON_WRITE, reasons_against
+from wipers.linux.lookers import MANY, Lookers
+from wipers.linux.looking import Asked, Facts
 from wipers.linux.machine import untold
 from wipers.linux.selection import READING, Named
 from wipers.linux.spool import Numbers, Triples
-from wipers.linux.trees import About, Tree, may_write, survey
+from wipers.linux.trees import About, Tree, may_write
+from wipers.linux.walking import Plain, survey
+from wipers.verdicts import EXT
 
 __all__ = ["READING", "Streams", "map_streams", "open_stream"]
 
@@ -52,6 +57,18 @@ class Streams:
         self.generations.append(inode_generation)
         self.size += rows[0][2] if len(rows) == 1 else sum(row[2] for row in rows)
 
+    def extend(self, facts: Facts) -> None:
+        """Add the next files of the tree, which are all plain."""
+        generations, extents = facts.numbers[3::4], facts.extents
+        if extents.count(1) == len(extents):
+            self.rows.extend_alike(facts.rows)
+            self.generations.extend(generations)
+            self.size += sum(facts.rows[2::3])
+            return
+        rows = (Span(*facts.rows[place : place + 3]) for place in range(0, len(facts.rows), 3))
+        for number, count in zip(generations, extents, strict=True):
+            self.append(number, coalesced(islice(rows, count)))
+
     def spans(self, stream: int) -> tuple[Span, ...]:
         """Return where the file's bytes lay."""
         return tuple(map(Span._make, self.rows[stream]))
@@ -76,12 +93,13 @@ def map_streams(
     *,
     is_held: bool = False,
     met: Callable[[int], None] = untold,
+    many: int = MANY,
 ) -> Streams:
     """Return the files that names lead to with their extents, having noted what must not be touched; reads only;
     raises OSError for the root.
 
     `is_held`: this process has them open for writing itself, so that whether others have cannot be asked this way.
-    `met`: told every thousand files how many there are so far.
+    `met`: told every thousand files how many there are so far. `many`: files from which other processes look too.
     """
     streams = Streams(Tree())
 
@@ -90,8 +108,33 @@ def map_streams(
         if not len(streams) % TOLD_EVERY:
             met(len(streams))
 
-    survey(root, names, streams.tree, look)
+    def told(facts: Facts) -> None:
+        before = len(streams) // TOLD_EVERY
+        streams.extend(facts)
+        if len(streams) // TOLD_EVERY != before:
+            met(len(streams) // TOLD_EVERY * TOLD_EVERY)
+
+    asked = None if is_held else plain_on(found)
+    survey(root, names, streams.tree, look, None if asked is None else Plain(Lookers(asked, many), told))
     return streams
+
+
+def plain_on(found: FileSystem) -> Asked | None:
+    """Return what a file must be to be looked at together with others: nothing is against it and nothing is worth
+    knowing of it; none where every question must be asked one by one."""
+    if os.geteuid() != 0 or found.kind not in {*EXT, "xfs", "btrfs"}:
+        return None
+    is_btrfs = found.kind == "btrfs"
+    return Asked(
+        call=OPENAT2,
+        flags=READING,
+        resolve=NO_LINKS | NO_XDEV,
+        device=found.files_device,
+        forbidden=FORBIDDING | COMPRESSED if is_btrfs else FORBIDDING,
+        needed=NO_COPY_ON_WRITE if is_btrfs else 0,
+        doubtful=DOUBTFUL | UNWRITTEN,
+        may_be_realtime=found.kind == "xfs",
+    )
 
 
 def _look(streams: Streams, found: FileSystem, folder: int, name: str, about: About, *, is_held: bool) -> None:

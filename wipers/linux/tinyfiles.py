@@ -22,6 +22,8 @@ PREFIX = ".expunge-fill-"
 NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
 MOST = 1 << 20
 """Inodes that are filled at most; a file system with more free ones than that is not filled whole."""
+AGAIN = 8
+"""Times that inodes are taken which were given back while others were."""
 SHARE = 4096
 """Inodes between two looks at whether the run is to stop."""
 XFS_IOC_FSCOUNTS = 0x80205871
@@ -72,14 +74,26 @@ class TinyFiles:
 
     def fill(self, pause: Callable[[int, int], None]) -> None:
         """Take every inode that is free; raises OSError, and what `pause` raises."""
-        wanted = self._free()
-        for number in range(min(wanted, MOST) if self._folder >= 0 else 0):
-            if number % SHARE == 0:
-                pause(0, 0)
-            if not self._make(number):
-                break
+        wanted, made = self._free(), 0
+        if self._folder >= 0:
+            made = self._take(range(min(wanted, MOST)), pause)
+        if self._kind == "ext4":
+            # Another run gives back inodes of its own meanwhile, with nothing in them, and they count as free.
+            for _ in range(AGAIN):
+                if wanted > MOST or self._folder < 0 or not (freed := self._free()):
+                    break
+                made += self._take(range(made, made + min(freed, SHARE)), pause)
         is_taken = wanted <= MOST and self._folder >= 0 if self._kind == "xfs" else self._free() == 0
         self.is_whole = self.is_apart and is_taken
+
+    def _take(self, numbers: range, pause: Callable[[int, int], None]) -> int:
+        """Take so many inodes, or as many as there are; return how many."""
+        for count, number in enumerate(numbers):
+            if count % SHARE == 0:
+                pause(0, 0)
+            if not self._make(number):
+                return count
+        return len(numbers)
 
     def _make(self, number: int) -> bool:
         """Take one inode; tell false where there is none, or no room for another name."""

@@ -22,8 +22,6 @@ from wipers.linux.filesystems import FileSystem, open_raw
 from wipers.linux.machine import Machine
 from wipers.linux.mounts import mounts
 
-MOST_BLOCKS = 4096
-"""Blocks whose owner is asked for; finds in further ones are in a place unknown."""
 MOST_FILES = 200_000
 """Files of a file system without tables that we can read which are asked where they lie."""
 BACKGROUND = 0.2
@@ -107,8 +105,7 @@ class Whereabouts:
     def _by_tables(self, addresses: list[int]) -> list[str]:
         with _cached(self._ground.file_system) as read:
             tables = Ext4Map(read)
-            chosen = sorted({address // tables.block_size for address in addresses})[:MOST_BLOCKS]
-            owners = tables.owners(chosen)
+            owners = tables.owners([address // tables.block_size for address in addresses])
             return [self._in_ext4(tables, address, owners) for address in addresses]
 
     def _in_ext4(self, tables: Ext4Map, address: int, owners: Mapping[int, Owned]) -> str:
@@ -139,7 +136,7 @@ class Whereabouts:
 
     def _by_space_map(self, addresses: list[int], root: int) -> list[str]:
         size = self._ground.file_system.block_size
-        blocks = sorted({address // size * size for address in addresses})[:MOST_BLOCKS]
+        blocks = sorted({address // size * size for address in addresses})
         found = {block: self._of_space(block, size, root) for block in blocks}
         if sought := [block for block, place in found.items() if place is None]:
             found |= self._by_files(sought, root)

@@ -12,6 +12,7 @@ from certificates.errors import Refused
 from wipers.linux import held as module
 from wipers.linux.held import Held
 from wipers.linux.manifest import Manifest
+from wipers.model import Lost
 
 
 def manifest(tmp_path: Path) -> Manifest:
@@ -76,7 +77,7 @@ def test_a_crash_in_the_middle_is_undone_or_completed(
     inodes = [path.stat().st_ino for path in paths]
     real, count = module._take_one, 0
 
-    def cut(one: module.Taken, folder: Path) -> bool:
+    def cut(one: module.Taken, folder: int) -> bool:
         nonlocal count
         count += 1
         if count == 2:
@@ -193,3 +194,53 @@ def test_a_swap_whose_filling_did_not_fit_leaves_the_file_in_its_place(
     with pytest.raises(OSError, match="No space"):
         held.swap([path], b"\xff" * 16)
     assert path.read_text() == "rows"
+
+
+@pytest.mark.parametrize("what", ["a-link", "a-directory"])
+def test_another_directory_under_the_name_is_neither_filled_nor_emptied(tmp_path: Path, what: str) -> None:
+    """Whoever owns the engine's directory can rename in it: where root moves files is not his to choose."""
+    held = begun(tmp_path, a="one", b="two")
+    held.link([tmp_path / "data" / "a"])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "000000").write_text("nobody ordered this")
+    folder = held.path
+    assert folder is not None
+    folder.rename(tmp_path / "aside")
+    if what == "a-link":
+        folder.symlink_to(elsewhere)
+    else:
+        elsewhere.rename(folder)
+    for does in (held.names, held.linked_elsewhere, held.finish, held.put_back):
+        with pytest.raises(Lost):
+            does()
+    with pytest.raises(Lost):
+        held.move([tmp_path / "data" / "b"])
+    assert (folder / "000000").read_text() == "nobody ordered this"
+    assert sorted(one.name for one in folder.iterdir()) == ["000000"]
+    assert (tmp_path / "data" / "b").read_text() == "two"
+
+
+def test_a_directory_that_was_made_before_its_manifest_knew_it_is_taken_up(tmp_path: Path) -> None:
+    """The power went between the two; an empty directory of ours is as good as a new one."""
+    noted = manifest(tmp_path)
+    (tmp_path / "data").mkdir()
+    noted.write("begun", path=str(tmp_path / "data" / ".expunge-ab"))
+    (tmp_path / "data" / ".expunge-ab").mkdir(mode=0o700)
+    held = Held(manifest(tmp_path))
+    assert held.begin(tmp_path / "data", "cd") == tmp_path / "data" / ".expunge-ab"
+    assert held.names() == ()
+
+
+def test_a_file_that_took_the_name_at_the_last_moment_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a look and the move whoever owns the directory may put another file there: it is not written over."""
+    held = begun(tmp_path, a="one", b="two")
+    real = os.rename
+
+    def swapped(source: Path, *more: object, **where: object) -> None:
+        real(tmp_path / "data" / "b", source)
+        real(source, *more, **where)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("wipers.linux.held.os.rename", swapped)
+    with pytest.raises(Lost):
+        held.move([tmp_path / "data" / "a"])

@@ -108,7 +108,8 @@ def test_a_folder_that_others_may_enter_is_not_used(machine: FakeMachine) -> Non
     folder = machine.root / "dev" / "shm" / "expunge"
     folder.mkdir()
     folder.chmod(0o755)
-    with pytest.raises(PermissionError):
+    assert box(machine).obstacle() == NO_PLACE
+    with pytest.raises(FileNotFoundError, match=NO_PLACE):
         box(machine).keep(NEEDLES, b"key")
 
 
@@ -130,3 +131,31 @@ def test_what_is_no_box_of_ours_is_none(machine: FakeMachine) -> None:
     path = machine.root / "dev" / "shm" / "expunge" / "one.needles"
     path.write_text(path.read_text()[:40])
     assert box(machine).load() is None
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("taken_by", ["a-directory", "a-link", "an-open-directory"])
+def test_whoever_takes_the_name_in_a_place_of_everybodys_keeps_no_run_from_its_samples(
+    machine: FakeMachine, taken_by: str
+) -> None:
+    """Any user may make a directory there; no run would be proven on that machine any more."""
+    shm, other = machine.root / "dev" / "shm", machine.root / "dev" / "run"
+    other.mkdir()
+    name = shm / "expunge"
+    if taken_by == "a-link":
+        name.symlink_to(machine.root)
+    else:
+        name.mkdir(mode=0o777 if taken_by == "an-open-directory" else 0o700)
+    if taken_by == "a-directory":
+        os.chown(name, 1000, 1000)
+    if taken_by == "an-open-directory":
+        name.chmod(0o777)
+    kept = NeedleBox("one", machine.machine, (shm, other))
+    assert kept.obstacle() is None
+    kept.keep(NEEDLES, b"key")
+    assert [path.name for path in (other / "expunge").iterdir()] == ["one.needles"]
+    found = NeedleBox("one", machine.machine, (shm, other)).load()
+    assert found is not None
+    assert found.needles == NEEDLES
+    kept.destroy()
+    assert kept.load() is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,29 +97,18 @@ def test_a_plan_gives_nothing_back_while_the_second_of_two_fillings_goes_on(mach
     waits, is_in, may_end = threading.Event(), threading.Event(), threading.Event()
 
     def fill() -> None:
-        waits.set()
-        with without_reserve(-1, FOUND, machine):
+        with without_reserve(-1, FOUND, machine, pause=lambda done, total: waits.set()):
             is_in.set()
             assert may_end.wait(30)
 
     with without_reserve(-1, FOUND, machine):
         second = threading.Thread(target=fill)
         second.start()
+        # It has the file open, and does not get the lock.
         assert waits.wait(30)
-        until = time.monotonic() + 30
-        # It has the file open, and sleeps for its lock.
-        while not is_waited_for(machine.runs) and time.monotonic() < until:
-            time.sleep(0.01)
     assert is_in.wait(30)
     give_back(-1, FOUND, machine)
     while_filling = kept_back(machine, 1).read_text()
     may_end.set()
     second.join()
     assert (while_filling, kept_back(machine, 1).read_text()) == ("0", "100")
-
-
-def is_waited_for(runs: Path) -> bool:
-    """Tell whether somebody waits for the lock of a filling, as the kernel lists it."""
-    inodes = {f":{path.stat().st_ino}" for path in runs.glob("*.filling")}
-    waiting = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines() if "->" in line]
-    return any(word.endswith(tuple(inodes)) for words in waiting for word in words if inodes)

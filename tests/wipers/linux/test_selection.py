@@ -13,7 +13,8 @@ from certificates.errors import Refused
 from certificates.statements import FilesSelector, NamesFile
 from wipers.linux.beneath import open_root
 from wipers.linux.selection import Named, expanded, lines_in, listed, manifested, selected
-from wipers.linux.trees import Tree, plain_names, survey
+from wipers.linux.trees import Tree
+from wipers.linux.walking import plain_names, survey
 
 pytestmark = pytest.mark.integration
 

@@ -20,9 +20,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from certificates.encoding import digest
+from certificates.errors import Refused
 from certificates.statements import (
     Consequence,
     Digest,
@@ -36,6 +37,7 @@ from certificates.statements import (
     Residual,
 )
 from wipers.acts import Given
+from wipers.linux.engines.connecting import check_connect
 from wipers.linux.held import Held
 from wipers.linux.machine import Machine
 from wipers.model import Obstacle
@@ -176,7 +178,22 @@ class Session(Protocol):
         ...
 
     def check(self) -> tuple[str, bool]:
-        """The name of the engine's own check that was made now, and whether it found its files whole."""
+        """The name of the engine's own check that was made now, and whether it found its files whole. The frame asks
+        for it in a thread of its own, and nothing else of the session meanwhile."""
+        ...
+
+    def cut_check(self) -> None:
+        """A check that another thread is at ends soon; what it says then is nobody's. May be asked for again."""
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A session that can use for its samples what the withdrawal will need."""
+
+    def foresee(self, held: Held, given: Given) -> None:
+        """The values that are asked for next are samples: the withdrawal may be prepared by them, as far as nothing of
+        it shows in the engine's files, and `recover` undoes it."""
         ...
 
 
@@ -263,6 +280,24 @@ ENGINES = {
     "redis": "wipers.linux.engines.redis",
 }
 """Module of each engine. A table: installing a package must not teach this program a new way to destroy."""
+
+
+def look_at(request: Request) -> Look | None:
+    """What the engine has for the request now, see `Engine.look`; raises Refused, also where the selector names less
+    than the scope: who reads the condition takes it for the whole of what goes."""
+    scope, selects = request.identity.scope, request.selects
+    if scope == "rows" and not selects.condition:
+        raise Refused("condition-wrong", detail="rows are ordered, and no condition says which")
+    if scope != "rows" and (selects.condition or selects.parameters):
+        raise Refused("condition-wrong", detail=f"a condition, and the {scope} is ordered, which would go whole")
+    if scope in ("schema", "database", "cluster") and selects.table is not None:
+        raise Refused("condition-wrong", detail=f"a table, and the {scope} is ordered, which would go whole")
+    if scope in ("database", "cluster") and selects.schema is not None:
+        raise Refused("condition-wrong", detail=f"a schema, and the {scope} is ordered, which would go whole")
+    if scope == "table" and selects.table is None:
+        raise Refused("condition-wrong", detail="a table is ordered, and none is named")
+    check_connect(request.carrier, request.identity.engine, selects)
+    return engine_of(request).look(request)
 
 
 def engine_of(request: Request) -> Engine:
