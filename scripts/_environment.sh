@@ -34,6 +34,8 @@ system_programs() {
 		nwipe:nwipe
 		mariadbd:mariadb-server-core
 		my_print_defaults:mariadb-client-core
+		mariadb-dump:mariadb-client
+		mariadb-backup:mariadb-backup
 		redis-check-rdb:redis-tools
 		mkfs.xfs:xfsprogs
 		mkfs.btrfs:btrfs-progs
@@ -41,6 +43,7 @@ system_programs() {
 		ext4magic:ext4magic
 		extundelete:extundelete
 		mcopy:mtools
+		strace:strace
 		/usr/lib/postgresql/15/bin/postgres:postgresql-15
 	PROGRAMS
 }

@@ -46,8 +46,8 @@ class Watched(RealSite):
 
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str, moment: str | None = None) -> subprocess.Popen[str]:
-        self.started.append(super().start(*arguments, moment=moment))
+    def start(self, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+        self.started.append(super().start(*arguments, **how))
         return self.started[-1]
 
 

@@ -115,11 +115,15 @@ def test_a_process_that_has_the_device_open_is_named(bench: Bench, device: Path)
 def test_a_visitor_that_leaves_at_once_is_waited_for(bench: Bench, device: Path) -> None:
     """udev looks into every device that appears or was written to; a plan must not fail for that."""
     identity = identity_of(bench.listed(device))
-    command = [sys.executable, "-c", OPENER.format("O_RDONLY").replace("600", "0.3"), str(device)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as visitor:
+    leaving = OPENER.format("O_RDONLY").replace("time.sleep(600)", "input(); time.sleep(0.3)")
+    command = [sys.executable, "-c", leaving, str(device)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as visitor:
+        assert visitor.stdin is not None
         assert visitor.stdout is not None
         visitor.stdout.readline()
-        assert bench.reasons(device) == ["in-use"]
+        assert bench.reasons(device, is_visited=True) == ["in-use"]
+        visitor.stdin.write(b"\n")
+        visitor.stdin.flush()
         RealRun(bench.host, carrier_of(identity))
 
 

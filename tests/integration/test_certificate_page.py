@@ -58,7 +58,7 @@ def follow(folder: Path, papers: Papers, medium: bytes | None = None) -> list[st
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert "command not found" not in done.stderr

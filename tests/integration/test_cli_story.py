@@ -55,7 +55,7 @@ class Office:
     def expunge(self, *arguments: object, expected: int = 0) -> tuple[str, str]:
         """stdout and stderr of a command that must end with the exit expected."""
         process = self.start(*EXPUNGE, *arguments)
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == expected, f"exit {process.returncode}\n{stdout}\n{stderr}"
         return stdout, stderr
 
@@ -67,7 +67,7 @@ class Office:
 
     def registry(self, *arguments: object) -> str:
         process = self.start(*REGISTRY, *arguments, "--data", self.folder / "registry")
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         return stdout
 
@@ -109,7 +109,7 @@ class Office:
     def close(self) -> None:
         if self.served is not None:
             self.served.terminate()
-            self.served.communicate(timeout=20)
+            self.served.communicate(timeout=90)
 
     def draft(self, image: Path, name: str, grade: str = "general", witnesses: str = "[]") -> Path:
         """An order for the loop device over an image, from the example, measured on this host."""
@@ -212,7 +212,7 @@ def test_signals_stop_a_run_cleanly_again_and_again_and_resume_completes_it(offi
         process = office.start(*halting.command("signal-3"), "--json", *command)
         halting.until_at_rest(process)
         halting.let_go_on(process, sent)
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 4, stderr
         assert json.loads(stdout)["results"][0]["failure"]["reason"] == "stopped"
         (standing,) = office.tree("status", form="status")["runs"]

@@ -15,8 +15,8 @@ from certificates.statements import Outcome
 from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import order_files
 from tests.support.ext4_image import run
-from tests.support.failing_image import FailingImage, failing_image
 from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow
+from tests.support.served_image import ServedImage, served_image
 from tests.support.trials import NAME, lines
 from wipers.linux.extents import map_extents
 
@@ -139,14 +139,14 @@ def test_a_disk_that_comes_back_elsewhere_is_another_moment_and_the_same_run(tmp
 
 
 @contextmanager
-def laid_on_bad_ground(folder: Path) -> Iterator[tuple[Ground, CarriedOut, FailingImage]]:
+def laid_on_bad_ground(folder: Path) -> Iterator[tuple[Ground, CarriedOut, ServedImage]]:
     """As `laid`, on a disk that fails where it is told to."""
     backing, root = folder / "disk.img", folder / "disk"
     with backing.open("wb") as file:
         file.truncate(32 << 20)
     run("mkfs.ext4", "-q", "-F", backing)
     root.mkdir()
-    with failing_image(folder / "served", backing) as image, on_loop_device(image.path, root):
+    with served_image(folder / "served", backing) as image, on_loop_device(image.path, root):
         (root / "in" / "all").mkdir(parents=True)
         for number in range(COUNT):
             (root / "in" / "all" / f"{NAME}-{number}").write_bytes(lines(NEEDLE, number, SIZE))

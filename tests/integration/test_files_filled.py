@@ -4,6 +4,8 @@ projects' quotas, a site on the very disk that is filled, long targets of links.
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +19,12 @@ from tests.support.grounds import Ground, MakeGround, btrfs, ext4, without_cow, 
 from tests.support.real_site import files_carrier
 from tests.support.trials import command, trial
 from wipers.acts import FillFree
-from wipers.linux.machine import THIS_MACHINE
+from wipers.linux.filesystems import file_system_of
+from wipers.linux.freespace import fill_free
+from wipers.linux.machine import THIS_MACHINE, Machine
+from wipers.linux.reserves import without_reserve
+from wipers.linux.room import Room
+from wipers.linux.tinyfiles import TinyFiles
 from wipers.linux.unwritten import has_unwritten
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -54,6 +61,31 @@ def test_a_file_below_another_mount_is_looked_at_too(tmp_path: Path) -> None:
                 run("umount", hidden)
         finally:
             os.close(root)
+
+
+def test_what_another_run_fills_with_is_left_to_it(tmp_path: Path) -> None:
+    """Two carriers of one order lie in one directory: the second would take for a crash's what the first is making, and
+    neither would reach every free block."""
+    machine, waits, filled = Machine(runs=tmp_path / "runs"), threading.Event(), []
+    with ext4()(tmp_path) as ground:
+        root = os.open(ground.root, os.O_RDONLY)
+        found = file_system_of(root)
+
+        def fill() -> None:
+            filled.append(fill_free(root, found, bytes(32), machine=machine, pause=lambda done, total: waits.set()))
+
+        second = threading.Thread(target=fill)
+        try:
+            with without_reserve(root, found, machine), closing(Room(root)) as room, TinyFiles(root, found, room):
+                second.start()
+                assert waits.wait(30)
+                assert len(list(ground.root.glob(".expunge-fill-*"))) == 1
+                assert not filled
+        finally:
+            second.join(60)
+            os.close(root)
+        assert [(one.unreached, one.left) for one in filled] == [(0, ())]
+        assert not list(ground.root.glob(".expunge-fill-*"))
 
 
 LAYOUTS: dict[str, tuple[str, ...]] = {

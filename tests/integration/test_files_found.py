@@ -27,7 +27,7 @@ from wipers.linux.beneath import open_root
 from wipers.linux.filesystems import FileSystem, file_system_of, refusals
 from wipers.linux.machine import THIS_MACHINE
 from wipers.linux.streams import TOLD_EVERY
-from wipers.linux.trees import survey
+from wipers.linux.walking import survey
 from wipers.verdicts import VERDICTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
@@ -126,6 +126,17 @@ def test_everything_in_a_tree_is_counted_and_names_are_not_told(ext4: Ground) ->
     with pytest.raises(AssertionError):
         assert found(order(root, "SECRET-NAME/deep"))["files"] == "2", "the other name of two.txt is not ordered"
     assert order(root, "SECRET-NAME/deep").reasons() == {"hard-links-outside"}
+
+
+def test_a_plan_counts_files_too_short_for_a_sample_where_all_of_them_are(ext4: Ground) -> None:
+    """Nothing of them could be looked for afterwards; one longer file, and there is something."""
+    root = ext4.root / "short"
+    root.mkdir()
+    for number in range(300):
+        (root / f"{number}.txt").write_bytes(b"1234567"[: number % 8])
+    assert found(order(ext4.root, "short"))["too-short"] == "300"
+    (root / "long.txt").write_bytes(b"12345678")
+    assert "too-short" not in found(order(ext4.root, "short"))
 
 
 def test_a_plan_names_who_has_a_file_mapped(ext4: Ground) -> None:

@@ -126,11 +126,11 @@ def test_encrypted_files_are_counted_with_and_without_their_key(tmp_path: Path) 
         assert "key" in REASONS["file-encrypted"].next_en
 
 
-def test_another_file_system_is_refused(tmp_path: Path) -> None:
-    """What a copy-on-write or memory file system does with a write in place is not known here."""
-    run("mount", "-t", "tmpfs", "tmpfs", tmp_path)
+@pytest.mark.parametrize("kind", ["tmpfs", "ramfs"])
+def test_a_file_system_in_memory_is_refused(tmp_path: Path, kind: str) -> None:
+    """Nothing lies below it that could be read back."""
+    run("mount", "-t", kind, kind, tmp_path)
     try:
-        (tmp_path / "a.txt").write_bytes(CONTENT)
         root = os.open(tmp_path, os.O_RDONLY)
         try:
             from wipers.linux.filesystems import file_system_of, refusals
@@ -139,7 +139,7 @@ def test_another_file_system_is_refused(tmp_path: Path) -> None:
         finally:
             os.close(root)
         assert [one.reason for one in found] == ["file-system-in-memory"]
-        assert dict(found[0].facts)["what"] == "tmpfs"
+        assert dict(found[0].facts)["what"] == kind
     finally:
         run("umount", tmp_path)
 

@@ -74,7 +74,7 @@ def test_the_life_of_an_order_can_be_followed_to_the_letter(tmp_path: Path) -> N
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert [path.name for path in disk.root.iterdir()] == ["lost+found"], done.stderr
     ends = [line.split(" ", 1) for line in (tmp_path / "ends").read_text(encoding="utf-8").splitlines()]

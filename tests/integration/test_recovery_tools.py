@@ -88,7 +88,7 @@ def by_photorec(image: Path, out: Path) -> str:
     """What photorec finds by the first bytes of known kinds of files, on the whole image."""
     steps = "partition_none,options,paranoid,fileopt,everything,enable,wholespace,search"
     command = ["photorec", "/log", "/d", str(out / "found"), "/cmd", str(image), steps]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=out, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=out, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return ""
 

@@ -58,7 +58,7 @@ class Story:
     def command(self, *arguments: str) -> tuple[int, str]:
         """Exit and output of a command of the agent."""
         process = self.site.start(*arguments)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
     def waiting(self) -> list[bytes]:

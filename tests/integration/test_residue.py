@@ -131,6 +131,20 @@ def test_each_find_on_ext4_has_its_place(
     assert acting.told[-1] == (found.size, found.size)
 
 
+@pytest.mark.parametrize("ground", [grounds.ext4(), grounds.xfs()], ids=["ext4", "xfs"])
+def test_finds_have_their_places_however_many_blocks_they_stand_in(
+    ground: grounds.MakeGround, tmp_path: Path, machine: Machine, box: NeedleBox
+) -> None:
+    """A table that was dropped leaves its values in thousands of free blocks: in no place unknown, which would say less
+    of a destruction than is known."""
+    count = 5000
+    with ground(tmp_path / "disk") as disk:
+        deleted(disk.root, "gone", (secret(1) + bytes(4096 - LENGTH)) * count)
+        run("sync", "--file-system", disk.root)
+        found = hunted(ground_of(disk.root, machine), box, machine, needle(1))
+    assert places(found) == {"free": count}
+
+
 def test_what_stands_in_the_journal_of_ext4_is_told(tmp_path: Path, machine: Machine, box: NeedleBox) -> None:
     """data=journal keeps contents there after they were overwritten in place."""
     with grounds.ext4(options="data=journal")(tmp_path / "disk") as disk:

@@ -41,7 +41,7 @@ def check_proven(run: CarriedOut, rows: int) -> None:
 def test_mariadbs_rows_are_proven_gone(tmp_path: Path) -> None:
     """Values that rows which stay have too are not looked for: they are there for a good reason. (What was in free
     blocks before is not ordered here: InnoDB keeps some of those below extents that it has not written yet.)"""
-    with disk_for_a_server(240 << 20) as disk, mariadb(disk.root) as server:
+    with disk_for_a_server(320 << 20) as disk, mariadb(disk.root) as server:
         story = Story(server, "whole", tmp_path)
         story.fill("docs", FORMATS["zipped"], count=300)
         story.do("UPDATE docs SET big = 'the same for everybody, going or staying' WHERE id % 5 = 0")

@@ -92,6 +92,7 @@ def test_disks_plugged_in_while_it_waits_are_destroyed_once_confirmed(site: Real
     assert foreign.read_bytes() == full_of_needles(SIZE)
 
 
+@pytest.mark.alone  # another test would take the node between the two disks
 def test_a_disk_with_another_content_under_the_same_node_is_another_disk(site: RealSite, bench: Bench) -> None:
     """Unplugged and replaced: the node is the same, and it is no identity."""
     named, other = image_of(bench, 1), image_of(bench, 2)

@@ -23,8 +23,12 @@ from tests.support.bench import (
     image_identity,
     path_selector,
 )
-from tests.support.erasing import order_files
+from tests.support.erasing import erase, order_files
 from tests.support.ext4_image import run
+
+PAGE = 4096
+HIBERNATED = b"S1SUSPEND\0"
+MEMORY = b"MEMORY-OF-A-MACHINE-4d18;"
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root, pytest.mark.alone]
 
@@ -78,3 +82,26 @@ def test_a_file_is_refused_and_is_a_file_again_afterwards(bench: Bench, tmp_path
         obstacles = ordered.target().obstacles
     assert any("swapoff" in dict(one.facts).get("by", "") for one in obstacles)
     assert ordered.reasons() == set()
+
+
+def test_an_image_of_the_memory_that_a_machine_left_is_named_and_goes(bench: Bench, tmp_path: Path) -> None:
+    """Hibernation writes memory into the swap area and its own mark where the area's was (kernel/power/swap.c). The
+    kernel that runs this need not hibernate: what stands there afterwards is bytes in a device or file."""
+    device = bench.attach(bench.image("image", 8 * MIB))
+    root = bench.ext4() / "swapped"
+    root.mkdir()
+    file = root / "swap"
+    file.write_bytes(bytes(MIB))
+    for place in (device, file):
+        run("mkswap", place)
+        with place.open("r+b") as area:
+            for offset, data in ((PAGE - len(HIBERNATED), HIBERNATED), (2 * PAGE, MEMORY * 1000)):
+                area.seek(offset)
+                area.write(data)
+            area.flush()
+            os.fsync(area.fileno())
+    told = {one.name: one.value for one in bench.listed(device).description}
+    assert told["contents"].endswith(": swsuspend")
+    assert bench.listed(device).obstacles == ()
+    assert erase(order_files(root, ("swap",), tmp_path / "state")).names == 1
+    assert MEMORY not in (bench.folder / "disk.img").read_bytes()

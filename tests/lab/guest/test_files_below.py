@@ -1,30 +1,40 @@
-"""Files on volumes and under quotas, which the kernel of the machine that runs the other tests does not have."""
+"""Files on volumes, under quotas and under seals, which the kernel of the machine that runs the other tests lacks."""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
-from certificates.statements import FillRecord, Outcome
+from agent.measuring import measure
+from certificates.errors import Refused
+from certificates.statements import FilesIdentity, FilesSelector, FillRecord, Outcome
 from tests.lab.guest.devices import memory_disk, scsi_disk
 from tests.support.bench import Bench
 from tests.support.carrying_out import CarriedOut
-from tests.support.erasing import order_files
+from tests.support.erasing import carrier_for, order_files
 from tests.support.ext4_image import run
+from wipers.linux import LinuxHost
 
 GROUP = "labfiles"
 CONTENT = b"CONTENT-ON-A-VOLUME-7c30;"
 HISTORY = b"CONTENT-OF-LONG-AGO-b912;"
+KEY = "22" * 32
+NO_UUID = "00000000-0000-0000-0000-000000000000"
 PROJECT = 7
 SET_LIMIT_OF_PROJECT = 0x800008 << 8 | 2
 """QCMD(Q_SETQUOTA, PRJQUOTA), linux/quota.h."""
 LIMITS_OF_BLOCKS = 1
+FS_IOC_ENABLE_VERITY = 0x40806685
+"""_IOW('f', 133, struct fsverity_enable_arg), linux/fsverity.h."""
+SHA256_OF_BLOCKS = struct.pack("=III116x", 1, 1, 4096)
 
 
 @pytest.fixture
@@ -118,3 +128,43 @@ def test_a_projects_quota_keeps_no_free_block_from_being_filled(bench: Bench, he
     (record,) = (one for one in carried.records if isinstance(one, FillRecord))
     assert record.left == ()
     assert (hits(disk, HISTORY), hits(disk, CONTENT)) == (0, 0)
+
+
+def test_files_that_are_sealed_are_refused(bench: Bench, held: ExitStack) -> None:
+    """fs-verity: nobody, the superuser included, opens such a file for writing any more; the plan says so before."""
+    disk = held.enter_context(memory_disk())
+    run("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-O", "verity", disk)
+    root = laid(mounted(disk, bench.folder / "sealed", held))
+    ordered = order_files(root, ("all",), bench.folder / "state")
+    assert ordered.reasons() == set()
+    sealed = os.open(root / "all" / "a.txt", os.O_RDONLY)
+    try:
+        fcntl.ioctl(sealed, FS_IOC_ENABLE_VERITY, SHA256_OF_BLOCKS)
+    finally:
+        os.close(sealed)
+    with pytest.raises(PermissionError):
+        os.open(root / "all" / "a.txt", os.O_RDWR)
+    assert ordered.reasons() == {"file-verity"}
+    carried = CarriedOut(ordered)
+    carried.go()
+    assert isinstance(carried.stopped, Refused)
+    assert hits(disk, CONTENT) == 6000, "nothing of either file was touched"
+
+
+def test_files_that_another_machine_stores_are_refused() -> None:
+    """9p: the host keeps them, and what it does with a block that is written nobody here can see. Neither a plan nor a
+    draft gets further."""
+    root = Path("/share/in")
+    root.mkdir()
+    try:
+        (root / "a.txt").write_bytes(CONTENT)
+        identity = FilesIdentity(NO_UUID, root.stat().st_ino, 0, 10, 1 << 20)
+        found = LinuxHost(root.parent / "state").find(*carrier_for(identity, FilesSelector(str(root), ("a.txt",), KEY)))
+        assert [one.reason for one in found[0].obstacles] == ["file-system-remote"]
+        assert dict(found[0].obstacles[0].facts)["what"] == "9p"
+        with pytest.raises(Refused) as refused:
+            measure({"kind": "files"}, {"root": str(root), "names": ["a.txt"]}, "C-1")
+        assert refused.value.reason == "file-system-remote"
+        assert (root / "a.txt").read_bytes() == CONTENT
+    finally:
+        rmtree(root)
