@@ -285,7 +285,7 @@ def test_one_that_ends_before_the_others_is_not_waited_for_and_a_stop_ends_the_w
         return done("C-0")
 
     def ends() -> Result:
-        came.wait(10)
+        came.wait(120)
         return done("C-1")
 
     parts = [Part("C-0", 0, waits, seats[0]), Part("C-1", 1, ends, seats[1])]
@@ -370,7 +370,7 @@ def test_a_paused_run_writes_nothing_until_it_may_go_on_and_the_others_do(tmp_pa
     results = workflow.run(
         desk.site, Chosen(approved(made), {}), key, hands, confirm=lambda one: one.warrant.carrier.label
     )
-    lifter.join(10)
+    lifter.join(120)
     assert [one.failure for one in results] == [None, None]
     assert lifted_at == [0]
 

@@ -86,7 +86,7 @@ def test_a_mounted_partition_refuses_the_whole_device(bench: Bench, image: Path)
     partition = Path(f"{device}p1")
     run("mkfs.ext4", "-q", "-F", partition)
     point = bench.mount(partition)
-    assert users(bench.listed(device)) == [f"mounted at {point}"]
+    assert [dict(one.facts)["by"] for one in bench.obstacles(device)] == [f"mounted at {point}"]
 
 
 @pytest.mark.parametrize("options", [(), ("--offset", "1048576")])

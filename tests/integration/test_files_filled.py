@@ -78,11 +78,11 @@ def test_what_another_run_fills_with_is_left_to_it(tmp_path: Path) -> None:
         try:
             with without_reserve(root, found, machine), closing(Room(root)) as room, TinyFiles(root, found, room):
                 second.start()
-                assert waits.wait(30)
+                assert waits.wait(120)
                 assert len(list(ground.root.glob(".expunge-fill-*"))) == 1
                 assert not filled
         finally:
-            second.join(60)
+            second.join(120)
             os.close(root)
         assert [(one.unreached, one.left) for one in filled] == [(0, ())]
         assert not list(ground.root.glob(".expunge-fill-*"))

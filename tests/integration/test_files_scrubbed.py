@@ -358,7 +358,7 @@ def test_a_fill_that_was_killed_leaves_its_space_free_and_is_completed(plain: Ca
     kept_back, free = reserve_of(plain.ground).read_text(), os.statvfs(plain.ground.root).f_bfree
     child = multiprocessing.get_context("fork").Process(target=killed_amid, args=(plain,))
     child.start()
-    child.join(60)
+    child.join(120)
     assert child.exitcode == -signal.SIGKILL
     root = plain.ground.root / "in"
     assert reserve_of(plain.ground).read_text() == "0\n"

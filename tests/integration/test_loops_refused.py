@@ -38,7 +38,7 @@ def test_a_device_below_another_loop_is_in_use(bench: Bench, image: Path) -> Non
     upper = bench.attach(lower)
     run("mkfs.ext4", "-q", "-F", upper)
     bench.mount(upper)
-    (obstacle,) = bench.listed(lower).obstacles
+    (obstacle,) = bench.obstacles(lower)
     assert (obstacle.reason, dict(obstacle.facts)["by"]) == ("in-use", f"{upper} lies over it")
 
 
@@ -47,7 +47,7 @@ def test_a_partition_below_a_loop_keeps_its_disk_in_use(bench: Bench, image: Pat
     lower = bench.attach(image, "--partscan")
     run("addpart", lower, "1", "2048", str(6 * 2048))
     upper = bench.attach(Path(f"{lower}p1"))
-    assert [dict(one.facts)["by"] for one in bench.listed(lower).obstacles] == [f"{upper} lies over it"]
+    assert [dict(one.facts)["by"] for one in bench.obstacles(lower)] == [f"{upper} lies over it"]
 
 
 def test_the_stack_below_a_loop_over_a_device_is_traced(bench: Bench, image: Path) -> None:

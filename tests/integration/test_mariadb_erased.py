@@ -177,7 +177,7 @@ def test_few_rows_of_a_large_table_go_while_others_read(
     finally:
         stop.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(120)
     destroy_held(asked)
     assert [one for one in said if " docs" in one.replace("`", " ") and one.startswith("ALTER")] == [
         "ALTER TABLE `beside`.`docs` FORCE, ALGORITHM = INPLACE, LOCK = SHARED"

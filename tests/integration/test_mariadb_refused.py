@@ -212,7 +212,7 @@ def test_a_check_that_waits_ends_when_it_is_cut_and_tells_of_no_damage(story: St
         while server.query(waiting) == [(0,)]:
             assert checking.is_alive()
         session.cut_check()
-        checking.join(30)
+        checking.join(120)
         # This one nobody cuts: it ends with the longest wait for a lock.
         session._here.run("SET SESSION lock_wait_timeout = 1")
         check(session)
@@ -319,7 +319,7 @@ def test_others_go_on_and_lose_nothing(story: Story, server: MariaDB) -> None:
     finally:
         stop.set()
         for worker in workers:
-            worker.join(30)
+            worker.join(120)
     destroy_held(story.ask("busy", most=100))
     # Of the cluster that this server was in: row changes, kept for nodes that were away.
     assert not (server.data / "galera.cache").exists()
@@ -374,7 +374,7 @@ def test_everything_goes_with_its_server(disk: Mounted, tmp_path: Path) -> None:
         reaper = threading.Thread(target=lambda: server.process and server.process.wait())
         reaper.start()
         done = withdraw(asked)
-        reaper.join(30)
+        reaper.join(120)
         assert (done.rows, done.left) == (180, ())
         assert destroy_held(asked) > 10 << 20
         left = [path for path in (disk.root / "all").rglob("*") if path.is_file() or path.is_symlink()]

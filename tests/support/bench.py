@@ -35,8 +35,8 @@ from tests.support.ext4_image import run, unmount
 from tests.support.runs import HOST, ORDER, JournalInMemory, warrant
 from tests.support.simulated_host import Plug
 from wipers import WIPERS
-from wipers.linux import LinuxHost, blocks
-from wipers.model import Plan, Target
+from wipers.linux import LinuxHost
+from wipers.model import Obstacle, Plan, Target
 from wipers.pipeline import Pace
 from wipers.planning import plan
 from wipers.progress import evidence, replay
@@ -104,14 +104,20 @@ class Bench:
         (target,) = (one for one in self.host.list_targets() if one.location == str(device))
         return target
 
-    def reasons(self, device: Path, *, is_visited: bool = False) -> list[str]:
-        """What stands in its way; unless it is to be visited, without those who look at every device of the machine."""
+    def obstacles(self, device: Path, *, is_visited: bool = False) -> tuple[Obstacle, ...]:
+        """What stands in its way; unless it is to be visited, once those have left who look at every device there is:
+        the other tests' commands."""
         until = time.monotonic() + LONGEST
         while True:
-            obstacles = self.listed(device).obstacles
-            if is_visited or not blocks.is_visited(obstacles) or time.monotonic() > until:
-                return [obstacle.reason for obstacle in obstacles]
+            found = self.listed(device).obstacles
+            visitors = [one for one in found if dict(one.facts).get("by", "").startswith("process ")]
+            if is_visited or not visitors or time.monotonic() > until:
+                return found
             time.sleep(0.1)
+
+    def reasons(self, device: Path, *, is_visited: bool = False) -> list[str]:
+        """The reasons among them."""
+        return [obstacle.reason for obstacle in self.obstacles(device, is_visited=is_visited)]
 
 
 @contextmanager

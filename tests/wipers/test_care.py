@@ -283,7 +283,7 @@ def test_what_a_hanging_thread_does_later_is_not_told(awake: threading.Event) ->
     flag = Flag()
 
     def stop() -> None:
-        flushing.wait(10)
+        flushing.wait(120)
         flag.is_up = True
 
     threading.Thread(target=stop).start()
@@ -292,7 +292,7 @@ def test_what_a_hanging_thread_does_later_is_not_told(awake: threading.Event) ->
     awake.set()
     waiting = [thread for thread in threading.enumerate() if thread.name.startswith("chunk-")]
     for thread in waiting:
-        thread.join(10)
+        thread.join(120)
     assert told == []
 
 
@@ -311,7 +311,7 @@ def test_a_last_flush_that_hangs_is_left_behind_and_told_to_nobody(awake: thread
     assert caught.value.reason == "target-hangs"
     awake.set()
     for thread in [thread for thread in threading.enumerate() if thread.name == "watched"]:
-        thread.join(10)
+        thread.join(120)
     assert told == []
 
 

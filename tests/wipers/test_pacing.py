@@ -163,7 +163,7 @@ def test_loops_count_themselves() -> None:
         seen.add(threading.current_thread().name)
         if len(seen) == 4:
             all_there.set()
-        all_there.wait(10)
+        all_there.wait(120)
 
     def run() -> int:
         return Loop(Pace(16, 4, company=company), Unstopped()).run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed)
@@ -239,7 +239,7 @@ def test_threads_join_in_as_soon_as_the_company_leaves_room() -> None:
             if len(seen) == 4:
                 all_there.set()
             if chunk.position > 160:
-                all_there.wait(10)
+                all_there.wait(120)
 
         loop = Loop(Pace(16, 4, company=company), Unstopped())
         assert loop.run(chunks([Extent(0, 0, 1600)], 0, 16), 0, lambda: deed) == 1600

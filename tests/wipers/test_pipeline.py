@@ -69,7 +69,7 @@ def test_the_mark_waits_for_the_slowest_chunk() -> None:
 
     def deed(chunk: Chunk) -> None:
         if chunk.position == 10:
-            assert gate.wait(10)
+            assert gate.wait(120)
         if chunk.position == 90:
             gate.set()
 
@@ -91,7 +91,7 @@ def test_small_files_come_by_the_handful_and_a_stop_leaves_the_rest_of_it() -> N
 
     def deed(chunk: Chunk) -> None:
         if threading.current_thread().name != "chunk-0":
-            assert busy.wait(10)
+            assert busy.wait(120)
             return
         done.append(chunk.position)
         if len(done) == 5:
@@ -110,7 +110,7 @@ def test_a_small_file_that_hangs_does_not_keep_others_from_theirs() -> None:
 
     def deed(chunk: Chunk) -> None:
         if chunk.position == 0:
-            assert gate.wait(10)
+            assert gate.wait(120)
         done.append(chunk.position)
         if len(done) == 1000 - 64:
             gate.set()

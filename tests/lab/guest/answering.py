@@ -56,7 +56,7 @@ class Answering:
 
     def close(self) -> None:
         self._is_over = True
-        self._thread.join(10)
+        self._thread.join(120)
         self._ring.close()
         os.close(self._descriptor)
 

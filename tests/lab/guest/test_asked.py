@@ -108,7 +108,7 @@ def test_what_speaks_for_itself_alone_is_an_unknown_drive(bench: Bench) -> None:
         started = time.monotonic()
         assert asked(node) == ({}, (Residual("hidden-area-unknown"),))
         assert temperature(node) is None
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
 
 
 def test_a_drive_is_still_read_and_written_after_it_was_asked(bench: Bench) -> None:

@@ -30,7 +30,7 @@ class Checking:
             self._end.set()
 
     def check(self) -> tuple[str, bool]:
-        assert self._end.wait(20), "nobody cut it"
+        assert self._end.wait(120), "nobody cut it"
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer

@@ -99,14 +99,14 @@ def test_a_plan_gives_nothing_back_while_the_second_of_two_fillings_goes_on(mach
     def fill() -> None:
         with without_reserve(-1, FOUND, machine, pause=lambda done, total: waits.set()):
             is_in.set()
-            assert may_end.wait(30)
+            assert may_end.wait(120)
 
     with without_reserve(-1, FOUND, machine):
         second = threading.Thread(target=fill)
         second.start()
         # It has the file open, and does not get the lock.
-        assert waits.wait(30)
-    assert is_in.wait(30)
+        assert waits.wait(120)
+    assert is_in.wait(120)
     give_back(-1, FOUND, machine)
     while_filling = kept_back(machine, 1).read_text()
     may_end.set()
