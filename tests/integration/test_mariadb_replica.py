@@ -10,8 +10,7 @@ import pytest
 from certificates.statements import KnownCopy
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.foreground import LONGEST
-from tests.support.servers.mariadb import MariaDB, mariadb, reserved_port
+from tests.support.servers.mariadb import MariaDB, catch_up, follow, mariadb, reserved_port
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import Asked, destroy_held, withdraw
 from wipers.linux.engines import mariadb_obstacles
@@ -19,21 +18,6 @@ from wipers.linux.records import target_of
 from wipers.records import listing_copies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
-
-
-def follow(replica: MariaDB, port: str) -> None:
-    replica.query(
-        f"CHANGE MASTER TO master_host = '127.0.0.1', master_port = {port}, master_user = 'follows',"
-        " master_password = 'of-a-test', master_log_file = 'binlog.000001', master_log_pos = 4",
-        "START SLAVE",
-    )
-
-
-def catch_up(replica: MariaDB, primary: MariaDB) -> None:
-    """The replica has done all that its primary's log holds: a number of rows would say so of some of it."""
-    ((file, position, *_),) = primary.query("SHOW MASTER STATUS")
-    waited = replica.query(f"SELECT MASTER_POS_WAIT('{file}', {position}, {LONGEST})")
-    assert waited[0][0] not in (None, -1), replica.query("SHOW ALL SLAVES STATUS")
 
 
 def check_behind(asked: Asked, story: Story, replica: MariaDB) -> None:
@@ -71,13 +55,9 @@ def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path
             # A relay log that was removed before is in free blocks, which are another matter than what is tested here.
             mariadb(disk.root / "second", server_id="2", relay_log="relay", relay_log_purge="0") as replica,
         ):
-            primary.query(
-                "CREATE USER follows@'127.0.0.1' IDENTIFIED BY 'of-a-test'",
-                "GRANT REPLICATION SLAVE ON *.* TO follows@'127.0.0.1'",
-            )
             story = Story(primary, "copied", tmp_path / "primary")
             story.fill("docs", count=300)
-            follow(replica, port)
+            follow(replica, primary)
             other = replace(story, server=replica, state=tmp_path / "replica")
             catch_up(replica, primary)
             assert other.counted("docs") == (300, 100)

@@ -112,6 +112,27 @@ def reserved_port() -> Iterator[str]:
         yield str(holder.getsockname()[1])
 
 
+def follow(replica: MariaDB, primary: MariaDB) -> None:
+    """The replica does from now on whatever its primary's log holds, from the first statement on."""
+    primary.query(
+        "CREATE USER follows@'127.0.0.1' IDENTIFIED BY 'of-a-test'",
+        "GRANT REPLICATION SLAVE ON *.* TO follows@'127.0.0.1'",
+    )
+    replica.query(
+        f"CHANGE MASTER TO master_host = '127.0.0.1', master_port = {primary.settings['port']},"
+        " master_user = 'follows', master_password = 'of-a-test', master_log_file = 'binlog.000001',"
+        " master_log_pos = 4",
+        "START SLAVE",
+    )
+
+
+def catch_up(replica: MariaDB, primary: MariaDB) -> None:
+    """The replica has done all that its primary's log holds: a number of rows would say so of some of it."""
+    ((file, position, *_),) = primary.query("SHOW MASTER STATUS")
+    waited = replica.query(f"SELECT MASTER_POS_WAIT('{file}', {position}, {LONGEST})")
+    assert waited[0][0] not in (None, -1), replica.query("SHOW ALL SLAVES STATUS")
+
+
 def as_user() -> dict[str, Any]:
     """How a program is started as the server's user."""
     account = pwd.getpwnam(USER)
