@@ -71,6 +71,11 @@ class FileActs:
         self._storage = storage
         self._machine = machine
         self._wishes = wishes
+        self._is_given_back = False
+
+    def note_given_back(self) -> None:
+        """Every ordered file was emptied, and its names are gone: others may have its blocks from now on."""
+        self._is_given_back = True
 
     def do(self, step: Act, given: Given, begun: Begun, streams: Streams) -> StepRecord | Check:
         """Do the step; raises OSError, MediumError, Lost, Halted, and TypeError for a step of other kinds."""
@@ -244,7 +249,7 @@ class FileActs:
             raise TypeError("nothing was sampled of these files")
         count = len(streams) if len(streams) <= MOST_PLACES else 0
         spans = tuple(("carrier", span.physical, span.length) for at in range(count) for span in streams.spans(at))
-        ground = Ground(self._found, spans)
+        ground = Ground(self._found, spans, is_given_back=self._is_given_back)
         return hunt_on((ground,), given, self._wishes.box, self._wishes.label_key, self._machine)
 
 

@@ -205,6 +205,8 @@ class FilesWriter:
         self.flush()
         self._begun = replace(self._begun, unclean=self._begun.unclean + unclean)
         self._state.mark_released(self._begun)
+        if not left:
+            self._acts.note_given_back()
         return self._begun.names - left
 
     def key_state(self) -> KeyState:

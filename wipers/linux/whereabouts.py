@@ -28,6 +28,8 @@ BACKGROUND = 0.2
 """Seconds between looks at whether xfs has taken back what was removed."""
 PATIENCE = 5
 """Looks after which what is in use and in no file is something else."""
+OTHERS = "other-file"
+"""Where a find is that nobody ordered."""
 RESERVED = 1 << 20
 """Bytes at the begin of a btrfs device that no chunk takes."""
 
@@ -41,6 +43,8 @@ class Ground:
     """Place, first byte and length of stretches, by the addresses that files show."""
     inodes: Mapping[int, str] = field(default_factory=dict)
     """Place of what lies in some inodes."""
+    is_given_back: bool = False
+    """The ordered files were emptied: whatever file has a block of theirs by now took it afterwards."""
 
 
 class Whereabouts:
@@ -59,16 +63,22 @@ class Whereabouts:
         """Return the place of each position."""
         found: dict[int, str] = {}
         left: dict[int, int] = {}
+        taken: dict[int, int] = {}
         for position in positions:
             address = self._address(position)
             known = self._ordered(address) if address is not None else None
             if known is not None:
                 found[position] = known
+                if address is not None and self._ground.is_given_back:
+                    taken[position] = address
             elif address is None:
                 found[position] = "unknown" if position < RESERVED else "free"
             else:
                 left[position] = address
         found |= dict(zip(left, self._told(list(left.values())), strict=True))
+        for position, place in zip(taken, self._told(list(taken.values())), strict=True):
+            if place == OTHERS:
+                found[position] = place
         return cast(dict[int, Place], found)
 
     def at_once(self, position: int) -> Place:
@@ -119,7 +129,7 @@ class Whereabouts:
             record = tables.inode_at(address)
             if record is None:
                 return "unknown"
-            return self._ground.inodes.get(record[0], "other-file") if record[1] else "free"
+            return self._ground.inodes.get(record[0], OTHERS) if record[1] else "free"
         if owned.inode == tables.journal:
             return "file-system-journal"
         return self._in_file(owned.inode, owned.mode, is_written=owned.is_written, beyond=owned.beyond - within)
@@ -132,7 +142,7 @@ class Whereabouts:
             return "unwritten"
         if stat.S_ISREG(mode) and beyond <= 0:
             return "slack"
-        return self._ground.inodes.get(inode, "other-file")
+        return self._ground.inodes.get(inode, OTHERS)
 
     def _by_space_map(self, addresses: list[int], root: int) -> list[str]:
         size = self._ground.file_system.block_size
@@ -185,7 +195,7 @@ class Whereabouts:
             return {errno.EINVAL: "directories", errno.ENOENT: "free"}.get(error.errno or 0, "unknown")
         if not inodes:
             return "slack"
-        return next((self._ground.inodes[inode] for inode in inodes if inode in self._ground.inodes), "other-file")
+        return next((self._ground.inodes[inode] for inode in inodes if inode in self._ground.inodes), OTHERS)
 
 
 def root_of(found: FileSystem, machine: Machine) -> int | None:
