@@ -44,6 +44,7 @@ system_programs() {
 		extundelete:extundelete
 		mcopy:mtools
 		strace:strace
+		/usr/lib/galera/libgalera_smm.so:galera-4
 		/usr/lib/postgresql/15/bin/postgres:postgresql-15
 	PROGRAMS
 }
@@ -72,7 +73,21 @@ lab_programs() {
 	PROGRAMS
 }
 
-prepare_system() { prepare_programs system_programs; }
+prepare_system() {
+    prepare_programs system_programs
+    prepare_plugins
+}
+
+# MariaDB's plugins come in a package that would also make a server and start it: it is unpacked and not installed.
+prepare_plugins() {
+    local folder=build/mariadb-server of_these=usr/lib/mysql/plugin/file_key_management.so
+    [ -e "/$of_these" ] || [ -e "$folder/$of_these" ] || ! command -v apt-get >/dev/null && return 0
+    say "unpacking mariadb-server for its plugins"
+    mkdir -p "$folder"
+    if is_root && ! apt-cache show mariadb-server >/dev/null 2>&1; then apt-get update -qq || true; fi
+    (cd "$folder" && apt-get download -qq mariadb-server 2>/dev/null && dpkg-deb --extract mariadb-server_*.deb .) ||
+        say "could not; the tests of encrypted servers will say so"
+}
 
 prepare_lab() {
     prepare_programs lab_programs
@@ -85,7 +100,7 @@ prepare_lab() {
 prepare_programs() {
     local program package missing=()
     while IFS=: read -r program package; do
-        command -v "$program" >/dev/null || missing+=("$package")
+        command -v "$program" >/dev/null || [ -e "$program" ] || missing+=("$package")
     done < <("$1")
     [ ${#missing[@]} -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

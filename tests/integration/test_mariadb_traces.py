@@ -17,7 +17,7 @@ from certificates.errors import Refused
 from tests.support.ext4_image import Mounted
 from tests.support.raw_scanner import scan
 from tests.support.servers import disk_for_a_server
-from tests.support.servers.mariadb import MariaDB, mariadb, own
+from tests.support.servers.mariadb import MariaDB, copy_plugins, mariadb, own
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import Asked, Told, destroy_held, withdraw
 from wipers.linux.engines import mariadb_innodb, mariadb_redo
@@ -52,9 +52,10 @@ def server(disk: Mounted) -> Iterator[MariaDB]:
     keys = disk.root / "keys"
     keys.write_text(f"1;{bytes(range(32)).hex()}\n")
     keys.chmod(0o644)
-    plugins = "file_key_management;server_audit;sql_errlog"
+    plugins = ("file_key_management", "server_audit", "sql_errlog")
     how = {"file_key_management_filename": str(keys), "slow_query_log_file": "/dev/null"}
-    with mariadb(disk.root, plugin_load_add=plugins, **how) as found:
+    how["plugin_dir"] = str(copy_plugins(plugins, disk.root / "plugins"))
+    with mariadb(disk.root, plugin_load_add=";".join(plugins), **how) as found:
         yield found
 
 

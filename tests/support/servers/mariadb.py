@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import socket as sockets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ import pymysql
 
 from tests.support.servers.foreground import LONGEST, Foreground
 
+ROOT = Path(__file__).resolve().parents[3]
 USER = "nobody"
+PLUGINS = (Path("/usr/lib/mysql/plugin"), ROOT / "build/mariadb-server/usr/lib/mysql/plugin")
+"""Where the server's package puts them, and where `scripts/_environment.sh` unpacks it."""
 SETTINGS = {
     "innodb-buffer-pool-size": "32M",
     "innodb-log-file-size": "8M",
@@ -100,6 +104,16 @@ def _all_stopped(process: int) -> bool:
     """Whether every thread has come to rest: one that is within a write ends it first (proc_pid_stat(5), `state`)."""
     tasks = Path(f"/proc/{process}/task").glob("*/stat")
     return all(task.read_text(encoding="ascii").rpartition(") ")[2].startswith("T") for task in tasks)
+
+
+def copy_plugins(names: Iterable[str], folder: Path) -> Path:
+    """The plugins where the server's user can read them; their folder."""
+    found = next((place for place in PLUGINS if place.is_dir()), None)
+    assert found is not None, f"none of {PLUGINS} is there: run scripts/test, which unpacks mariadb-server"
+    folder.mkdir()
+    for name in names:
+        shutil.copy(found / f"{name}.so", folder)
+    return folder
 
 
 @contextmanager
