@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 
 from certificates.errors import Interrupted
-from certificates.statements import Outcome, WithdrawalRecord
+from certificates.statements import WithdrawalRecord
 from tests.support import people
-from tests.support.carrying_out import CarriedOut
 from tests.support.ext4_image import Mounted
-from tests.support.people_disk import database, order_people, people_disk
-from tests.support.raw_scanner import scan
+from tests.support.people_disk import carried_out, check_proven, database, people_disk
 from wipers.linux.engines import sqlite, sqlite_ahead, sqlite_kept, sqlite_withdrawal
 from wipers.linux.engines.sqlite_catalog import read_catalog
 from wipers.linux.engines.sqlite_reach import Reach, kept_in
@@ -27,28 +25,13 @@ from wipers.linux.engines.sqlite_taking import take_out
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 ROWS, GONE = 60, 20
+STAY = ROWS - GONE
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Mounted]:
     with people_disk(tmp_path, size=8 << 20) as found:
         yield found
-
-
-def carried_out(disk: Mounted) -> CarriedOut:
-    run = CarriedOut(order_people(disk, GONE))
-    run.go()
-    return run
-
-
-def check_proven(run: CarriedOut, disk: Mounted, stay: int = ROWS - GONE) -> None:
-    assert run.stopped is None
-    assert run.claim.outcome is Outcome.PROVEN, run.claim
-    with closing(sqlite3.connect(database(disk))) as found:
-        assert found.execute("SELECT count(*) FROM people").fetchone() == (stay,)
-        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    disk.sync()
-    assert scan(database(disk), people.TRACES).total == 0
 
 
 OTHER = """
@@ -83,9 +66,9 @@ def test_others_read_and_nobody_writes_until_what_stays_is_proven(
 
     monkeypatch.setattr(sqlite_ahead, "faults_in", asked)
     monkeypatch.setattr(sqlite_withdrawal, "write_new", None)
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert told == [f"{ROWS}\ndatabase is locked\n"]
-    check_proven(run, disk)
+    check_proven(run, disk, STAY)
     taken = next(one for one in run.records if isinstance(one, WithdrawalRecord))
     assert taken.rows == GONE
 
@@ -104,7 +87,7 @@ def test_who_writes_between_what_was_proven_and_the_lock_loses_nothing(
         lock(self, connection)
 
     monkeypatch.setattr(sqlite_withdrawal.Withdrawal, "_lock", late)
-    check_proven(carried_out(disk), disk, ROWS - GONE + 1)
+    check_proven(carried_out(disk, GONE), disk, STAY + 1)
     with closing(sqlite3.connect(database(disk))) as found:
         assert found.execute("SELECT count(*) FROM notes WHERE notes MATCH 'keepwordlate'").fetchone() == (1,)
 
@@ -114,7 +97,7 @@ def test_without_memory_for_a_copy_all_is_done_under_the_lock(disk: Mounted, mon
     people.make(database(disk), "DELETE", rows=ROWS)
     monkeypatch.setattr(sqlite_ahead, "free_memory", lambda _: 0)
     monkeypatch.setattr(sqlite_kept, "prove", None)
-    check_proven(carried_out(disk), disk)
+    check_proven(carried_out(disk, GONE), disk, STAY)
 
 
 SEATS = """
@@ -155,13 +138,13 @@ def test_where_a_row_that_stays_is_not_what_it_was_nothing_is_exchanged(
             for module in (sqlite_ahead, sqlite_kept):
                 patched.setattr(module, "has_room", lambda *_: False)
         patched.setattr(sqlite_ahead if when == "ahead" else sqlite_withdrawal, "take_out", harmful)
-        run = carried_out(disk)
+        run = carried_out(disk, GONE)
     assert isinstance(run.stopped, Interrupted)
     assert run.stopped.reason == "engine-failed"
     if when == "ahead":
         assert database(disk).read_bytes() == before
         run.go()
-        check_proven(run, disk)
+        check_proven(run, disk, STAY)
         with closing(sqlite3.connect(database(disk))) as found:
             seats = found.execute("SELECT * FROM seats ORDER BY id").fetchall()
         assert seats[0] == (0, "1", 1, "seat 0")

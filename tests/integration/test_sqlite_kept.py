@@ -18,17 +18,17 @@ from pathlib import Path
 import pytest
 
 from certificates.errors import Interrupted
-from certificates.statements import NeedlesRecord, Outcome
+from certificates.statements import NeedlesRecord
 from tests.support import people
 from tests.support.carrying_out import CarriedOut
 from tests.support.ext4_image import Mounted
-from tests.support.people_disk import database, order_people, people_disk
-from tests.support.raw_scanner import scan
+from tests.support.people_disk import carried_out, check_proven, database, order_people, people_disk
 from wipers.linux.engines import sqlite, sqlite_ahead, sqlite_kept, sqlite_rewrite, sqlite_withdrawal
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
 ROWS, GONE = 60, 20
+STAY = ROWS - GONE
 MODES = ("PERSIST", "WAL")
 
 
@@ -72,23 +72,6 @@ def by_somebody_else(path: Path, *statements: str) -> None:
     subprocess.run(command, check=True)
 
 
-def carried_out(disk: Mounted) -> CarriedOut:
-    run = CarriedOut(order_people(disk, GONE))
-    run.go()
-    return run
-
-
-def check_proven(run: CarriedOut, disk: Mounted, stay: int = ROWS - GONE) -> None:
-    assert run.stopped is None
-    assert run.claim.outcome is Outcome.PROVEN, run.claim
-    with closing(sqlite3.connect(database(disk))) as found:
-        assert found.execute("SELECT count(*) FROM people").fetchone() == (stay,)
-        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    check_clean(run, disk)
-    disk.sync()
-    assert scan(database(disk), people.TRACES).total == 0
-
-
 def check_clean(run: CarriedOut, disk: Mounted) -> None:
     """Nothing stands beside the database any more, and this process keeps nothing."""
     run.ordered.host.forget(run.ordered.carrier)
@@ -102,9 +85,10 @@ def test_what_samples_were_told_apart_by_takes_the_place_of_the_database(
 ) -> None:
     """One copy, one new file, one sum: a second of each was half of a run."""
     people.make(database(disk), mode, rows=ROWS)
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert len(written) == 1
-    check_proven(run, disk)
+    check_proven(run, disk, STAY)
+    check_clean(run, disk)
     sampled = next(one for one in run.records if isinstance(one, NeedlesRecord))
     assert sampled.needles > GONE
 
@@ -123,9 +107,10 @@ def test_what_others_commit_after_the_samples_is_not_lost(
     """Also what no comparison of rows would show, as the application's own number of its schema."""
     people.make(database(disk), mode, rows=ROWS)
     between(monkeypatch, lambda _: by_somebody_else(database(disk), change))
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert len(written) == 2
-    check_proven(run, disk, ROWS - GONE + change.startswith("INSERT"))
+    check_proven(run, disk, STAY + change.startswith("INSERT"))
+    check_clean(run, disk)
     with closing(sqlite3.connect(database(disk))) as found:
         assert found.execute("PRAGMA user_version").fetchone() == (7 * change.startswith("PRAGMA"),)
         late = found.execute("SELECT count(*) FROM notes WHERE notes MATCH 'keepwordlate'").fetchone()
@@ -145,7 +130,7 @@ def test_another_file_that_took_the_name_after_the_samples_is_let_be(
 
     between(monkeypatch, exchanged)
     before = database(disk).read_bytes()
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert isinstance(run.stopped, Interrupted)
     assert run.stopped.reason == "records-changed"
     assert database(disk).read_bytes() == before
@@ -157,9 +142,10 @@ def test_a_new_file_that_is_not_what_was_proven_is_not_used(
     """Whoever is root may have changed it; its bytes were proven, not its name."""
     people.make(database(disk), "PERSIST", rows=ROWS)
     between(monkeypatch, lambda _: by_somebody_else(written[0], "DELETE FROM people WHERE id = 1"))
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert len(written) == 2
-    check_proven(run, disk)
+    check_proven(run, disk, STAY)
+    check_clean(run, disk)
 
 
 def test_a_lock_on_a_log_that_was_let_go_of_is_noticed(
@@ -176,9 +162,10 @@ def test_a_lock_on_a_log_that_was_let_go_of_is_noticed(
         by_somebody_else(database(disk), CHANGES[0])
 
     between(monkeypatch, let_go)
-    run = carried_out(disk)
+    run = carried_out(disk, GONE)
     assert len(written) == 2
-    check_proven(run, disk, ROWS - GONE + 1)
+    check_proven(run, disk, STAY + 1)
+    check_clean(run, disk)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -199,7 +186,9 @@ def test_who_writes_to_a_log_while_samples_are_taken_loses_nothing(
         return copied(connection, with_keys=with_keys)
 
     monkeypatch.setattr(sqlite_ahead, "copied", late)
-    check_proven(carried_out(disk), disk, ROWS - GONE + (mode == "WAL"))
+    run = carried_out(disk, GONE)
+    check_proven(run, disk, STAY + (mode == "WAL"))
+    check_clean(run, disk)
     assert told == [1 if mode == "WAL" else 2]
 
 
@@ -211,13 +200,14 @@ def test_a_run_that_rests_after_its_samples_leaves_nothing_beside_the_database(
     people.make(database(disk), mode, rows=ROWS)
     with monkeypatch.context() as patched:
         patched.setattr(sqlite_withdrawal.Withdrawal, "_withdraw", _fails)
-        run = carried_out(disk)
+        run = carried_out(disk, GONE)
     assert isinstance(run.stopped, Interrupted)
     assert len(written) == 1
     assert not written[0].exists()
     assert not sqlite_kept._KEPT
     run.go()
-    check_proven(run, disk)
+    check_proven(run, disk, STAY)
+    check_clean(run, disk)
 
 
 def _fails(_: object) -> None:
@@ -237,12 +227,13 @@ def test_a_disk_that_fills_up_at_the_samples_stops_the_run_with_nothing_changed(
 
     with monkeypatch.context() as patched:
         patched.setattr(sqlite_ahead, "write_new", full)
-        run = carried_out(disk)
+        run = carried_out(disk, GONE)
     assert isinstance(run.stopped, Interrupted)
     assert database(disk).read_bytes() == before
     assert not list(database(disk).parent.rglob("new*"))
     run.go()
-    check_proven(run, disk)
+    check_proven(run, disk, STAY)
+    check_clean(run, disk)
 
 
 @pytest.mark.parametrize("mode", MODES)

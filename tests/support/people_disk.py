@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from certificates.statements import Outcome
+from tests.support import people
+from tests.support.carrying_out import CarriedOut
 from tests.support.erasing import Ordered
 from tests.support.ext4_image import Mounted, ext4_image
+from tests.support.raw_scanner import scan
 from tests.support.records_ordered import order_records, text
 
 WHO = (text("who", "VCTM%"),)
@@ -34,6 +38,24 @@ def order_people(disk: Mounted, gone: int, **more: object) -> Ordered:
     wanted: dict[str, object] = {"table": "people", "condition": "name LIKE :who", "parameters": WHO}
     wanted |= {"least": gone, "most": gone} | more
     return order_records("sqlite", database(disk), disk.image.parent / "state", **wanted)  # type: ignore[arg-type]
+
+
+def carried_out(disk: Mounted, gone: int) -> CarriedOut:
+    """A run on such an order, come to its end."""
+    run = CarriedOut(order_people(disk, gone))
+    run.go()
+    return run
+
+
+def check_proven(run: CarriedOut, disk: Mounted, stay: int) -> None:
+    """It ended well; so many people stay, and of the others the database's file keeps nothing."""
+    assert run.stopped is None
+    assert run.claim.outcome is Outcome.PROVEN, run.claim
+    with closing(sqlite3.connect(database(disk))) as found:
+        assert found.execute("SELECT count(*) FROM people").fetchone() == (stay,)
+        assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    disk.sync()
+    assert scan(database(disk), people.TRACES).total == 0
 
 
 @contextmanager

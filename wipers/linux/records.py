@@ -231,14 +231,20 @@ def is_untouched(carrier: Carrier, machine: Machine) -> bool:
     return all(line.phase in UNTOUCHED for line in Manifest(machine.runs, carrier).lines)
 
 
-def let_be(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
-    """What a run had begun that took nothing out is undone and forgotten; raises Refused where it is at work."""
+@contextmanager
+def _at_rest(carrier: Carrier, selector: Selector | None, machine: Machine) -> Iterator[tuple[Request, Held]]:
+    """The order's words, and what a run held that did not end; nobody else is at it meanwhile. Raises Refused."""
     request = request_of(carrier, selector, machine)
     if request is None:
         raise Refused("selector-missing", carrier=carrier.id)
     with ExitStack() as left:
         hold_root(str(directory_of(request)), carrier, left)
-        held = Held(Manifest(machine.runs, carrier))
+        yield request, Held(Manifest(machine.runs, carrier))
+
+
+def let_be(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
+    """What a run had begun that took nothing out is undone and forgotten; raises Refused where it is at work."""
+    with _at_rest(carrier, selector, machine) as (request, held):
         if held.manifest.lines:
             engine_of(request).recover(request, held)
         _forget_kept(carrier, machine)
@@ -265,12 +271,7 @@ def labels_there(carrier: Carrier, selector: Selector | None, machine: Machine) 
 def put_aside(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
     """A run that did not end does not go on, since other records have the place of those that it was at: what it held
     goes with the next one's. What the engine it was at had half done is undone or completed first. Raises Refused."""
-    request = request_of(carrier, selector, machine)
-    if request is None:
-        raise Refused("selector-missing", carrier=carrier.id)
-    with ExitStack() as left:
-        hold_root(str(directory_of(request)), carrier, left)
-        held = Held(Manifest(machine.runs, carrier))
+    with _at_rest(carrier, selector, machine) as (request, held):
         _check_movable(request, held)
         begun = held.manifest.last("target")
         if begun is not None and held.manifest.last("withdrawn") is None and _is_same_place(begun, request.identity):
