@@ -7,7 +7,8 @@ journal of its own, in this host's chain, says that they came back and went agai
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,8 @@ class Again:
     warrant: Warrant
     target: Target
     plan: Plan
-    follows: int | None = None
-    """Number of the journal of a replay that does not go on, since another restore came amid it; what that one held
-    goes with this one."""
+    follows: str = ""
+    """What the journal is to say of a replay that does not go on, and whose held files go with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,28 +141,25 @@ def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, 
     to be there again before it. Reads only, but that a replay before this one which took nothing is undone, and one
     that another restore came amid is put aside; raises Refused."""
     begun, host = _begun(site, past), site.host
+    around = site.circumstances()
+
+    def warrant_for(place: RecordsIdentity) -> Warrant:
+        key = executor.key_id
+        return authorize_again(
+            past.order, past.start, past.selector, there=place, executor_key=key, around=around, beside=beside
+        )
+
+    if begun.exists() and isinstance(host, Undoing) and host.is_untouched(past.carrier):
+        _undo(past, begun, host, warrant_for)
     # What is gone already may still stand in files that a replay before this one held.
-    is_vain = begun.exists() and isinstance(host, Undoing) and host.is_untouched(past.carrier)
-    noted = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() and not is_vain else None
+    noted = decode(begun.read_bytes(), RecordsIdentity) if begun.exists() else None
     again = _there_anew(past, noted, host) if noted is not None and isinstance(host, Undoing) else None
     is_begun = noted is not None and again is None
     there = (noted if is_begun else again) or _identity_now(past)
     if not there.most_rows:
         _check_nothing_held(past, host)
         return None
-    warrant = authorize_again(
-        past.order,
-        past.start,
-        past.selector,
-        there=there,
-        executor_key=executor.key_id,
-        around=site.circumstances(),
-        beside=beside,
-    )
-    if is_vain and isinstance(host, Undoing):
-        # It took nothing: where the records lay then says nothing of where they are now.
-        host.let_be(warrant.carrier, warrant.selector)
-        begun.unlink()
+    warrant = warrant_for(there)
     if again is not None and isinstance(host, Undoing):
         host.put_aside(warrant.carrier, warrant.selector)
         begun.unlink()
@@ -172,9 +169,25 @@ def look_again(site: Site, past: Past, executor: Signer, beside: tuple[Carrier, 
     if not is_begun:
         with site.host.open(target, warrant.carrier, warrant.selector, resuming=False) as writer:
             _check_same_or_nothing_held(past, writer, target, host)
-    is_following = again is not None or (not is_begun and bool(_held_by_others(past, host)))
-    follows = _last_sequence(site, past) if is_following else None
+    follows = ""
+    if again is not None or (not is_begun and _held_by_others(past, host)):
+        how = "another restore came amid run {}" if again is not None else "run {} does not go on"
+        follows = f"{how.format(_last_sequence(site, past))}: what it held goes with this one"
     return Again(past, warrant, target, made, follows)
+
+
+def _undo(past: Past, begun: Path, host: Host, warrant_for: Callable[[RecordsIdentity], Warrant]) -> None:
+    """A replay that took nothing out is as if it had never begun: where the records lay then says nothing of where they
+    are. What it held and its server dropped since has no other name, and goes with the next one's; raises Refused."""
+    place = decode(begun.read_bytes(), RecordsIdentity)
+    with suppress(Refused):
+        place = _identity_now(past)
+    warrant = warrant_for(place)
+    if isinstance(host, Undoing):
+        host.put_aside(warrant.carrier, warrant.selector)
+    begun.unlink()
+    if not _held_by_others(past, host):
+        host.forget(past.carrier)
 
 
 def _there_anew(past: Past, noted: RecordsIdentity, host: Host) -> RecordsIdentity | None:
@@ -338,8 +351,8 @@ def _carried_out_again(site: Site, again: Again, hands: Hands) -> Replayed:
         journal.write(
             Noted(f"replay of run {again.past.start.statement.sequence}, certificate {again.past.certificate}")
         )
-        if again.follows is not None:
-            journal.write(Noted(f"another restore came amid run {again.follows}: what it held goes with this one"))
+        if again.follows:
+            journal.write(Noted(again.follows))
         ports = Ports(
             chronicle=journal,
             entropy=site.entropy,

@@ -30,7 +30,7 @@ from certificates.statements import Hold, HoldScope, Outcome, Parameter, Records
 from tests.support import world
 from tests.support.ext4_image import Mounted, ext4_image
 from tests.support.raw_scanner import scan
-from tests.support.real_site import LABEL_KEY, Charge, RealSite, ended, records_carrier
+from tests.support.real_site import LABEL_KEY, Charge, RealSite, ended, files_carrier, records_carrier
 from tests.support.replaying import moment_of_withdrawal
 from wipers.linux.engines.sqlite_withdrawal import Withdrawal
 from wipers.linux.recordswriter import RecordsWriter
@@ -109,18 +109,22 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
 
 @pytest.fixture(scope="module")
 def done(disk: Mounted, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    path = disk.root / "crm.db"
+    return erased(disk.root / "crm.db", disk.root.parent, tmp_path_factory.mktemp("site"), "history")
+
+
+def erased(path: Path, beside: Path, folder: Path, *wanted: str) -> Done:
+    """A database of which rows were destroyed on order; its backup lies beside the storage."""
     with closing(sqlite3.connect(path, isolation_level=None)) as made:
         made.execute("CREATE TABLE docs (id INTEGER PRIMARY KEY, tenant INTEGER, body TEXT)")
         rows = ((at, 4711 if at % 3 == 0 else 1, letter(at)) for at in range(ROWS))
         made.executemany("INSERT INTO docs VALUES (?, ?, ?)", rows)
     backup = path.read_bytes()
-    kept = disk.root.parent / "crm.backup"
+    kept = beside / "crm.backup"
     kept.write_bytes(backup)
     tenant = (Parameter("tenant", "integer", ("4711",)),)
     selects = RecordsSelector(str(path), (), None, None, "docs", "tenant = :tenant", tenant, LABEL_KEY)
-    real = RealSite(tmp_path_factory.mktemp("site") / "site")
-    charge = real.charge(records_carrier(selects, engine="sqlite", scope="rows", destroy=("history",)))
+    real = RealSite(folder / "site")
+    charge = real.charge(records_carrier(selects, engine="sqlite", scope="rows", destroy=wanted))
     assert real.run(charge).returncode == 6
     return Done(real, charge, path, backup, kept)
 
@@ -209,8 +213,7 @@ def test_a_replay_that_took_rows_out_begins_anew_after_another_restore(
     assert found.plan.objects == GONE // 2
     assert (done.again(found), done.left(), done.look()) == (Outcome.PROVEN, 0, None)
     disk.sync()
-    gone = "|".join(letter(at) for at in range(ROWS) if at % 3 == 0)
-    assert scan(disk.image, gone.encode(), packed=False).total == 0
+    assert scan(disk.image, letters(), packed=False).total == 0
     first, second = done.journals()[before:]
     assert (b"concluded" in first, b"concluded" in second) == (False, True)
     assert f"another restore came amid run {int(first_of(first))}".encode() in second
@@ -237,6 +240,60 @@ def test_rows_that_came_amid_a_replay_are_left_alone(done: Done, monkeypatch: py
     while (found := done.look()) is not None and len(outcomes) < LONGEST:
         outcomes.append(done.again(found))
     assert (outcomes[-1], done.left(), len(outcomes) <= LONGEST) == (Outcome.PROVEN, 0, True)
+
+
+@pytest.mark.parametrize("what", ["nothing", "strangers"])
+def test_what_a_replay_held_is_named_where_none_goes_on(
+    disk: Mounted, done: Done, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """It was cut, another restore came, somebody looked and left it at that, and then the rows went by themselves or
+    were made others': no replay will ever take along what the first one held. It is named, and what is advised
+    works."""
+    aside(done, monkeypatch)
+    done.change({"nothing": "DELETE FROM docs WHERE tenant = 4711", "strangers": STRANGERS}[what])
+    left = done.left()
+    folder = named(done)
+    assert (folder.parent, bool(list(folder.iterdir())), done.left()) == (disk.root, True, left)
+    destroy(done, folder, what)
+    if what == "nothing":
+        assert done.look() is None
+    else:
+        with pytest.raises(Refused) as refused:
+            done.look()
+        assert (refused.value.reason, done.left()) == ("replay-stranger", left)
+    done.restore()
+    found = done.look()
+    assert found is not None
+    assert (done.again(found), done.left(), done.look()) == (Outcome.PROVEN, 0, None)
+
+
+def aside(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay that took rows out was cut, another restore came, and somebody looked at what was there then."""
+    done.restore()
+    cut_at(done, monkeypatch, "_noted")
+    done.restore("DELETE FROM docs WHERE id % 2 = 0 AND tenant = 4711")
+    assert done.look() is not None
+
+
+def named(done: Done) -> Path:
+    """The directory that is told to hold what no replay destroys."""
+    with pytest.raises(Refused) as refused:
+        done.look()
+    assert refused.value.reason == "replay-holds"
+    return Path(str(refused.value.facts["where"]))
+
+
+def destroy(done: Done, folder: Path, name: str) -> None:
+    """An order for the directory as files, carried out, as the message advises. Not for their history: what they hold
+    of other rows is in the database, too."""
+    held = files_carrier(folder.parent, folder.name, id="held", label=name, destroy=("names",))
+    ran = done.real.run(done.real.charge(held, name=name))
+    assert ran.returncode == 6, ran.stdout
+
+
+def letters() -> bytes:
+    """What tells any row that was to go."""
+    return "|".join(letter(at) for at in range(ROWS) if at % 3 == 0).encode()
 
 
 def kept_from_the_lock(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.support.servers.redis import redis
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
-DONE, REFUSED, UNREGISTERED = 0, 3, 6
+DONE, REFUSED, INTERRUPTED, UNREGISTERED = 0, 3, 4, 6
 LABEL = "ROWS-OF-ANNA"
 
 
@@ -112,6 +112,47 @@ def restoring(server: MariaDB, dump: bytes) -> Callable[[], None]:
         assert done.returncode == 0, done.stderr.decode()[-2000:]
 
     return restore
+
+
+def test_a_replay_that_was_kept_from_a_table_of_mariadb_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It holds the server's logs before it asks for the lock. What it held was forgotten, and lay there under the
+    server's eyes: every run on that server was refused from then on, and told to resume what nobody knew any more.
+    A log that the server dropped meanwhile goes with the replay that follows."""
+    with disk_for_a_server(384 << 20) as disk, mariadb(disk.root) as server:
+        story = Story(server, "again", tmp_path)
+        story.fill("docs", count=150)
+        dumping = ["mariadb-dump", "--no-defaults", f"--socket={server.socket}", "--user=root", "again", "docs"]
+        restore = restoring(server, subprocess.run(dumping, capture_output=True, check=True).stdout)
+        connect = facts(socket=server.socket)
+        selects = RecordsSelector(str(server.data), connect, None, None, "docs", None, (), LABEL_KEY)
+        site = RealSite(tmp_path / "site")
+        charge = site.charge(records_carrier(selects, label=LABEL, scope="table", engine="mariadb", database="again"))
+        done = site.run(charge)
+        assert done.returncode == UNREGISTERED, done.stdout
+        past = Past(site, charge, disk, story.pattern(), lambda: story.counted("docs")[1])
+        restore()
+        for is_dropped in (False, True):
+            with server.connect("again") as other, other.cursor() as cursor:
+                cursor.execute("LOCK TABLES docs READ")
+                done = past.replay("--confirm", LABEL)
+                assert (done.returncode, "A lock on" in done.stdout) == (INTERRUPTED, True), done.stdout
+            assert len(held_in(server)) > 1
+            if is_dropped:
+                server.query("FLUSH BINARY LOGS")
+                server.query(f"PURGE BINARY LOGS TO '{server.query('SHOW BINARY LOGS')[-1][0]}'")
+            done = past.replay("--look")
+            assert (done.returncode, "150 rows are there again" in done.stdout) == (DONE, True), done.stdout
+            assert [one.stat().st_nlink for one in held_in(server)] == ([1] if is_dropped else [])
+        done = past.replay("--confirm", LABEL)
+        assert done.returncode == DONE, done.stdout
+        assert (past.left(), list(server.data.glob(".*expunge-*"))) == (0, [])
+        told = sorted((site.folder / "journal").glob("*.jsonl"))[-1].read_text(encoding="utf-8")
+        assert "run 3 does not go on: what it held goes with this one" in told
+
+
+def held_in(server: MariaDB) -> list[Path]:
+    """What replays hold that did not come to their end."""
+    return list(server.data.glob(".*expunge-*/*"))
 
 
 def test_rows_that_a_dump_brought_back_to_mariadb_go_again(tmp_path: Path) -> None:
