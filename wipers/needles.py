@@ -61,7 +61,19 @@ class Draw:
 
 def is_telling(value: bytes) -> bool:
     """Tell whether the bytes are so many and so different that they hardly stand anywhere by chance."""
-    return len(value) >= SHORTEST and len(set(value)) >= (5 if len(value) < 16 else 8)
+    enough = 5 if len(value) < 16 else 8
+    return len(value) >= SHORTEST and len(set(value)) >= enough and not _counts(value)
+
+
+def _counts(value: bytes) -> bool:
+    """Tell whether the bytes are numbers of one, two or four bytes that grow by the same: tables of a file system or of
+    a database hold such as well."""
+    for width in (1, 2, 4):
+        steps = {(after - before) & 0xFF for before, after in zip(value, value[width:], strict=False)}
+        # One byte of each number grows, the others stay or take what is carried; fewer than six may be alike by chance.
+        if len(value) >= 6 * width and len(steps) <= (1 if width == 1 else 3):
+            return True
+    return False
 
 
 def most_telling(block: bytes) -> tuple[int, bytes] | None:

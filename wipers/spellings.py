@@ -36,7 +36,8 @@ def spellings(value: bytes) -> Iterator[Spelling]:
 
 
 def _as_utf_16(value: bytes) -> Iterator[Spelling]:
-    """Yield the value in UTF-16 where it is text; a sample may begin and end amid a character of UTF-8."""
+    """Yield the value in UTF-16 where it is text; a sample may begin and end amid a character of UTF-8. What has other
+    control characters is no text: nobody writes it so, and numbers of two bytes would become ones of four."""
     text = _text(value)
     if text:
         yield Spelling("utf-16-le", text.encode("utf-16-le"), 0)
@@ -50,7 +51,7 @@ def _text(value: bytes) -> str:
             text = value[begin:end].decode("utf-8")
         except UnicodeDecodeError:
             continue
-        return text if len(text) >= 4 else ""
+        return text if len(text) >= 4 and all(one.isprintable() or one in "\t\n\r" for one in text) else ""
     return ""
 
 

@@ -89,7 +89,7 @@ def test_a_value_is_found_as_other_programs_write_it(form: str, text: bytes) -> 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_base64_is_found_at_every_alignment(before: int, encode: object) -> None:
     """Three alignments write the same value in three ways, and what stands before it has part in its first letters."""
-    value = bytes(range(200, 200 + LENGTH))
+    value = bytes(255 - at * at % 61 for at in range(LENGTH))
     text = encode(b"\xff" * before + value + b"tail")  # type: ignore[operator]
     hits = found(placed(text, 900), value)
     assert [(hit.number, hit.form) for hit in hits] == [(0, "base64")]
@@ -100,6 +100,15 @@ def test_base64_is_found_across_a_line_break() -> None:
     for before in range(60):
         text = base64.encodebytes(bytes(before) + SECRET + b"and more")
         assert {hit.form for hit in found(placed(text, 64), SECRET)} == {"base64"}, before
+
+
+def test_bytes_that_are_no_text_are_not_looked_for_in_utf_16() -> None:
+    """Small numbers of two bytes are ones of four then, and stand in tables everywhere."""
+    value = bytes((7 * at * at % 29) for at in range(LENGTH))
+    assert value.decode()
+    for order in ("utf-16-le", "utf-16-be"):
+        assert found(placed(value.decode().encode(order), 900), value) == []
+    assert [hit.form for hit in found(placed(value, 900), value)] == ["plain"]
 
 
 def test_text_in_chinese_is_found_in_utf_16_though_the_sample_cuts_a_character() -> None:

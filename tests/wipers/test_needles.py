@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Literal
 
 import pytest
 
@@ -84,6 +85,24 @@ def test_zeros_and_repetitions_give_no_needle() -> None:
     assert sampled({0: bytes(1 << 16), 1: b"ab" * 5000, 2: b"", 3: b"short"}) == ()
     assert not is_telling(b"aaaaaaaa")
     assert most_telling(bytes(512)) is None
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("step", [1, 3, 200])
+def test_numbers_that_count_up_give_no_needle(width: int, order: Literal["little", "big"], step: int) -> None:
+    """Tables of file systems and databases hold such: the list of an ext4's reserved blocks was taken for a part of an
+    index that had gone."""
+    numbers = (2 + at * step & (1 << 8 * width) - 1 for at in range(200))
+    count = b"".join(number.to_bytes(width, order) for number in numbers)
+    assert sampled({0: count}) == ()
+    assert most_telling(count[:512]) is None
+
+
+@pytest.mark.parametrize("value", [b"19870406", b"AB12AB34", b"Jo-Anne 12", b"4711-0815-4712-0816-4713-0817"])
+def test_short_values_that_repeat_some_of_themselves_are_needles(value: bytes) -> None:
+    """Dates, plates and numbers in groups are what is to be gone."""
+    assert is_telling(value)
 
 
 def test_what_two_files_share_is_no_needle() -> None:
