@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from certificates.__main__ import begin_of
 from certificates.errors import Refused, Untrusted
 
 PRIVATE = 0o600
@@ -13,12 +14,11 @@ PUBLIC = 0o644
 def read_file(path: Path, most: int) -> bytes:
     """Return a file's bytes; raises Untrusted when it holds more than `most`, Refused when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
+        data, size = begin_of(path, most + 1)
     except OSError as error:
         raise Refused("file-unreadable", where=path, detail=error.strerror) from error
     if len(data) > most:
-        raise Untrusted("document-too-large", size=path.stat().st_size, most=most)
+        raise Untrusted("document-too-large", size=size, most=most)
     return data
 
 

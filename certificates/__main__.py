@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -82,10 +84,29 @@ def _begin_of(path: Path, most: int) -> bytes:
     from certificates.errors import Untrusted
 
     try:
-        with path.open("rb") as file:
-            return file.read(most)
+        return begin_of(path, most)[0]
     except OSError as error:
-        raise Untrusted("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
+        raise Untrusted("file-unreadable", where=path, detail=error.strerror) from error
+
+
+def begin_of(path: Path, most: int) -> tuple[bytes, int]:
+    """Return no more than so many bytes of a file or pipe, and the size in bytes as far as it is known; raises OSError.
+
+    A pipe is read to its end; one that nobody writes to is empty, and keeps nobody waiting.
+    """
+    # Without O_NONBLOCK the kernel waits for somebody who opens a pipe for writing, perhaps for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
+            # The system's word for what has no end, or waits for somebody to type.
+            raise OSError(errno.EINVAL, "It is a device")
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(most)
+    finally:
+        os.close(descriptor)
+    return data, max(about.st_size, len(data))
 
 
 def language_of_locale() -> Language:

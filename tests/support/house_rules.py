@@ -47,6 +47,7 @@ MAY_TOUCH: dict[str, dict[str, str]] = {
     "agent.lines": {
         "os.open": "the agent's own files: follow no link, 0600 from the first moment, fsync the directory"
     },
+    "certificates.__main__": {"os.open": "what people hand over: wait for nobody who might write to a pipe"},
     "server_stub.directory": {"os.open": "the registry's own keys: 0600 from the first moment, fsync the directory"},
 }
 
