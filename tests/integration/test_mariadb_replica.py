@@ -13,11 +13,17 @@ from tests.support.servers import disk_for_a_server
 from tests.support.servers.mariadb import MariaDB, catch_up, follow, mariadb, reserved_port
 from tests.support.servers.mariadb_story import Story
 from tests.support.withdrawing import Asked, destroy_held, withdraw
-from wipers.linux.engines import mariadb_obstacles
+from wipers.linux.engines import Withdrawn, mariadb_obstacles
+from wipers.linux.engines.mariadb_traces import files_like
 from wipers.linux.records import target_of
 from wipers.records import listing_copies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
+
+
+def told(done: Withdrawn) -> dict[str, int]:
+    """What went with it, or was written anew, by code."""
+    return {one.code: one.count for one in done.consequences}
 
 
 def check_behind(asked: Asked, story: Story, replica: MariaDB) -> None:
@@ -53,7 +59,7 @@ def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path
         with (
             mariadb(disk.root / "first", port=port) as primary,
             # A relay log that was removed before is in free blocks, which are another matter than what is tested here.
-            mariadb(disk.root / "second", server_id="2", relay_log="relay", relay_log_purge="0") as replica,
+            mariadb(disk.root / "second", server_id="2", relay_log="re[l]ay", relay_log_purge="0") as replica,
         ):
             story = Story(primary, "copied", tmp_path / "primary")
             story.fill("docs", count=300)
@@ -70,15 +76,21 @@ def test_a_primary_and_its_replica_are_erased_one_after_the_other(tmp_path: Path
             catch_up(replica, primary)
             check_known(asked, KnownCopy("replica", "second", "2"))
             check_known(other.ask("docs", most=100), KnownCopy("primary", "first", port))
+            logs = []
             for one in (story, other):
+                relayed = files_like(one.server.data, "re[[]l[]]ay.0*")
                 done = withdraw(one.ask("docs", most=100))
                 assert (done.rows, done.before, done.left) == (100, done.after, ())
+                assert not any(path.exists() for path in relayed)
+                logs.append(told(done)["log-segments-held"] - len(relayed))
                 destroy_held(one.ask("docs", most=100))
             story.do(
                 "INSERT INTO docs VALUES (9001, 'cy', 'KEEP', 'a', 'b')", "UPDATE docs SET small = 'z' WHERE id = 1"
             )
             catch_up(replica, primary)
             assert other.counted("docs") == (201, 0)
+            # What a replica holds more than its primary is its relay logs, each waited for, whatever they are called.
+            assert logs[0] == logs[1]
             assert story.summed("docs") == other.summed("docs")
             disk.sync()
             assert scan(disk.image, story.pattern(), packed=False).total == 0

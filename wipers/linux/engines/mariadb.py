@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from certificates.errors import Refused
@@ -129,7 +130,7 @@ def _size(server: Server, request: Request, tables: tuple[Table, ...]) -> int:
     paths += [path for pattern in LOGS for path in request.where.glob(pattern)]
     if server.is_on("log_bin"):
         base = Path(str(server.variable("log_bin_basename")))
-        paths += base.parent.glob(base.name + ".[0-9]*")
+        paths += base.parent.glob(escape(base.name) + ".[0-9]*")
     return sum(path.lstat().st_blocks * 512 for path in paths)
 
 

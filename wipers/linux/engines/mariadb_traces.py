@@ -112,7 +112,7 @@ def _scrub_relay_logs(taking: Taking) -> None:
     base = str(server.variable("relay_log_basename") or "")
     if not base or not server.rows("SHOW ALL SLAVES STATUS"):
         return
-    old = files_like(Path(base).parent, Path(base).name + "*.[0-9]*")
+    old = files_like(Path(base).parent, escape(Path(base).name) + "*.[0-9]*")
     if taking.take(old):
         taking.left.add("write-ahead-log")
     kept = noted_settings(taking, ("relay_log_purge",))["relay_log_purge"]
