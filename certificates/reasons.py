@@ -1016,6 +1016,12 @@ REASONS: dict[str, Row] = {
         "登记机构尚未就绪：{what}",
         "请先执行 expunge-registry init 与 expunge-registry keyring import",
     ),
+    "registry-storage": Row(
+        "The registry cannot store anything: {detail}. Nothing that it acknowledged is lost",
+        "Have its operators make room or mend its disk; what was sent waits in the outbox, and is sent again",
+        "登记机构无法写入存储：{detail}。凡已确认的内容均未丢失",
+        "请其运维人员清理空间或修复磁盘；已提交的内容仍在发件箱中，稍后会再次提交",
+    ),
     "registry-refused": Row(
         "The registry refused: {detail}",
         "Read its reason; the certificate stays in the outbox",

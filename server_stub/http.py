@@ -12,6 +12,7 @@ from fastapi import FastAPI, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,6 +59,8 @@ def make_app(registry: Registry, now: Callable[[], Any]) -> FastAPI:
     app.add_exception_handler(Failure, problems.tell_failure)
     app.add_exception_handler(RequestValidationError, problems.tell_validation)
     app.add_exception_handler(HTTPException, problems.tell_status)
+    for failing in (OperationalError, OSError):
+        app.add_exception_handler(failing, problems.tell_storage)
     app.add_exception_handler(Exception, problems.tell_bug)
     _route_orders(app, registry)
     _route_holds(app, registry)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from certificates.endpoints import PROBLEM, PROBLEM_TYPE
@@ -23,6 +25,7 @@ STATUS = {
     "document-not-canonical": HTTPStatus.BAD_REQUEST,
     "registry-not-ready": HTTPStatus.SERVICE_UNAVAILABLE,
     "registry-bind": HTTPStatus.MISDIRECTED_REQUEST,
+    "registry-storage": HTTPStatus.INSUFFICIENT_STORAGE,
 }
 """Every other reason is a well-formed document that cannot be accepted: 422."""
 
@@ -71,6 +74,17 @@ async def tell_status(_: Request, error: Exception) -> Response:
         raise error
     body = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     return JSONResponse(body, status_code=error.status_code, media_type=PROBLEM, headers=error.headers)
+
+
+async def tell_storage(_: Request, error: Exception) -> Response:
+    """The disk or the database took nothing: whoever sent it keeps it, and who runs the registry reads why."""
+    detail = str(error.orig) if isinstance(error, OperationalError) else _why(error)
+    logging.getLogger("uvicorn.error").error("nothing can be stored: %s", detail)
+    return problem(Refused("registry-storage", detail=detail))
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 async def tell_bug(_: Request, __: Exception) -> Response:
