@@ -74,6 +74,7 @@ def serve(registry: Registry, listener: socket.socket, on_ready: Callable[[str],
     """Serve until told to stop (SIGINT, SIGTERM); `on_ready` gets the URL once requests can be answered."""
     import uvicorn
 
+    from server_stub.heads import Hurried
     from server_stub.http import make_app
 
     app = make_app(registry, current_time)
@@ -101,6 +102,7 @@ def serve(registry: Registry, listener: socket.socket, on_ready: Callable[[str],
 
     config = uvicorn.Config(
         app,
+        http=Hurried,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -72,10 +72,6 @@ class Undoing(Protocol):
         """Tell whether a run that did not end had taken nothing out yet; reads only."""
         ...
 
-    def let_be(self, carrier: Carrier, selector: Selector | None) -> None:
-        """What it had begun is undone and forgotten; raises Refused where it is at work."""
-        ...
-
     def is_taken_out(self, carrier: Carrier) -> bool:
         """Tell whether a run that did not end had taken everything out, and holds what is to be overwritten."""
         ...

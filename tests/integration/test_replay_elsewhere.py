@@ -66,3 +66,19 @@ def test_files_held_on_the_file_system_of_before_are_named_first(cut: Done, disk
             assert (folder.parent, bool(list(folder.iterdir()))) == (disk.root, True)
         destroy(cut, folder, "held")
         check_gone(cut, disk)
+
+
+def test_files_held_beyond_a_mount_of_the_same_file_system_are_named_first(
+    cut: Done, disk: Mounted, tmp_path: Path
+) -> None:
+    """No file can be moved from one mount to another, though both are of one file system: the rows were out when that
+    showed, and no command went on from there."""
+    restored = disk.root / "restored"
+    restored.mkdir()
+    run("mount", "--bind", restored, cut.path.parent)
+    try:
+        cut.restore()
+        destroy(cut, named(cut), "held")
+        check_gone(cut, disk)
+    finally:
+        unmount(cut.path.parent)

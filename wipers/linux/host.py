@@ -76,12 +76,6 @@ class LinuxHost:
 
         return isinstance(carrier.identity, RecordsIdentity) and records.is_untouched(carrier, self._machine)
 
-    def let_be(self, carrier: Carrier, selector: Selector | None) -> None:
-        """What such a run had begun is undone and forgotten; raises Refused where one is at work."""
-        from wipers.linux import records
-
-        records.let_be(carrier, selector, self._machine)
-
     def is_taken_out(self, carrier: Carrier) -> bool:
         """Whether a run for records that did not end had taken everything out; reads only."""
         from wipers.linux import records

@@ -32,6 +32,7 @@ from wipers.linux.manifest import Line, Manifest, left_aside
 from wipers.linux.needlebox import box_of
 from wipers.linux.occupancy import media_of, system_refusals
 from wipers.linux.recordswriter import MOST_VALUES, UNTOUCHED, RecordsWriter
+from wipers.linux.secluded import is_one_place
 from wipers.model import Obstacle, Target
 from wipers.needles import labels_of
 from wipers.records import NOT_ORDERED, RESIDUAL_OF_COPIES
@@ -231,27 +232,6 @@ def is_untouched(carrier: Carrier, machine: Machine) -> bool:
     return all(line.phase in UNTOUCHED for line in Manifest(machine.runs, carrier).lines)
 
 
-@contextmanager
-def _at_rest(carrier: Carrier, selector: Selector | None, machine: Machine) -> Iterator[tuple[Request, Held]]:
-    """The order's words, and what a run held that did not end; nobody else is at it meanwhile. Raises Refused."""
-    request = request_of(carrier, selector, machine)
-    if request is None:
-        raise Refused("selector-missing", carrier=carrier.id)
-    with ExitStack() as left:
-        hold_root(str(directory_of(request)), carrier, left)
-        yield request, Held(Manifest(machine.runs, carrier))
-
-
-def let_be(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
-    """What a run had begun that took nothing out is undone and forgotten; raises Refused where it is at work."""
-    with _at_rest(carrier, selector, machine) as (request, held):
-        if held.manifest.lines:
-            engine_of(request).recover(request, held)
-        _forget_kept(carrier, machine)
-        held.remove()
-        held.manifest.forget()
-
-
 def is_taken_out(carrier: Carrier, machine: Machine) -> bool:
     """Tell whether a run that did not end had taken everything out, and holds what is to be overwritten."""
     return Manifest(machine.runs, carrier).last("withdrawn") is not None
@@ -271,7 +251,12 @@ def labels_there(carrier: Carrier, selector: Selector | None, machine: Machine) 
 def put_aside(carrier: Carrier, selector: Selector | None, machine: Machine) -> None:
     """A run that did not end does not go on, since other records have the place of those that it was at: what it held
     goes with the next one's. What the engine it was at had half done is undone or completed first. Raises Refused."""
-    with _at_rest(carrier, selector, machine) as (request, held):
+    request = request_of(carrier, selector, machine)
+    if request is None:
+        raise Refused("selector-missing", carrier=carrier.id)
+    with ExitStack() as left:
+        hold_root(str(directory_of(request)), carrier, left)
+        held = Held(Manifest(machine.runs, carrier))
         _check_movable(request, held)
         begun = held.manifest.last("target")
         if begun is not None and held.manifest.last("withdrawn") is None and _is_same_place(begun, request.identity):
@@ -284,8 +269,8 @@ def put_aside(carrier: Carrier, selector: Selector | None, machine: Machine) -> 
 
 def _check_movable(request: Request, held: Held) -> None:
     """What is held can come to where the next one holds; raises Refused."""
-    is_far = held.path is not None and bool(held.names())
-    if is_far and os.stat(held.path or "").st_dev != os.stat(directory_of(request)).st_dev:
+    # No rename leads from one mount to another, be they of one file system, nor into another project.
+    if held.path is not None and held.names() and not is_one_place(held.path, directory_of(request)):
         raise Refused("replay-holds", carrier=request.carrier, where=held.path)
 
 

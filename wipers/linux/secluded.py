@@ -29,6 +29,11 @@ def secluded(folder: Path) -> Path:
     return folder
 
 
+def is_one_place(one: Path, other: Path) -> bool:
+    """Tell whether files are moved from one directory to the other as they are; raises OSError."""
+    return _place_of(one) == _place_of(other)
+
+
 def _is_settled(folder: Path) -> bool:
     return all(_is_safe(one.lstat()) for one in (folder, *folder.parents))
 
