@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from certificates.phrases import in_chinese
-from certificates.reasons import REASONS, Row
+from certificates.reasons import REASONS
+from certificates.reasons.row import Row
 
 
 class Failure(Exception):

@@ -1,5 +1,5 @@
 # ruff: noqa: E501  a sentence stands on one line, whatever its length
-"""The audit's sentences, in English and Chinese; sentences of refusals stand in `reasons.py`."""
+"""The audit's sentences, in English and Chinese; sentences of refusals stand in `reasons`."""
 
 from __future__ import annotations
 
