@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.authorize import Policy
+from agent.files import unreadable
 from certificates.errors import Refused
 from wipers.care import Care
 
@@ -53,7 +53,7 @@ def load_config(path: Path) -> Config:
     except PermissionError:
         raise
     except OSError as error:
-        raise Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
+        raise unreadable(path, error) from error
 
 
 def read_config(text: str, where: str) -> Config:

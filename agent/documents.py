@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from agent.files import unreadable
 from agent.lines import locked, write_durably
 from certificates.approval import check_hold
 from certificates.encoding import decode, encode
@@ -55,7 +55,7 @@ class Documents:
         except FileNotFoundError:
             return Seen()
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         except Untrusted as error:
             raise Refused("file-unreadable", where=path, detail=error.row.en.format_map(error.facts)) from error
 
@@ -160,11 +160,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> Refused:
-    return Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0))
+        raise unreadable(path, error) from error
 
 
 def _highest(known: Seen, seen: Seen) -> Seen:

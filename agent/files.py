@@ -16,10 +16,15 @@ def read_file(path: Path, most: int) -> bytes:
     try:
         data, size = begin_of(path, most + 1)
     except OSError as error:
-        raise Refused("file-unreadable", where=path, detail=error.strerror) from error
+        raise unreadable(path, error) from error
     if len(data) > most:
         raise Untrusted("document-too-large", size=size, most=most)
     return data
+
+
+def unreadable(path: Path, error: OSError) -> Refused:
+    """Return the refusal of what cannot be read, with the system's word for why."""
+    return Refused("file-unreadable", where=path, detail=error.strerror or str(error))
 
 
 def check_absent(*paths: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from agent.files import unreadable
 from certificates.errors import Refused
 
 _TURNS: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
@@ -34,7 +35,7 @@ def read_lines(path: Path) -> list[bytes]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise Refused("file-unreadable", where=path, detail=os.strerror(error.errno or 0)) from error
+        raise unreadable(path, error) from error
     return data.split(b"\n")[:-1]
 
 

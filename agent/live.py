@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.config import Config, load_config
 from agent.documents import Documents
+from agent.files import unreadable
 from agent.journal import Journals
 from agent.keys import load_key
 from agent.ledger import LedgerFile
@@ -63,7 +64,7 @@ def _make(folder: Path) -> None:
     except PermissionError:
         raise
     except OSError as error:
-        raise Refused("file-unreadable", where=folder, detail=os.strerror(error.errno or 0)) from error
+        raise unreadable(folder, error) from error
 
 
 def _wire(config: Config, path: Path, state: Path, signer: KeySigner, met: Callable[[int], None]) -> Site:

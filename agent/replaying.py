@@ -190,15 +190,13 @@ def _undo(past: Past, begun: Path, host: Host, warrant_for: Callable[[RecordsIde
         host.forget(past.carrier)
 
 
-def _there_anew(past: Past, noted: RecordsIdentity, host: Host) -> RecordsIdentity | None:
+def _there_anew(past: Past, noted: RecordsIdentity, host: Undoing) -> RecordsIdentity | None:
     """Return the records as another restore brought them back amid a replay; none where that replay can go on: they
     cannot be looked at while it is half done, none are there, or they lie where it found them and are those that it
     has not taken out yet, or somebody else's."""
     try:
         now = _identity_now(past)
     except Refused:
-        return None
-    if not isinstance(host, Undoing):
         return None
     is_elsewhere = any(getattr(now, name) != getattr(noted, name) for name in PLACE)
     if not now.most_rows:
@@ -228,7 +226,7 @@ def _check_no_strangers(past: Past, now: RecordsIdentity, host: Undoing) -> None
         raise Refused("replay-stranger", known=known, values=len(there), least=least, where=past.selector.carrier)
 
 
-def _held_by_others(past: Past, host: Host) -> tuple[str, ...]:
+def _held_by_others(past: Past, host: Host | Undoing) -> tuple[str, ...]:
     return host.held_by_others(past.carrier) if isinstance(host, Undoing) else ()
 
 

@@ -4,7 +4,7 @@ and for those that the hunt for the records' history would find. Pure: agent and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,3 +101,9 @@ def in_turn(order: Order) -> tuple[str, ...]:
 def note_of(first: str, by: str) -> str:
     """Return the line in which a journal says what its carrier came after."""
     return f"after {first}: {by}"
+
+
+def noted_after(notes: Iterable[str], first: str) -> str | None:
+    """Return what showed, by the lines of a journal, that a carrier had gone first; none where they say nothing."""
+    begin = note_of(first, "")
+    return next((note.removeprefix(begin) for note in notes if note.startswith(begin)), None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 from http import HTTPStatus
 
 from fastapi import Request
@@ -28,6 +30,12 @@ STATUS = {
     "registry-storage": HTTPStatus.INSUFFICIENT_STORAGE,
 }
 """Every other reason is a well-formed document that cannot be accepted: 422."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What the system says of a disk that takes nothing."""
+NOT_TAKEN = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
+)
+"""What SQLite says then, of its file or of the journal beside it, and of one that somebody else keeps."""
 
 
 def status_of(failure: Failure) -> HTTPStatus:
@@ -77,14 +85,22 @@ async def tell_status(_: Request, error: Exception) -> Response:
 
 
 async def tell_storage(_: Request, error: Exception) -> Response:
-    """The disk or the database took nothing: whoever sent it keeps it, and who runs the registry reads why."""
-    detail = str(error.orig) if isinstance(error, OperationalError) else _why(error)
+    """The disk or the database took nothing: whoever sent it keeps it, and who runs the registry reads why. Anything
+    else that goes wrong with a file is a bug."""
+    detail = _why(error)
+    if detail is None:
+        raise error
     logging.getLogger("uvicorn.error").error("nothing can be stored: %s", detail)
     return problem(Refused("registry-storage", detail=detail))
 
 
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+def _why(error: Exception) -> str | None:
+    """What keeps anything from being stored; none where it is something else."""
+    if isinstance(error, OSError):
+        return error.strerror if error.errno in NO_ROOM else None
+    found = error.orig if isinstance(error, OperationalError) else None
+    code = getattr(found, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return str(found) if code in NOT_TAKEN else None
 
 
 async def tell_bug(_: Request, __: Exception) -> Response:

@@ -13,7 +13,7 @@ from agent.workflow import Chosen
 from certificates.encoding import decode
 from certificates.envelope import unwrap
 from certificates.render.words import term
-from certificates.statements import Carrier, Order, Outcome
+from certificates.statements import Carrier, Fact, Order, Outcome
 from certificates.turns import found_again, in_turn, turns_of
 from wipers.model import Target
 
@@ -115,9 +115,7 @@ def steps_tree(steps: tuple[Step, ...]) -> list[dict[str, object]]:
 
 def copies_lines(screen: Screen, target: Target | None) -> list[str]:
     """Return the copies that the server knows, for records that are refused: what the order has to name."""
-    if target is None or target.kind != "records":
-        return []
-    told = [fact for fact in target.description if fact.name.startswith(COPY)]
+    told = _known(target) if target is not None and target.kind == "records" else ()
     return rows([(screen.word(f"records.{fact.name}"), fact.value) for fact in told], indent=2)
 
 
@@ -125,5 +123,8 @@ def copies_tree(target: Target | None) -> list[dict[str, str]] | None:
     """Return the same for programs; none for other kinds."""
     if target is None or target.kind != "records":
         return None
-    told = [fact for fact in target.description if fact.name.startswith(COPY)]
-    return [{"copy": fact.value, "order": fact.name.removeprefix(COPY)} for fact in told]
+    return [{"copy": fact.value, "order": fact.name.removeprefix(COPY)} for fact in _known(target)]
+
+
+def _known(target: Target) -> tuple[Fact, ...]:
+    return tuple(fact for fact in target.description if fact.name.startswith(COPY))

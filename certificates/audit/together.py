@@ -13,7 +13,7 @@ from certificates.encoding import decode
 from certificates.envelope import unwrap
 from certificates.errors import Untrusted
 from certificates.statements import Certificate, Noted, Order
-from certificates.turns import Turn, note_of, turns_of
+from certificates.turns import Turn, noted_after, turns_of
 
 _RECOMPUTABLE = Basis.RECOMPUTABLE
 
@@ -35,11 +35,6 @@ class Part:
     """What the order asks of all its carriers."""
     notes: tuple[str, ...]
     """What the run's journal notes."""
-
-    def after(self, first: str) -> str | None:
-        """Return what showed, by the journal, that another carrier had gone first; none where it says nothing."""
-        begin = note_of(first, "")
-        return next((note.removeprefix(begin) for note in self.notes if note.startswith(begin)), None)
 
     def is_shown_by(self, told: str, host: str, *, is_ended: bool) -> bool:
         """Tell whether it is this run that a journal of a host means, and that what it names shows that it had ended,
@@ -84,7 +79,7 @@ def _of_order(known: Mapping[str, Sequence[Part]]) -> Iterable[Finding]:
         # A copy that goes in the same run needs no note.
         waited = (turn.first for turn in part.turns if turn.then == part.carrier and turn.how != "released")
         for first in dict.fromkeys(waited):
-            told = part.after(first)
+            told = noted_after(part.notes, first)
             if told is not None:
                 yield _judge(part, first, told, known.get(first, ()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from certificates.audit.dossier import Dossier
 from certificates.audit.findings import Basis, Finding, holds, unknown
 from certificates.statements import Noted, Order
-from certificates.turns import note_of, turns_of
+from certificates.turns import noted_after, turns_of
 
 
 def check_turns(case: Dossier) -> tuple[Finding, ...]:
@@ -23,8 +23,7 @@ def judge_turns(order: Order, carrier: str, notes: list[str]) -> tuple[Finding, 
 
 
 def _judge(first: str, notes: list[str], *, is_ended: bool) -> Finding:
-    begin = note_of(first, "")
-    told = next((note.removeprefix(begin) for note in notes if note.startswith(begin)), None)
+    told = noted_after(notes, first)
     if told is None or (is_ended and told.startswith("start ")):
         # That it had begun does not show that it had ended.
         return unknown("turns", Basis.ATTESTED, "turn-not-shown", first=first)

@@ -41,6 +41,16 @@ ENCRYPTED = (
 )
 
 
+def assert_destroyed_with(asked: Asked, files: set[int], disk: Mounted, story: Story) -> None:
+    """These files, by their inodes, are among the held ones, and once those are destroyed nothing is anywhere."""
+    held = asked.held()
+    assert held.path is not None
+    assert files <= {(held.path / name).stat().st_ino for name in held.names()}
+    destroy_held(asked)
+    disk.sync()
+    assert scan(disk.image, story.pattern(), packed=False).total == 0
+
+
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Mounted]:
     with disk_for_a_server(400 << 20) as found:
@@ -228,12 +238,7 @@ def test_where_everything_is_encrypted_nothing_stands_in_the_clear(
         assert "ciphertext-not-hunted" in {one.code for one in look.residual}
         done = withdraw(asked)
         assert (done.rows, done.before, done.left) == (30, done.after, ())
-        held = asked.held()
-        assert held.path is not None
-        assert before <= {(held.path / name).stat().st_ino for name in held.names()}
-        destroy_held(asked)
-        disk.sync()
-        assert scan(disk.image, story.pattern(), packed=False).total == 0
+        assert_destroyed_with(asked, before, disk, story)
         assert (story.summed("docs"), story.counted("docs")) == (staying, (60, 0))
         assert story.do("SELECT COUNT(*) > 0 FROM mysql.general_log WHERE argument LIKE '%SUM(idx%'") == [(1,)]
     finally:
@@ -320,12 +325,7 @@ def test_logs_of_plugins_older_ones_and_those_behind_a_link_go_too(
         assert "server-log" not in {one.code for one in look.residual}
         done = withdraw(asked)
         assert (done.rows, done.left) == (30, ())
-        held = asked.held()
-        assert held.path is not None
-        assert before <= {(held.path / name).stat().st_ino for name in held.names()}
-        destroy_held(asked)
-        disk.sync()
-        assert scan(disk.image, story.pattern(), packed=False).total == 0
+        assert_destroyed_with(asked, before, disk, story)
         story.do("SELECT 'said afterwards'", "SELECT SLEEP(0)")
         assert [b"said afterwards" in log.read_bytes() for log in (logs[1], aside / "general.log")] == [True] * 2
         assert Path("/dev/null").is_char_device()

@@ -16,11 +16,10 @@ from click.testing import CliRunner
 from certificates import endpoints, receipts
 from certificates.encoding import digest
 from server_stub.__main__ import main
-from server_stub.directory import DataDirectory
-from tests.server_stub.world import ORIGIN, Desk
+from tests.server_stub.world import Desk
 from tests.support.bench import MIB, Bench, bench_in
 from tests.support.ext4_image import run
-from tests.support.real_registry import RealRegistry
+from tests.support.real_registry import RealRegistry, desks_registry
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs_root]
 
@@ -74,14 +73,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
         image = bench.image("disk.img", 12 * MIB)
         run("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-m", "0", "-e", "remount-ro", image)
         root = bench.mount(bench.attach(image), "shelf")
-        data, keyring = root / "data", tmp_path / "keyring.dsse.json"
-        keyring.write_bytes(Desk().sealed_keyring())
-        for arguments in (
-            ["init", "--data", str(data), "--origin", ORIGIN],
-            ["keyring", "import", str(keyring), "--root", Desk().root, "--data", str(data)],
-        ):
-            assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
-        registry = RealRegistry(DataDirectory(data))
+        registry = desks_registry(tmp_path, root / "data")
         made = Shelf(bench, root, registry, registry.serve())
         try:
             yield made
@@ -104,7 +96,7 @@ def test_a_full_disk_is_told_and_loses_nothing(shelf: Shelf) -> None:
             if answer.status_code == 507:
                 told = answer.json()
                 assert told["reason"] == "registry-storage"
-                assert "Nothing that it acknowledged is lost" in told["detail"]
+                assert "What it acknowledged before was on its disk by then" in told["detail"]
             # Whoever only asks is answered all the same.
             assert requests.get(shelf.url + endpoints.LOG_CHECKPOINT, timeout=90).status_code == 200
         again = shelf.post(endpoints.CERTIFICATES, envelope)

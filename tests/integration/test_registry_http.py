@@ -20,7 +20,8 @@ from certificates import endpoints, notes, receipts
 from certificates.encoding import digest
 from server_stub.__main__ import main
 from server_stub.directory import DataDirectory
-from tests.server_stub.world import ORIGIN, Desk, signer
+from tests.server_stub.world import Desk, signer
+from tests.support.real_registry import desks_registry
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,15 +66,7 @@ def stop(server: Server, how: signal.Signals = signal.SIGTERM) -> int:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    place = tmp_path / "data"
-    keyring = tmp_path / "keyring.dsse.json"
-    keyring.write_bytes(Desk().sealed_keyring())
-    for arguments in (
-        ["init", "--data", str(place), "--origin", ORIGIN],
-        ["keyring", "import", str(keyring), "--root", Desk().root, "--data", str(place)],
-    ):
-        assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
-    return place
+    return desks_registry(tmp_path, tmp_path / "data").data.path
 
 
 @pytest.fixture

@@ -12,15 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from click.testing import CliRunner
 
 from certificates import endpoints
-from server_stub.__main__ import main
-from server_stub.directory import DataDirectory
 from server_stub.heads import HEAD_SECONDS
 from server_stub.serving import MOST_AT_ONCE
-from tests.server_stub.world import ORIGIN, Desk
-from tests.support.real_registry import RealRegistry
+from tests.support.real_registry import desks_registry
 
 pytestmark = pytest.mark.integration
 
@@ -31,14 +27,7 @@ END = b"\r\n\r\n"
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    data, keyring = tmp_path / "data", tmp_path / "keyring.dsse.json"
-    keyring.write_bytes(Desk().sealed_keyring())
-    for arguments in (
-        ["init", "--data", str(data), "--origin", ORIGIN],
-        ["keyring", "import", str(keyring), "--root", Desk().root, "--data", str(data)],
-    ):
-        assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
-    registry = RealRegistry(DataDirectory(data))
+    registry = desks_registry(tmp_path, tmp_path / "data")
     try:
         yield registry.serve()
     finally:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
+import sqlite3
 import threading
 import time
 
 import pytest
 from fastapi import Request
+from sqlalchemy.exc import OperationalError
 
 from certificates import endpoints, receipts
 from certificates.encoding import digest
@@ -285,11 +288,20 @@ def test_loopback_names_are_known(host: str) -> None:
     assert is_loopback(host)
 
 
-def test_a_bug_says_nothing_of_the_inside(world: World, client: Client) -> None:
-    """500 without a word about the code; the traceback is the server's own."""
+FAULTS: tuple[Exception, ...] = (
+    RuntimeError("test of a bug: secret"),
+    FileNotFoundError(errno.ENOENT, "test of a bug: secret"),
+    OperationalError("SELECT secret", {}, sqlite3.OperationalError("test of a bug: secret")),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_a_bug_says_nothing_of_the_inside(world: World, client: Client, fault: Exception) -> None:
+    """500 without a word about the code; the traceback is the server's own. A file that is not there, or a table, is no
+    full disk: whoever is told of one may rely on what was acknowledged."""
 
     def fail(after: int) -> None:
-        raise RuntimeError("test of a bug: secret")
+        raise fault
 
     world.registry.records.listed = fail  # type: ignore[method-assign, assignment]
     answer = client.get(endpoints.CERTIFICATES)

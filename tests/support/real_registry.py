@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from certificates.encoding import digest
 from certificates.statements import LogKey
+from server_stub.__main__ import main
 from server_stub.directory import HOLD_KEY, LOG_KEY, DataDirectory
 from server_stub.serving import open_registry
+from tests.server_stub.world import ORIGIN, Desk
 from tests.support import world
 from tests.support.real_site import ROOT, RealSite
 
@@ -47,6 +51,18 @@ class RealRegistry:
         assert self.process.stderr is not None
         self.process.stderr.close()
         self.process = None
+
+
+def desks_registry(folder: Path, data: Path) -> RealRegistry:
+    """A registry in a directory, made by its own commands, that knows the desk's keyring; not served yet."""
+    keyring = folder / "keyring.dsse.json"
+    keyring.write_bytes(Desk().sealed_keyring())
+    for arguments in (
+        ["init", "--data", str(data), "--origin", ORIGIN],
+        ["keyring", "import", str(keyring), "--root", Desk().root, "--data", str(data)],
+    ):
+        assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+    return RealRegistry(DataDirectory(data))
 
 
 def site_with_registry(folder: Path) -> tuple[RealSite, RealRegistry]:

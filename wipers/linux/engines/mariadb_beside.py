@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from threading import Thread
 
 from certificates.errors import Refused
@@ -21,7 +21,7 @@ from wipers.linux.engines import Request, Survivors, rows_outside
 from wipers.linux.engines.mariadb_innodb import transactions
 from wipers.linux.engines.mariadb_rows import identities, is_durable, take_files, tally
 from wipers.linux.engines.mariadb_scope import Part, Table, count, folder_of
-from wipers.linux.engines.mariadb_server import Server, connect, end_query
+from wipers.linux.engines.mariadb_server import Server, end_query
 from wipers.linux.engines.mariadb_take import Taking
 from wipers.linux.machine import entries
 from wipers.model import Lost
@@ -117,14 +117,15 @@ def _delete(taking: Taking, request: Request, part: Part) -> int:
 def _rewrite(taking: Taking, request: Request, table: Table) -> tuple[int, Survivors, Summing]:
     """The table is in new files; return milliseconds of the exclusive lock, what was summed before, and what is being
     summed in the snapshot of that moment."""
+    alike = taking.server.alike
     change = f"ALTER TABLE {table.quoted} FORCE, ALGORITHM = INPLACE, LOCK = SHARED"
-    with _session(request) as watching, _session(request) as asking, ExitStack() as left:
-        last, counting = (left.enter_context(_session(request)) for _ in range(2))
+    with closing(alike()) as watching, closing(alike()) as asking, ExitStack() as left:
+        last, counting = (left.enter_context(closing(alike())) for _ in range(2))
         for session in (last, counting):
             session.run(REPEATABLE)
         begun: list[_Doing] = []
         try:
-            with _session(request) as first, _session(request) as gate:
+            with closing(alike()) as first, closing(alike()) as gate:
                 gate.run("START TRANSACTION")
                 gate.rows(f"SELECT 1 FROM {table.quoted} LIMIT 1")
                 new = _NewFile(taking.server, request, table)
@@ -202,16 +203,6 @@ def _summed_at_work(first: Server, rewriting: _Doing, table: Table, request: Req
             end_query(first, request)
             raise first.lost("it ended before it was summed", 0)
         return summing.result(), started
-
-
-@contextmanager
-def _session(request: Request) -> Iterator[Server]:
-    server = connect(request)
-    server.failure = server.lost
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def _changes(server: Server, table: Table) -> int | None:

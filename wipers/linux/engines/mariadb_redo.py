@@ -121,7 +121,7 @@ def _nudged(taking: Taking) -> Iterator[None]:
 
 def _nudge(server: Server, table: str, is_over: Event) -> None:
     # Without it the change comes to its end too, later.
-    with suppress(Lost, Refused), closing(server.another()) as other:
+    with suppress(Lost, Refused), closing(server.alike()) as other:
         while not is_over.wait(NUDGE):
             other.run(f"UPDATE {table} SET a = a + 1")
             other.run("SET GLOBAL innodb_log_checkpoint_now = 1")

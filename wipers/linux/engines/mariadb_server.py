@@ -113,12 +113,6 @@ class Server:
         except (OSError, ValueError):
             return None
 
-    def another(self) -> Server:
-        """Another session with the same server, whose errors mean that part of it may be done; raises Refused."""
-        other = connect(self._request)
-        other.failure = other.lost
-        return other
-
     def alike(self) -> Server:
         """Another session with the same server, whose errors mean what they mean in this one; raises Refused."""
         other = connect(self._request)

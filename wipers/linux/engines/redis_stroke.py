@@ -61,12 +61,8 @@ class _Stroke:
     """The script, given again until it finds nothing in its way."""
 
     def __init__(self, writing: Writing, selection: Selection) -> None:
-        self._server, self._request, self._selection, self._writing = (
-            writing.server,
-            writing.request,
-            selection,
-            writing,
-        )
+        self._server, self._request = writing.server, writing.request
+        self._selection, self._writing = selection, writing
         self._new = f"expunge:{os.urandom(12).hex()}"
         self._beside: Beside | None = None
         self.longest = 0

@@ -65,7 +65,7 @@ class Writing:
 
     def take(self) -> None:
         """Every file that holds data has a further name in the held directory, once."""
-        known = {(self._folder / name).lstat().st_ino for name in self.held.names()}
+        known = self._inodes()
         self.held.link(
             path for path in files(self.server, self.request) if path.is_file() and path.lstat().st_ino not in known
         )
